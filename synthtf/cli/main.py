@@ -1,0 +1,77 @@
+"""Entry point of the command `synthtf`."""
+
+import argparse
+import contextlib
+import importlib
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+
+from synthtf.cli.messages import describe, print_line
+from synthtf.cli.usage import UsageError
+from synthtf.version import __version__
+
+COMMANDS = ("train", "segment", "evaluate", "info")
+"""Subcommands, each a module of `synthtf.cli` (a hyphen stands for an underscore)."""
+
+SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Parser of the command with all its subcommands."""
+    parser = argparse.ArgumentParser(
+        prog="synthtf",
+        description="Train neuroimaging networks on synthetic images and use them on real scans.",
+    )
+    parser.add_argument("--version", action="version", version=f"synthtf {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        _module(command).add_parser(subparsers)
+    for subparser in subparsers.choices.values():
+        subparser.add_argument(
+            "--debug", action="store_true", help="show the traceback of an error"
+        )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    Args:
+        argv: Arguments after the name of the command; None for those of the process.
+
+    Returns:
+        Exit status: 0 on success, 1 if some inputs failed, 2 on wrong usage, 130
+        if interrupted.
+    """
+    args = build_parser().parse_args(argv)
+    with _one_line_warnings():
+        try:
+            return _module(args.command).run(args)
+        except KeyboardInterrupt:
+            print_line(f"synthtf {args.command}: interrupted")
+            return INTERRUPTED
+        except (ValueError, OSError, MemoryError) as error:
+            if args.debug:
+                traceback.print_exc()
+            print_line(f"synthtf {args.command}: {describe(error)}")
+            return USAGE if isinstance(error, UsageError) else FAILURE
+
+
+def _module(command: str) -> object:
+    return importlib.import_module(f"synthtf.cli.{command.replace('-', '_')}")
+
+
+@contextlib.contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # Warnings for users are shown each time; those for developers are not.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_: print_line(f"warning: {message}")
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

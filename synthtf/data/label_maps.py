@@ -1,0 +1,288 @@
+"""The data set that networks are trained on: label maps, each with the key of its sample."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from synthtf.data.epoch_counter import EpochCounter
+from synthtf.data.label_table import LabelTable, count_labels
+from synthtf.data.map_sources import Conformer, Grid, MapSource, find_sources
+from synthtf.data.read_ahead import ReadAhead
+from synthtf.data.volume_writer import smallest_integers
+
+_KEY_LIMIT = 2**31  # keys are int32
+_GRID = ("shape", "spacing", "centre_on")
+
+
+class LabelMaps(keras.utils.PyDataset):
+    """Batches of label maps with keys, for `fit` on any backend.
+
+    A batch is `({"labels": int32 (batch, *shape, 1), "key": int32 (batch, 2)},)`, without targets.
+    A key is `(seed, number)`. The number of a sample is a counter,
+    `(epoch * len(maps) + index) * batch_size + row`, and its label map follows from seed and
+    number alone: each pass over the maps takes each of them once, in an order of its own. So
+    numbers never repeat, and the samples of an epoch depend neither on `workers` nor on what ran
+    before.
+
+    Epochs: `fit` ends an epoch once before its first (see `EpochCounter`), so that its epoch `j`
+    holds the numbers of epoch `initial_epoch + j + 1` here; `fit(..., initial_epoch=k)` with
+    `LabelMaps(..., initial_epoch=k)` goes on as an uninterrupted run would. Keras shuffles the
+    batches of an epoch unless told not to: call `fit(maps, shuffle=False)` for the same order
+    too. Give the length of an epoch as `num_batches`; with `steps_per_epoch` below it, a pass
+    goes on in the next epoch, which a run that resumes in between cannot know.
+
+    On construction every map is read once, checked and conformed: orientation RAS, the voxel size
+    and shape of the grid, by nearest neighbour without rotation. Maps that are all background
+    there are skipped, with a warning. Conformed maps stay in memory in the smallest integer type
+    while they fit `cache_bytes` together; the others are read again for each sample.
+
+    Args:
+        maps: Folder, file or .txt list; or a list of files or of integer arrays (2D or 3D, taken
+            as RAS at 1 mm).
+        seed: Seed of the run, in [0, 2^31).
+        batch_size: Samples per batch.
+        num_batches: Batches per epoch; None means as many as take each map once.
+        table: Labels that may occur. Others are refused; those that never occur give one warning.
+        initial_epoch: Epochs that a resumed run has done; None hands out the same samples in
+            every epoch, for validation.
+        **options: `shape`, `spacing` and `centre_on`, see `Grid`; and `workers`, threads that
+            prepare batches ahead (default 1: none), of use where maps do not fit in memory.
+
+    Attributes:
+        cache_bytes: Memory for conformed maps; set it on the class, before construction.
+
+    Raises:
+        FileNotFoundError: If a path does not exist.
+        TypeError: If an option is unknown.
+        ValueError: If an argument is out of range, a map cannot be used (the file is named), 2D
+            and 3D maps are mixed, or every map is all background.
+
+    Example:
+        >>> maps = LabelMaps([np.eye(4, dtype="int32"), np.ones((4, 6), "int32")], seed=7)
+        >>> batch = maps[1][0]
+        >>> batch["labels"].shape, batch["key"].tolist()
+        ((1, 4, 6, 1), [[7, 1]])
+    """
+
+    cache_bytes = 4 * 2**30
+
+    def __init__(
+        self,
+        maps: object,
+        seed: int = 0,
+        batch_size: int = 1,
+        num_batches: int | None = None,
+        table: LabelTable | None = None,
+        initial_epoch: int | None = 0,
+        **options: object,
+    ) -> None:
+        """Read, check and conform every map."""
+        super().__init__()
+        workers = _whole(options.pop("workers", 1), "workers", 1)
+        grid = _grid(options)
+        self.seed = _whole(seed, "seed", 0)
+        self.batch_size = _whole(batch_size, "batch_size", 1)
+        self.table = table
+        sources = find_sources(maps)
+        self._conform = Conformer.of(sources, grid)
+        self._load_all(sources)
+        if num_batches is None:
+            num_batches = math.ceil(len(self._sources) / self.batch_size)
+        self._num_batches = _whole(num_batches, "num_batches", 1)
+        self._ahead = ReadAhead(self._batch_from, self.batch_size, workers)
+        self._advances = initial_epoch is not None
+        self.epoch = initial_epoch or 0
+
+    @property
+    def workers(self) -> int:
+        """What Keras is told: 1, since its workers would mix batches of different epochs."""
+        return 1
+
+    @property
+    def use_multiprocessing(self) -> bool:
+        """What Keras is told: False."""
+        return False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels per axis of every map."""
+        return self._conform.shape
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distance between voxels per axis, in mm."""
+        return self._conform.spacing
+
+    @property
+    def num_maps(self) -> int:
+        """Number of label maps in use."""
+        return len(self._sources)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each map: that of its file without ending, or its place in the list."""
+        return tuple(source.name for source in self._sources)
+
+    @property
+    def paths(self) -> tuple[Path | None, ...]:
+        """File of each map, None for arrays."""
+        return tuple(source.path for source in self._sources)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Labels that occur in the maps as read, sorted."""
+        return self._labels
+
+    def affine(self, index: int) -> np.ndarray:
+        """Return the affine of a conformed map.
+
+        Args:
+            index: Place of the map in `names`.
+
+        Returns:
+            `(4, 4)` float64, from voxel to RAS coordinates in mm.
+        """
+        return self._affines[index].copy()
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that have ended; set it to go on from there."""
+        return self._counter.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._counter = EpochCounter(_whole(epoch, "epoch", 0))
+
+    def on_epoch_end(self) -> None:
+        """Go on to the numbers of the next epoch; called by Keras."""
+        if self._advances:
+            self._counter.end()
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return self._num_batches
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        """Return a batch of the current epoch.
+
+        Args:
+            index: Batch of the epoch, in [0, len).
+
+        Returns:
+            `({"labels", "key"},)`.
+
+        Raises:
+            IndexError: If there is no such batch.
+            ValueError: If a map that is read again can no longer be used, or numbers run out.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"expected a batch index in [0, {len(self)}), received {index}")
+        epoch = self._counter.draw(index)
+        return self._ahead.get((epoch * len(self) + index) * self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[dict[str, np.ndarray]]]:
+        """Iterate over the batches of the current epoch."""
+        return (self[index] for index in range(len(self)))
+
+    def sample(self, number: int) -> tuple[dict[str, np.ndarray]]:
+        """Return one sample of this seed again, as a batch of one.
+
+        Args:
+            number: Second integer of its key.
+
+        Returns:
+            `({"labels", "key"},)`, with the bits that the sample had in its batch.
+
+        Raises:
+            ValueError: If the number is negative, or too large for a key.
+        """
+        return self._batch([_whole(number, "number", 0)])
+
+    def map_index(self, number: int) -> int:
+        """Return which map a sample is made of, a function of the seed and the number alone.
+
+        Args:
+            number: Second integer of a key.
+
+        Returns:
+            Place of the map in `names`.
+        """
+        run, position = divmod(number, self.num_maps)
+        return int(np.random.default_rng([self.seed, run]).permutation(self.num_maps)[position])
+
+    def _batch_from(self, first: int) -> tuple[dict[str, np.ndarray]]:
+        return self._batch(range(first, first + self.batch_size))
+
+    def _batch(self, numbers: range | list[int]) -> tuple[dict[str, np.ndarray]]:
+        if numbers[-1] >= _KEY_LIMIT:
+            raise ValueError(
+                f"sample number {numbers[-1]} does not fit a key (below 2^31); take another seed "
+                "and start at epoch 0"
+            )
+        labels = np.stack([self._map(self.map_index(number)) for number in numbers])
+        key = np.array([(self.seed, number) for number in numbers], "int32")
+        return ({"labels": labels[..., None].astype("int32"), "key": key},)
+
+    def _map(self, index: int) -> np.ndarray:
+        cached = self._cached[index]
+        if cached is not None:
+            return cached
+        # What there was to warn of was said when the map was read first.
+        volume, _ = self._sources[index].read()
+        return self._conform(volume, str(self._sources[index])).data
+
+    def _load_all(self, sources: list[MapSource]) -> None:
+        self._sources, self._affines, self._cached = [], [], []
+        seen, room = set(), self.cache_bytes
+        for source in sources:
+            volume, notes = source.read()
+            counts = count_labels(volume.data)
+            if self.table is not None:
+                self.table.check(counts, str(source))
+            seen.update(counts)
+            conformed = self._conform(volume, str(source))
+            if not conformed.data.any():
+                notes.append(f"{source} is all background and was skipped")
+            for note in notes:
+                warnings.warn(note, UserWarning, stacklevel=3)
+            if not conformed.data.any():
+                continue
+            small = smallest_integers(conformed.data)
+            room -= small.nbytes
+            self._sources.append(source)
+            self._affines.append(conformed.affine)
+            self._cached.append(small if room >= 0 else None)
+        if not self._sources:
+            raise ValueError(
+                f"every one of the {len(sources)} label maps is all background; "
+                "expected at least one with labels"
+            )
+        self._labels = tuple(sorted(seen))
+        if self.table is not None:
+            self.table.warn_unused(seen, f"{len(sources)} label maps")
+
+
+def _grid(options: dict) -> Grid:
+    unknown = sorted(set(options) - set(_GRID))
+    if unknown:
+        raise TypeError(
+            f"unexpected option {unknown[0]!r}; expected {', '.join(_GRID)} or workers "
+            "(threads; processes and queues of Keras are not used)"
+        )
+    return Grid(**options)
+
+
+def _whole(value: int, name: str, minimum: int) -> int:
+    try:
+        whole = int(value)
+    except (TypeError, ValueError):
+        whole = None
+    if whole is None or whole != value or not minimum <= whole < _KEY_LIMIT:
+        raise ValueError(
+            f"expected {name} as a whole number in [{minimum}, 2^31), received {value!r}"
+        )
+    return whole

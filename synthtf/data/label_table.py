@@ -1,0 +1,346 @@
+"""Look-up tables of labels: names, left-right partners, output labels and tissues."""
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from synthtf.data.label_rows import BRAIN, COLUMNS, SIDES, parse_rows, split_side
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """What each label of a label map stands for.
+
+    Columns have one entry per label, in the same order.
+
+    Attributes:
+        ids: Label values, different, in [0, 2^31), with 0, the background.
+        names: Names, for tables and messages.
+        partners: Label of the other side, or None.
+        outputs: Label that each counts as in the output segmentation; each of them is listed.
+        groups: Tissues; labels of one tissue may share their intensities.
+        brain: "yes", "no" or "csf" (inside the skull, not brain).
+        sides: "left", "right" or "none"; taken from the names if left out.
+
+    Raises:
+        ValueError: If columns differ in length, or a label is negative, listed twice, has a
+            partner that is not listed or not mutual, or counts as a label that is not listed.
+    """
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    partners: tuple[int | None, ...]
+    outputs: tuple[int, ...]
+    groups: tuple[str, ...]
+    brain: tuple[str, ...]
+    sides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse columns that contradict each other."""
+        if not self.sides:
+            object.__setattr__(self, "sides", tuple(split_side(n)[0] for n in self.names))
+        columns = (self.names, self.partners, self.outputs, self.groups, self.brain, self.sides)
+        if any(len(column) != len(self.ids) for column in columns):
+            raise ValueError(f"expected columns of {len(self.ids)} entries, one per label")
+        if 0 not in self.ids:
+            raise ValueError("expected label 0, the background, in the table")
+        known = set(self.ids)
+        if len(known) < len(self.ids):
+            twice = next(i for i in self.ids if self.ids.count(i) > 1)
+            raise ValueError(f"label {twice} is listed twice")
+        partner = dict(zip(self.ids, self.partners, strict=True))
+        for row in zip(self.ids, self.outputs, self.brain, self.sides, strict=True):
+            _check_row(*row, partner=partner)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "LabelTable":
+        """Read a table.
+
+        Two formats are known: tab-separated values with a header line, of which the columns `id`
+        and `name` are required and `side`, `partner`, `output`, `tissue`, `brain` optional ("-"
+        or nothing stands for none); and FreeSurfer's look-up table (`id name R G B A`, comments
+        after #). What a file leaves out follows from the names: sides and partners from Left- and
+        Right-, lh and rh; the tissue is the name without its side; a label counts as itself, and
+        belongs to the brain unless it is 0. A missing background is added.
+
+        Args:
+            path: Text file in UTF-8.
+
+        Returns:
+            The table.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If a line is malformed or a label listed twice; names the line.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist; expected a table of labels")
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not a text file in UTF-8") from error
+        rows = parse_rows(text.splitlines(), path)
+        try:
+            return _build(rows)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_labels(cls, ids: Iterable[int]) -> "LabelTable":
+        """Make a table of labels that have no names, sides or tissues.
+
+        Args:
+            ids: Label values; 0 is added.
+
+        Returns:
+            The table; labels count as themselves.
+
+        Raises:
+            ValueError: If a label is negative.
+
+        Example:
+            >>> LabelTable.from_labels([3, 1]).names
+            ('background', 'label 1', 'label 3')
+        """
+        return _build(
+            [{"id": i, "name": f"label {i}"} for i in sorted({int(i) for i in ids} - {0})]
+        )
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write the table as tab-separated values that `read` takes back.
+
+        Args:
+            path: Text file; replaced if it exists.
+        """
+        lines = ["\t".join(COLUMNS)]
+        for i in range(len(self.ids)):
+            partner = "-" if self.partners[i] is None else self.partners[i]
+            row = (self.ids[i], self.names[i], self.sides[i], partner)
+            row += (self.outputs[i], self.groups[i], self.brain[i])
+            lines.append("\t".join(map(str, row)))
+        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def select(self, ids: Iterable[int]) -> "LabelTable":
+        """Return the table of some labels, with those that they count as, and the background.
+
+        Args:
+            ids: Labels of this table.
+
+        Returns:
+            The smaller table; a partner that is left out becomes None.
+
+        Raises:
+            ValueError: If a label is not listed.
+        """
+        wanted = {int(i) for i in ids} | {0}
+        wanted |= {self.mapping[i] for i in wanted if self._row(i) is not None}
+        rows = [i for i, label in enumerate(self.ids) if label in wanted]
+        columns = {
+            name: tuple(getattr(self, name)[i] for i in rows) for name in self.__dataclass_fields__
+        }
+        columns["partners"] = tuple(p if p in wanted else None for p in columns["partners"])
+        return replace(self, **columns)
+
+    def name(self, label: int) -> str:
+        """Return the name of a label.
+
+        Args:
+            label: Label of this table.
+
+        Returns:
+            Its name.
+
+        Raises:
+            ValueError: If it is not listed.
+        """
+        return self.names[self._row(label)]
+
+    @cached_property
+    def mapping(self) -> dict[int, int]:
+        """Label to the label that it counts as in the output."""
+        return dict(zip(self.ids, self.outputs, strict=True))
+
+    @cached_property
+    def output_labels(self) -> tuple[int, ...]:
+        """Labels of the output segmentation, sorted, 0 first."""
+        return tuple(sorted({0, *self.outputs}))
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Left-right pairs, each once, the left label first where sides are known.
+
+        Raises:
+            ValueError: If a label of one side has no partner.
+        """
+        found = []
+        for label, partner, side in zip(self.ids, self.partners, self.sides, strict=True):
+            if partner is None and side != "none":
+                other = "right" if side == "left" else "left"
+                raise ValueError(
+                    f"label {label} ({self.name(label)}) has no {other} partner in the table; "
+                    "list the partner, or switch flipping off"
+                )
+            if partner is None:
+                continue
+            other_side = self.sides[self._row(partner)]
+            first = (
+                label < partner if side == other_side else side == "left" or other_side == "right"
+            )
+            if first:
+                found.append((label, partner))
+        return tuple(found)
+
+    @cached_property
+    def output_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Left-right pairs among the output labels, each once.
+
+        Raises:
+            ValueError: If a label of one side has no partner, or the two labels of a pair do not
+                count as a pair or as one label.
+        """
+        partner = {}
+        for left, right in self.pairs:
+            a, b = self.mapping[left], self.mapping[right]
+            if partner.setdefault(a, b) != b or partner.setdefault(b, a) != a:
+                raise ValueError(
+                    f"labels {left} and {right} are partners, but count as {a} and {b}, which are "
+                    "not: correct the output column"
+                )
+        found = {(self.mapping[a], self.mapping[b]): None for a, b in self.pairs}
+        return tuple((a, b) for a, b in found if a != b)
+
+    @cached_property
+    def brain_labels(self) -> tuple[int, ...]:
+        """Labels that belong to the brain."""
+        return tuple(i for i, brain in zip(self.ids, self.brain, strict=True) if brain == "yes")
+
+    @cached_property
+    def group_ids(self) -> dict[str, tuple[int, ...]]:
+        """Tissue to its labels, in the order of the table."""
+        groups: dict[str, tuple[int, ...]] = {}
+        for label, group in zip(self.ids, self.groups, strict=True):
+            groups[group] = (*groups.get(group, ()), label)
+        return groups
+
+    def check(self, counts: Mapping[int, int], source: str) -> None:
+        """Refuse values that the table does not list.
+
+        Args:
+            counts: Value to number of voxels, as from `count_labels`.
+            source: File or array, for the message.
+
+        Raises:
+            ValueError: If a value is not listed; names source, value and count.
+        """
+        unknown = {value: n for value, n in counts.items() if value not in self.mapping}
+        if unknown:
+            listed = ", ".join(
+                f"{value} ({n:,} voxels)" for value, n in sorted(unknown.items())[:5]
+            )
+            more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+            raise ValueError(
+                f"{source} holds labels that the table does not list: {listed}{more}; "
+                "add them to the table or relabel the map"
+            )
+
+    def warn_unused(self, values: Iterable[int], source: str) -> None:
+        """Warn once if labels of the table never occur.
+
+        Args:
+            values: Labels that occur.
+            source: Data set, for the message.
+
+        Warns:
+            UserWarning: One line that lists the labels.
+        """
+        unused = sorted(set(self.ids) - {0, *values})
+        if unused:
+            more = f" and {len(unused) - 10} more" if len(unused) > 10 else ""
+            listed = ", ".join(map(str, unused[:10]))
+            warnings.warn(
+                f"{source}: listed labels that never occur: {listed}{more}",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def _row(self, label: int) -> int:
+        try:
+            return self._rows[int(label)]
+        except KeyError:
+            raise ValueError(f"label {label} is not in the table; add it") from None
+
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        return {label: row for row, label in enumerate(self.ids)}
+
+
+def count_labels(data: np.ndarray) -> dict[int, int]:
+    """Count the voxels of each value of a label map.
+
+    Args:
+        data: Array of whole numbers that are not negative.
+
+    Returns:
+        Value to number of voxels, sorted by value.
+    """
+    if data.size and data.max() < 2**16:  # counting is far faster than sorting
+        size = int(data.max()) + 1
+        # Slab by slab, as NumPy makes an int64 copy of what it counts.
+        counts = sum(np.bincount(slab.ravel(), minlength=size) for slab in data)
+        values = np.flatnonzero(counts)
+        return {int(v): int(counts[v]) for v in values}
+    values, counts = np.unique(data, return_counts=True)
+    return {int(v): int(n) for v, n in zip(values, counts, strict=True)}
+
+
+def _check_row(
+    label: int, output: int, brain: str, side: str, partner: dict[int, int | None]
+) -> None:
+    if not 0 <= label < 2**31:
+        raise ValueError(f"labels must lie in [0, 2^31), received {label}")
+    if output not in partner:
+        raise ValueError(f"label {label} counts as {output}, which is not listed")
+    if brain not in BRAIN:
+        raise ValueError(f"label {label}: expected brain as one of {BRAIN}, received {brain!r}")
+    if side not in SIDES:
+        raise ValueError(f"label {label}: expected side as one of {SIDES}, received {side!r}")
+    other = partner[label]
+    if other is None:
+        return
+    if other not in partner:
+        raise ValueError(f"label {label} has the partner {other}, which is not listed")
+    if other == label or partner[other] != label:
+        raise ValueError(
+            f"label {label} has the partner {other}, whose partner is {partner[other]}; "
+            "partners must be mutual"
+        )
+
+
+def _build(rows: list[dict]) -> LabelTable:
+    """Fill in from the names what the rows leave out."""
+    if all(row["id"] != 0 for row in rows):
+        rows = [{"id": 0, "name": "background", "brain": "no"}, *rows]
+    sides = {row["id"]: split_side(row["name"]) for row in rows}
+    by_name = {row["name"]: row["id"] for row in rows}
+    opposite = {row["id"]: row.get("partner", by_name.get(sides[row["id"]][1])) for row in rows}
+    columns: dict[str, list] = {name: [] for name in LabelTable.__dataclass_fields__}
+    for row in rows:
+        side, _, bare = sides[row["id"]]
+        partner = opposite[row["id"]]
+        # A partner guessed from names that occur twice is none; one that is stated is checked.
+        if "partner" not in row and opposite.get(partner) != row["id"]:
+            partner = None
+        columns["ids"].append(row["id"])
+        columns["names"].append(row["name"])
+        columns["partners"].append(partner)
+        columns["outputs"].append(row.get("output", row["id"]))
+        columns["groups"].append(row.get("tissue", bare))
+        columns["brain"].append(row.get("brain", "yes" if row["id"] else "no"))
+        columns["sides"].append(row.get("side", side))
+    return LabelTable(**{name: tuple(column) for name, column in columns.items()})

@@ -1,0 +1,191 @@
+"""Where label maps come from: files or arrays, read and conformed on demand."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from synthtf.data.geometry import (
+    conform_labels,
+    crop_or_pad,
+    labels_centre,
+    orientation,
+    per_axis,
+    resampled_size,
+)
+from synthtf.data.paths import expand_inputs, stem
+from synthtf.data.volumes import Volume, as_labels, read_geometry, read_with_notes
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid that label maps are conformed to.
+
+    Attributes:
+        shape: Voxels, a scalar or one per RAS axis; None is the smallest box that holds the whole
+            extent of every map, each in the middle.
+        spacing: Distance between voxels in mm, a scalar or one per RAS axis; None is that of the
+            first map.
+        centre_on: Labels whose bounding box comes to lie in the middle of `shape`; None means
+            every label but 0. Without `shape`, whole maps are centred.
+    """
+
+    shape: int | Sequence[int] | None = None
+    spacing: float | Sequence[float] | None = None
+    centre_on: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MapSource:
+    """A label map that is read when it is needed.
+
+    Attributes:
+        name: For messages and tables.
+        path: File, or None.
+        array: Array, or None.
+    """
+
+    name: str
+    path: Path | None = None
+    array: np.ndarray | None = None
+
+    def read(self) -> tuple[Volume, list[str]]:
+        """Return the label map as stored, int32, and one line per finding.
+
+        Raises:
+            ValueError: If it cannot be used; names the file.
+        """
+        if self.path is None:
+            return Volume(as_labels(self.array, self.name), np.eye(4)), []
+        return read_with_notes(self.path, labels=True)
+
+    def frame(self) -> Volume:
+        """Return the extent of the map without its voxels, from the header alone."""
+        if self.path is None:
+            return Volume(self.array, np.eye(4))
+        shape, affine = read_geometry(self.path)
+        # One byte stands for the whole volume: only shape and affine are of interest.
+        return Volume(np.broadcast_to(np.uint8(0), shape), affine, path=self.path)
+
+    def __str__(self) -> str:
+        """Path or name, for messages."""
+        return str(self.path or self.name)
+
+
+def find_sources(maps: object) -> list[MapSource]:
+    """List the label maps that the user names.
+
+    Args:
+        maps: Folder, file or .txt list; or a sequence of files or of integer arrays.
+
+    Returns:
+        At least one source.
+
+    Raises:
+        FileNotFoundError: If a path does not exist.
+        ValueError: If there is none, or an entry is neither a path nor an array of whole numbers
+            with two or three axes.
+    """
+    if isinstance(maps, (str, os.PathLike)):
+        return [MapSource(stem(path), path) for path in expand_inputs(maps)]
+    if not isinstance(maps, (list, tuple)) or not maps:
+        empty = "an empty " if isinstance(maps, (list, tuple)) else ""
+        raise ValueError(
+            "expected maps as a folder, a file, a .txt list, or a list of files or arrays, "
+            f"received {empty}{type(maps).__name__}"
+        )
+    return [_source(entry, i) for i, entry in enumerate(maps)]
+
+
+def _source(entry: object, index: int) -> MapSource:
+    if isinstance(entry, (str, os.PathLike)):
+        return MapSource(stem(entry), Path(entry))
+    array = np.asarray(entry)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"maps[{index}]: expected a path or an integer array of two or three axes, "
+            f"received {array.dtype} of shape {array.shape}"
+        )
+    return MapSource(f"map {index}", array=array)
+
+
+@dataclass(frozen=True)
+class Conformer:
+    """Brings every map of a data set to one grid.
+
+    Attributes:
+        shape: Voxels per axis.
+        spacing: mm per axis.
+        centre_on: As in `Grid`.
+        whole: Whether whole maps are centred, instead of the labels in them.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    centre_on: tuple[int, ...] | None
+    whole: bool
+
+    @classmethod
+    def of(cls, sources: Sequence[MapSource], grid: Grid) -> "Conformer":
+        """Find the common grid of a data set from headers alone.
+
+        Args:
+            sources: Label maps.
+            grid: What the user fixed.
+
+        Returns:
+            The conformer.
+
+        Raises:
+            ValueError: If 2D and 3D maps are mixed, or shape or spacing are not positive.
+        """
+        frames = [source.frame() for source in sources]
+        ndim = frames[0].ndim
+        for source, frame in zip(sources, frames, strict=True):
+            if frame.ndim != ndim:
+                raise ValueError(
+                    f"{source} is {frame.ndim}D, but {sources[0]} is {ndim}D; "
+                    "a data set holds maps of one kind"
+                )
+        spacing = grid.spacing
+        if spacing is None:
+            spacing = _ras_order(frames[0], frames[0].spacing)
+        spacing = per_axis(spacing, ndim, "spacing")
+        whole = grid.shape is None
+        if whole:
+            boxes = [_conformed_shape(frame, spacing) for frame in frames]
+            shape = tuple(max(sizes) for sizes in zip(*boxes, strict=True))
+        else:
+            shape = per_axis(grid.shape, ndim, "shape", whole=True)
+        centre_on = None if grid.centre_on is None else tuple(int(i) for i in grid.centre_on)
+        return cls(shape, spacing, centre_on, whole)
+
+    def __call__(self, volume: Volume, name: str) -> Volume:
+        """Return a label map on the common grid.
+
+        Args:
+            volume: Label map.
+            name: File or array, for messages.
+
+        Returns:
+            int32 volume of `shape`.
+
+        Raises:
+            ValueError: As `conform_labels`.
+        """
+        conformed = conform_labels(volume, self.spacing)
+        centre = None if self.whole else labels_centre(conformed, self.centre_on, name)
+        return crop_or_pad(conformed, self.shape, centre)
+
+
+def _ras_order(frame: Volume, values: Sequence[float]) -> list[float]:
+    """Values per axis of the file, in the order that the axes have in RAS."""
+    ranks = ["LRPAIS".index(letter) // 2 for letter in orientation(frame)]
+    return [values[i] for i in np.argsort(ranks)]
+
+
+def _conformed_shape(frame: Volume, spacing: Sequence[float]) -> list[int]:
+    sizes, old = _ras_order(frame, frame.shape), _ras_order(frame, frame.spacing)
+    return [resampled_size(*axis) for axis in zip(sizes, old, spacing, strict=True)]

@@ -1,0 +1,190 @@
+"""Writing of volumes: whole or not at all, with the geometry of the input."""
+
+import gzip
+import os
+import secrets
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.freesurfer.mghformat import MGHHeader
+
+from synthtf.data.paths import EXTENSIONS, extension
+from synthtf.data.volumes import Volume
+
+_GEOMETRY = (
+    "qform_code",
+    "sform_code",
+    "quatern_b",
+    "quatern_c",
+    "quatern_d",
+    "qoffset_x",
+    "qoffset_y",
+    "qoffset_z",
+    "srow_x",
+    "srow_y",
+    "srow_z",
+    "xyzt_units",
+    "dim_info",
+)
+_SAME_AFFINE = 1e-5  # mm; float32 headers hold no more
+
+
+def write_volume(
+    path: str | os.PathLike,
+    data: np.ndarray,
+    like: Volume | None = None,
+    affine: np.ndarray | None = None,
+) -> None:
+    """Write a .nii, .nii.gz, .mgz or .mgh file, replacing an existing one.
+
+    The file is written aside in the same folder and then moved, so that nothing partial is ever
+    found under `path`, and an existing file survives a failure. Folders are made. Whole numbers
+    and booleans are stored in the smallest of uint8, int16 and int32 that holds them, all else as
+    float32. Equal arguments give equal bytes.
+
+    Args:
+        path: File to write; the ending decides on the format.
+        data: `(*spatial)` or `(*spatial, frames)` array; `(x, y)` is written as the header of
+            `like` has it, with two axes or with a third of length one.
+        like: Volume whose geometry is kept to the bit within its format: affine, qform, sform and
+            their codes, units.
+        affine: `(4, 4)`, from voxel coordinates to RAS in mm, if it is not that of `like`.
+
+    Raises:
+        ValueError: If the ending is unknown, neither `like` nor `affine` is given, the affine is
+            not `(4, 4)` and finite, the array is not that of a volume, or its grid is not that of
+            `like` and no affine is given.
+        OSError: If the file cannot be written; `path` is then as it was.
+    """
+    path = Path(path)
+    if not extension(path):
+        raise ValueError(f"{path}: unknown ending; expected one of {', '.join(EXTENSIONS)}")
+    data = _stored(np.asarray(data), path)
+    affine = _checked_affine(data, like, affine, path)
+    # nibabel drops a third axis of length one nowhere, so that it is decided here.
+    if data.ndim == 2 and like is not None and _stored_axes(like) > 2:
+        data = data[..., None]
+    image = _mgh(data, affine, like) if _is_mgh(path) else _nifti(data, affine, like)
+    _write_bytes(path, image.to_bytes())
+
+
+def smallest_integers(data: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the smallest of uint8, int16 and int32 that holds them.
+
+    Args:
+        data: Integer or boolean array.
+
+    Returns:
+        The array in its new type; the same one if the type fits.
+
+    Raises:
+        ValueError: If a value does not fit int32.
+    """
+    low, high = (int(data.min()), int(data.max())) if data.size else (0, 0)
+    for kind in ("uint8", "int16", "int32"):
+        limits = np.iinfo(kind)
+        if limits.min <= low and high <= limits.max:
+            return data.astype(kind, copy=False)
+    raise ValueError(f"expected whole numbers that fit int32, received [{low}, {high}]")
+
+
+def _stored(data: np.ndarray, path: Path) -> np.ndarray:
+    if data.dtype.kind not in "biuf" or not 2 <= data.ndim <= 4 or not data.size:
+        raise ValueError(
+            f"{path}: expected a real array of two to four axes, "
+            f"received {data.dtype} of shape {data.shape}"
+        )
+    return data.astype("float32", copy=False) if data.dtype.kind == "f" else smallest_integers(data)
+
+
+def _checked_affine(
+    data: np.ndarray, like: Volume | None, affine: np.ndarray | None, path: Path
+) -> np.ndarray:
+    if affine is None:
+        if like is None:
+            raise ValueError(f"{path}: give `like` or `affine`, to say where the voxels lie")
+        if data.shape[: like.ndim] != like.shape:
+            raise ValueError(
+                f"{path}: the array of shape {data.shape} is not on the grid {like.shape} of "
+                f"{like.name}; give the affine of its grid"
+            )
+        return like.affine
+    affine = np.asarray(affine, "float64")
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise ValueError(f"{path}: expected a finite affine of shape (4, 4), received {affine}")
+    return affine
+
+
+def _is_mgh(path: Path) -> bool:
+    return extension(path) in {".mgz", ".mgh"}
+
+
+def _stored_axes(like: Volume) -> int:
+    if like.header is None or isinstance(like.header, MGHHeader):
+        return 2
+    return int(like.header["dim"][0])
+
+
+def _nifti(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.Nifti1Image:
+    source = None if like is None else like.header
+    large = max(data.shape) > np.iinfo("int16").max
+    kind = nib.Nifti2Image if large or isinstance(source, nib.Nifti2Header) else nib.Nifti1Image
+    header = kind.header_class()
+    header.set_data_dtype(data.dtype)
+    header.set_data_shape(data.shape)
+    header.set_xyzt_units("mm")
+    if not isinstance(source, (nib.Nifti1Header, nib.Nifti2Header)):
+        header.set_sform(affine, code="scanner")
+        header["pixdim"][1:4] = _lengths(affine)
+        return kind(data, header.get_best_affine(), header)
+    for field in _GEOMETRY:
+        header[field] = source[field]
+    header["pixdim"][:4] = source["pixdim"][:4]
+    if not np.allclose(affine, like.affine, rtol=0, atol=_SAME_AFFINE):
+        # A quaternion holds no shear; one form that is right is better than two that differ.
+        header.set_qform(None, code=0)
+        header.set_sform(affine, code=int(source["sform_code"]) or int(source["qform_code"]) or 2)
+        header["pixdim"][1:4] = _lengths(affine)
+    # nibabel leaves the forms alone where the affine is that of the header.
+    return kind(data, header.get_best_affine(), header)
+
+
+def _lengths(affine: np.ndarray) -> np.ndarray:
+    return np.sqrt((affine[:3, :3] ** 2).sum(0))
+
+
+def _mgh(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.MGHImage:
+    source = None if like is None else like.header
+    data = data[..., None] if data.ndim == 2 else data
+    same = isinstance(source, MGHHeader) and tuple(source["dims"][:3]) == data.shape[:3]
+    if same and np.allclose(affine, like.affine, rtol=0, atol=_SAME_AFFINE):
+        header = source.copy()
+        header["dims"][3] = data.shape[3] if data.ndim == 4 else 1
+        header.set_data_dtype(data.dtype)
+        return nib.MGHImage(data, header.get_best_affine(), header)
+    image = nib.MGHImage(data, affine)
+    image.header.set_data_dtype(data.dtype)
+    return image
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("xb") as file:
+                if extension(path) in {".nii.gz", ".mgz"}:
+                    # No name and no time in the stream: equal volumes give equal files.
+                    with gzip.GzipFile("", "wb", 4, file, mtime=0) as stream:
+                        stream.write(data)
+                else:
+                    file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"cannot write {path} ({reason}); it is as it was before") from error

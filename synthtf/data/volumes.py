@@ -1,0 +1,298 @@
+"""Volumes: voxels with their place in space, read with every check that a user needs.
+
+Rules:
+    - An image comes back as float32, a label map as int32, both in memory order C.
+    - A file of two axes, or whose third axis has length one, is a 2D image: an array of two axes.
+      An axis of length one before the third is kept: that is a volume one voxel thick.
+    - A fourth axis of length one is dropped, with a warning; a longer one is refused, unless
+      frames are asked for.
+    - Voxels that are NaN or infinite become 0 in images, with a warning, and are refused in
+      label maps.
+    - Where both a qform and an sform are set and differ, the sform is used, with a warning.
+"""
+
+import itertools
+import math
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from synthtf.data.integrity import FileHeader, read_header, read_verified
+
+_SPACING_RANGE = (0.25, 8.0)  # mm; outside of it, a scan of a head is rare
+_FORM_TOLERANCE = 0.01  # mm, at the corners of the volume
+_MAX_LABEL = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An array of voxels and its place in space.
+
+    Attributes:
+        data: `(*spatial)` array of two or three axes, or `(*spatial, frames)` if frames were
+            asked for.
+        affine: `(4, 4)` float64, from voxel coordinates to RAS coordinates in mm. A 2D image
+            lies in the plane of the first two columns.
+        header: nibabel header of the file, or None.
+        path: File it was read from, or None.
+        ndim: Number of spatial axes, 2 or 3; that of `data` unless given.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    header: object | None = None
+    path: Path | None = None
+    ndim: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        affine = np.asarray(self.affine, "float64")
+        ndim = self.ndim or np.ndim(self.data)
+        if ndim not in (2, 3) or np.ndim(self.data) - ndim not in (0, 1):
+            raise ValueError(f"expected an array of 2 or 3 axes, received {np.shape(self.data)}")
+        if affine.shape != (4, 4):
+            raise ValueError(f"expected an affine of shape (4, 4), received {affine.shape}")
+        object.__setattr__(self, "affine", affine)
+        object.__setattr__(self, "ndim", ndim)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels per spatial axis."""
+        return self.data.shape[: self.ndim]
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Distance between voxel centres per spatial axis, in mm."""
+        columns = self.affine[:3, : self.ndim]
+        return tuple(float(length) for length in np.sqrt((columns**2).sum(0)))
+
+    @property
+    def name(self) -> str:
+        """File name for messages, or "array"."""
+        return str(self.path) if self.path else "array"
+
+
+def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = False) -> Volume:
+    """Read a .nii, .nii.gz, .mgz or .mgh file; the module's docstring states the rules.
+
+    The file is verified to its end: checksum, length, and a header that the file can hold.
+
+    Args:
+        path: File to read.
+        labels: Read a label map: whole numbers in [0, 2^31), as int32.
+        frames: Accept several frames or vector components, as the last axis of `data`.
+
+    Returns:
+        The volume, float32 or int32.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is truncated, corrupt, no volume, of colour or complex voxels, of more
+            axes than expected, without a usable affine, or holds values that are no labels.
+
+    Warns:
+        UserWarning: One line per finding, each naming the file.
+    """
+    volume, notes = read_with_notes(path, labels, frames)
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
+    return volume
+
+
+def read_with_notes(
+    path: str | os.PathLike, labels: bool = False, frames: bool = False
+) -> tuple[Volume, list[str]]:
+    """Read a volume as `read_volume` does, and return its warnings instead of issuing them.
+
+    Args:
+        path: File to read.
+        labels: Read a label map.
+        frames: Accept several frames.
+
+    Returns:
+        The volume, and one line per finding.
+
+    Raises:
+        FileNotFoundError: As `read_volume`.
+        ValueError: As `read_volume`.
+    """
+    path = Path(path)
+    notes: list[str] = []
+    # Verified first: a flipped bit in the header must not be taken for a colour image.
+    found, voxels = read_verified(path)
+    shape, ndim = _spatial_shape(found, path, frames, notes)
+    affine = _affine(found, path, ndim, notes)
+    convert = _to_labels if labels else _to_image
+    data = convert(voxels.reshape(shape, order="F"), _scaling(found, path), str(path), notes)
+    volume = Volume(data, affine, found.header, path, ndim)
+    _note_spacing(volume, notes)
+    return volume, notes
+
+
+def read_geometry(path: str | os.PathLike) -> tuple[tuple[int, ...], np.ndarray]:
+    """Read the spatial shape and the affine of a volume file from its header alone.
+
+    Args:
+        path: File to read.
+
+    Returns:
+        Voxels per axis (two or three), and the `(4, 4)` affine.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the header is damaged, or is not that of one 2D or 3D volume.
+    """
+    path = Path(path)
+    found = read_header(path)
+    shape, ndim = _spatial_shape(found, path, False, [])
+    return shape, _affine(found, path, ndim, [])
+
+
+def as_labels(data: np.ndarray, name: str) -> np.ndarray:
+    """Return an array of whole numbers in [0, 2^31) as int32.
+
+    Args:
+        data: Array of any shape and type.
+        name: File or argument, for messages.
+
+    Returns:
+        int32 array in memory order C.
+
+    Raises:
+        ValueError: If a value is negative, too large, or no whole number.
+    """
+    data = np.asarray(data)
+    if data.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected whole numbers as labels, received {data.dtype}")
+    if data.dtype.kind == "f":
+        # NaN and infinite values fail the comparison with a rounded finite value as well.
+        wrong = ~(np.isfinite(data) & (data == np.rint(data)))
+        if wrong.any():
+            raise ValueError(
+                f"{name}: label values must be whole numbers, received {data[wrong][0]:g} "
+                f"({np.count_nonzero(wrong):,} voxels); is this an image?"
+            )
+    if data.size and (data.min() < 0 or data.max() > _MAX_LABEL):
+        wrong = (data < 0) | (data > _MAX_LABEL)
+        raise ValueError(
+            f"{name}: labels must lie in [0, 2^31), received {int(data[wrong][0])} "
+            f"({np.count_nonzero(wrong):,} voxels); relabel it"
+        )
+    return np.ascontiguousarray(data, "int32")
+
+
+def _spatial_shape(
+    found: FileHeader, path: Path, frames: bool, notes: list[str]
+) -> tuple[tuple[int, ...], int]:
+    """Shape of the array (with frames, if asked for) and number of spatial axes."""
+    if found.dtype.names or found.dtype.kind not in "biuf":
+        kind = "complex" if found.dtype.kind == "c" else "colour"
+        raise ValueError(f"{path}: {kind} voxels are not read; expected one real value per voxel")
+    shape = found.shape
+    if len(shape) < 2:
+        raise ValueError(f"{path}: expected two or three axes, received the shape {shape}")
+    spatial = shape[:2] if len(shape) == 2 or shape[2] == 1 else shape[:3]
+    rest = shape[3:]
+    if frames:
+        return (*spatial, math.prod(rest)), len(spatial)
+    if math.prod(rest) > 1:
+        raise ValueError(
+            f"{path} has {len(shape)} axes ({math.prod(rest)} frames of "
+            f"{' x '.join(map(str, spatial))}); expected one volume: extract a frame first"
+        )
+    if rest:
+        notes.append(f"{path}: the fourth axis, of length one, was dropped")
+    return spatial, len(spatial)
+
+
+def _scaling(found: FileHeader, path: Path) -> tuple[float, float]:
+    if isinstance(found.header, nib.freesurfer.mghformat.MGHHeader):
+        return 1.0, 0.0
+    try:
+        slope, inter = found.header.get_slope_inter()
+    except nib.spatialimages.HeaderDataError as error:
+        raise ValueError(f"{path} is corrupt: {error}") from error
+    return (1.0, 0.0) if slope is None else (float(slope), float(inter))
+
+
+def _scaled(voxels: np.ndarray, scaling: tuple[float, float]) -> np.ndarray:
+    return voxels if scaling == (1.0, 0.0) else voxels.astype("float64") * scaling[0] + scaling[1]
+
+
+def _to_image(
+    voxels: np.ndarray, scaling: tuple[float, float], name: str, notes: list[str]
+) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = _scaled(voxels, scaling).astype("float32", order="C")
+    # The sum is finite if all voxels are, and costs far less than a mask.
+    if not np.isfinite(data.sum(dtype="float64")):
+        wrong = ~np.isfinite(data)
+        data[wrong] = 0
+        notes.append(f"{name}: {np.count_nonzero(wrong):,} NaN or infinite voxels were set to 0")
+    if data.min() == data.max():
+        notes.append(f"{name} is constant: every voxel is {data.flat[0]:g}")
+    return data
+
+
+def _to_labels(
+    voxels: np.ndarray, scaling: tuple[float, float], name: str, notes: list[str]
+) -> np.ndarray:
+    return as_labels(_scaled(voxels, scaling), name)
+
+
+def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.ndarray:
+    header = found.header
+    try:
+        affine = np.asarray(header.get_best_affine(), "float64")
+    except (ValueError, nib.spatialimages.HeaderDataError) as error:
+        raise ValueError(f"{path}: its header has no usable affine ({error}); repair it") from error
+    columns = affine[:3, :ndim]
+    lengths = np.sqrt((columns**2).sum(0))
+    usable = np.isfinite(affine).all() and (lengths > 0).all()
+    # Unit columns make the test independent of the voxel size.
+    if not usable or np.linalg.svd(columns / lengths, compute_uv=False)[-1] < 1e-4:
+        raise ValueError(
+            f"{path}: its affine is singular, voxels have no place in space: "
+            f"{affine[:3].tolist()}; repair the header"
+        )
+    if not found.oriented:
+        notes.append(
+            f"{path}: its header sets no orientation; left and right are unknown, "
+            f"{''.join(nib.aff2axcodes(affine))} is assumed"
+        )
+    elif hasattr(header, "get_qform"):
+        _note_forms(header, found.shape, path, notes)
+    return affine
+
+
+def _note_forms(header: object, shape: tuple[int, ...], path: Path, notes: list[str]) -> None:
+    if int(header["qform_code"]) <= 0 or int(header["sform_code"]) <= 0:
+        return
+    try:
+        qform = header.get_qform()
+    except (ValueError, nib.spatialimages.HeaderDataError):
+        notes.append(f"{path}: its qform is not valid; the sform is used")
+        return
+    size = (*shape, 1)[:3]
+    corners = np.array([(*c, 1) for c in itertools.product(*[(0, n - 1) for n in size])])
+    apart = np.linalg.norm((corners @ (qform - header.get_sform()).T)[:, :3], axis=1).max()
+    if not apart <= _FORM_TOLERANCE:
+        notes.append(
+            f"{path}: its qform and sform differ, by up to {apart:.3g} mm; the sform is used"
+        )
+
+
+def _note_spacing(volume: Volume, notes: list[str]) -> None:
+    low, high = _SPACING_RANGE
+    if all(low <= s <= high for s in volume.spacing):
+        return
+    extent = [n * s for n, s in zip(volume.shape, volume.spacing, strict=True)]
+    notes.append(
+        f"{volume.path}: unusual voxels of {' x '.join(f'{s:.3g}' for s in volume.spacing)} mm; "
+        f"{volume.data.size * 4 / 1e6:.3g} MB in memory, "
+        f"{math.prod(extent) * 4 / 1e6:.3g} MB at 1 mm: are the units right?"
+    )

@@ -1,0 +1,179 @@
+"""Segmentation of a scan of any contrast, orientation and resolution."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.components import keep_largest_component
+from synthtf.inference.conform import ConformedGrid, pad_to_multiple
+from synthtf.inference.foreground import foreground_box
+from synthtf.inference.normalize import normalize_intensity
+
+if TYPE_CHECKING:
+    from synthtf.tasks.run import Run
+
+
+class EmptySegmentationWarning(UserWarning):
+    """Every voxel of a segmentation is background."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What `segment` returns.
+
+    Attributes:
+        labels: Label values, int32, with the shape and the geometry of the scan (or
+            of the network's grid).
+        posteriors: `(x, y, z, classes)` float32 on the same grid, in the order of
+            the run's output labels, z being 1 for a 2D scan; None unless asked for.
+        volumes: Label value to volume in mm³, for all output labels but the
+            background. They are sums of posteriors, hence finer than a count of
+            voxels.
+    """
+
+    labels: Volume
+    posteriors: Volume | None
+    volumes: dict[int, float]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every voxel is background."""
+        return not np.any(self.labels.data)
+
+
+def segment(
+    scan: "Volume | str | PathLike",
+    model: "Run | str | PathLike",
+    *,
+    flip: bool = True,
+    posteriors: bool = False,
+    conformed: bool = False,
+    ct: bool = False,
+    largest_component: bool = True,
+) -> Segmentation:
+    """Segment a scan with a trained network.
+
+    The scan is brought to RAS orientation and the network's spacing, cropped to
+    its foreground, normalised between percentiles and padded; the posteriors are
+    brought back to the scan's own grid before the most likely label is taken.
+
+    Args:
+        scan: A volume, or its file. A 2D image counts as a slice of one voxel.
+        model: A training run, or its folder. Load it once for several scans.
+        flip: Whether to average with the prediction on the left-right mirrored scan.
+        posteriors: Whether to return posteriors as well.
+        conformed: Whether to return results on the network's grid in RAS
+            orientation instead of the scan's.
+        ct: Whether the scan is in Hounsfield units.
+        largest_component: Whether to keep only the largest connected component of
+            all foreground labels together.
+
+    Returns:
+        Labels, posteriors and volumes.
+
+    Raises:
+        ValueError: If the scan or the run does not fit: several frames, a run of
+            another task or of two dimensions, a network whose outputs are not the
+            run's labels.
+        FileNotFoundError: If a file is missing.
+
+    Reference:
+        Steps and defaults of SynthSeg (Billot et al., Medical Image Analysis, 2023).
+    """
+    run = _load_run(model)
+    volume = scan if isinstance(scan, Volume) else read_volume(scan)
+    data = volume.data[..., None] if volume.data.ndim == 2 else volume.data
+    if data.ndim != 3 or volume.data.ndim != volume.ndim:
+        raise ValueError(f"{volume.name}: expected one frame. Received: {volume.data.shape}")
+    grid = ConformedGrid.of(data.shape, volume.affine, run.spacing)
+    image = grid.conform(data)
+    box = foreground_box(image, run.spacing)
+    predicted = _predict(run, normalize_intensity(image[box], ct=ct), flip)
+    if largest_component:
+        keep_largest_component(predicted)
+
+    target = grid.untouched if conformed else grid
+    geometry = (grid.affine, None) if conformed else (volume.affine, volume.header)
+    labels = target.restore_labels(predicted, run.output_labels, box)
+    result = Segmentation(
+        labels=Volume(labels if conformed else labels.reshape(volume.data.shape), *geometry),
+        posteriors=Volume(_restore_all(target, predicted, box), *geometry, ndim=3)
+        if posteriors
+        else None,
+        volumes=_volumes(predicted, grid.affine, run.output_labels),
+    )
+    if result.is_empty:
+        warnings.warn(
+            f"{volume.name}: nothing was found, every voxel is background; check the orientation "
+            "of the scan and that the model suits it",
+            EmptySegmentationWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def _load_run(model: "Run | str | PathLike") -> "Run":
+    if isinstance(model, str | PathLike):
+        from synthtf.tasks.run import Run
+
+        model = Run.load(model)
+    if model.task != "segmentation":
+        raise ValueError(
+            f"Expected a run of the task 'segmentation'. Received {model.task!r}: {model.folder}"
+        )
+    if len(model.spacing) != 3:
+        raise ValueError(
+            f"Expected a network of three dimensions. Received one of {len(model.spacing)}: "
+            f"{model.folder}"
+        )
+    return model
+
+
+def _predict(run: "Run", image: np.ndarray, flip: bool) -> np.ndarray:
+    """Posteriors `(x, y, z, classes)` of an image, averaged over its mirror image if asked."""
+    padded, inner = pad_to_multiple(image, run.multiple)
+    batch = padded[None, ..., None]
+    # predict_on_batch compiles once for all shapes on TensorFlow; called directly, a
+    # functional model would hold every intermediate tensor to the end.
+    result = np.array(run.task_model.predict_on_batch(batch)[0], np.float32)
+    if result.shape != (*padded.shape, len(run.output_labels)):
+        raise ValueError(
+            f"Expected posteriors of {(*padded.shape, len(run.output_labels))}, one channel per "
+            f"label, from the network in {run.folder}. Received: {result.shape}"
+        )
+    if flip:
+        mirrored = run.task_model.predict_on_batch(np.ascontiguousarray(batch[:, ::-1]))[0]
+        swapped = _mirrored_channels(run.output_labels, run.output_pairs)
+        result += np.asarray(mirrored, np.float32)[::-1][..., swapped]
+        result /= 2
+    return result[inner]
+
+
+def _mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Channel that shows in the mirror image what each channel shows in the image."""
+    channel = {int(value): index for index, value in enumerate(labels)}
+    swapped = list(range(len(labels)))
+    for left, right in pairs:
+        swapped[channel[left]], swapped[channel[right]] = channel[right], channel[left]
+    return swapped
+
+
+def _volumes(posteriors: np.ndarray, affine: np.ndarray, labels: Sequence[int]) -> dict[int, float]:
+    """Volume of each label but the first, in mm³."""
+    voxel = abs(np.linalg.det(affine[:3, :3]))
+    sums = posteriors.sum(axis=(0, 1, 2), dtype=np.float64) * voxel
+    return {int(v): float(total) for v, total in zip(labels[1:], sums[1:], strict=True)}
+
+
+def _restore_all(
+    grid: ConformedGrid, posteriors: np.ndarray, box: tuple[slice, slice, slice]
+) -> np.ndarray:
+    result = np.empty((*grid.scan_shape, posteriors.shape[-1]), np.float32)
+    for index in range(posteriors.shape[-1]):
+        result[..., index] = grid.restore(posteriors[..., index], box, outside=float(index == 0))
+    return result

@@ -1,0 +1,155 @@
+"""Reading weights from HDF5 files that others wrote, without trusting them.
+
+Such a file can refer to other files, claim sizes that fill the memory, or lack
+half of the tensors. Everything is checked from what the file declares, before
+any array is allocated.
+"""
+
+import math
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+Weights = dict[str, dict[str, np.ndarray]]
+Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
+
+_MAX_MEMBERS = 20_000
+_MAX_ELEMENTS = 2**28  # 1 GiB as float32; the largest network of this kind has a tenth
+
+
+def read_keras_h5(path: str | os.PathLike) -> Weights:
+    """Read the weights from a file of legacy Keras, one group per layer.
+
+    Files of weights and of whole models are read; optimiser states are not. Each tensor is known
+    by its layer and its own name, without the ":0" of TensorFlow 1.
+
+    Args:
+        path: File in HDF5 format.
+
+    Returns:
+        Layer name to weight name to float32 array; layers without weights are left out.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no HDF5 file or is damaged, holds links, data of another type than
+            floating point, tensors stored elsewhere, two tensors of one name, or too much.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; expected an .h5 file of weights")
+    try:
+        with h5py.File(path, "r") as file:
+            root = file
+            if _member(file, "model_weights", path) is not None:
+                root = _group(file, "model_weights", path)
+            return _read(root, path)
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
+
+
+def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -> None:
+    """Refuse weights unless they are exactly the expected ones.
+
+    Args:
+        weights: What `read_keras_h5` returned.
+        expected: Layer name to weight name to shape, in the order of the network.
+        path: File, for the message.
+
+    Raises:
+        ValueError: Names the first tensor that is missing, of another shape, or unexpected.
+    """
+    for layer, shapes in expected.items():
+        for name, shape in shapes.items():
+            if name not in weights.get(layer, {}):
+                raise ValueError(f"{path} lacks the tensor {layer}/{name}, of shape {shape}")
+            found = weights[layer][name].shape
+            if found != shape:
+                raise ValueError(
+                    f"{path}: the tensor {layer}/{name} has the shape {found}, but the network "
+                    f"expects {shape}"
+                )
+    for layer, tensors in weights.items():
+        for name in tensors:
+            if name not in expected.get(layer, {}):
+                raise ValueError(
+                    f"{path} holds the tensor {layer}/{name}, which the network does not have"
+                )
+
+
+def _read(root: h5py.Group, path: Path) -> Weights:
+    datasets: dict[str, dict[str, h5py.Dataset]] = {}
+    for layer, name, dataset in _datasets(root, path):
+        tensors = datasets.setdefault(layer, {})
+        if name in tensors:
+            raise ValueError(f"{path}: the layer {layer} holds two tensors named {name}")
+        tensors[name] = dataset
+    total = sum(math.prod(d.shape) for tensors in datasets.values() for d in tensors.values())
+    if total > _MAX_ELEMENTS:
+        raise ValueError(f"{path} claims {total} numbers; at most {_MAX_ELEMENTS} are read")
+    return {
+        layer: {name: _array(dataset, path) for name, dataset in tensors.items()}
+        for layer, tensors in datasets.items()
+    }
+
+
+def _datasets(root: h5py.Group, path: Path) -> Iterator[tuple[str, str, h5py.Dataset]]:
+    """Yield the layer, the name and the dataset of every tensor, checked."""
+    visited = 0
+    waiting: deque[tuple[str, h5py.Group]] = deque([("", root)])
+    while waiting:
+        layer, group = waiting.popleft()
+        for name in group:
+            visited += 1
+            # Groups may contain each other, so that a walk need not end by itself.
+            if visited > _MAX_MEMBERS:
+                raise ValueError(f"{path} has more than {_MAX_MEMBERS} members")
+            member = _member(group, name, path)
+            if isinstance(member, h5py.Group):
+                waiting.append((layer or name, member))
+            elif layer:
+                _check_dataset(member, path)
+                yield layer, name.removesuffix(":0"), member
+            else:
+                raise ValueError(f"{path}: expected a group per layer, {name!r} is a tensor")
+
+
+def _member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:
+    """Return a member that lies in this very file at this very place, or None."""
+    link = group.get(name, getlink=True)
+    if link is None:
+        return None
+    where = f"{path}: {group.name.rstrip('/')}/{name}"
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(f"{where} is a link to another place or file, which is not followed")
+    member = group[name]
+    if not isinstance(member, (h5py.Group, h5py.Dataset)):
+        raise ValueError(f"{where} is neither a group nor a tensor")
+    return member
+
+
+def _group(parent: h5py.Group, name: str, path: Path) -> h5py.Group:
+    member = _member(parent, name, path)
+    if not isinstance(member, h5py.Group):
+        raise ValueError(f"{path}: expected a group of weights at {parent.name}, {name!r} is none")
+    return member
+
+
+def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
+    where = f"{path}: the tensor {dataset.name}"
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"{where} is stored in another file, which is not read")
+    if dataset.dtype.kind != "f":
+        raise ValueError(f"{where} is of type {dataset.dtype}; expected floating point")
+    if dataset.shape is None:
+        raise ValueError(f"{where} is empty")
+
+
+def _array(dataset: h5py.Dataset, path: Path) -> np.ndarray:
+    values = dataset[()].astype("float32")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{path}: the tensor {dataset.name} holds numbers that are not finite")
+    return values

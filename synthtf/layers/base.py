@@ -1,0 +1,159 @@
+"""The abstract bases of all synthesis layers."""
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from synthtf import random
+from synthtf.ranges import Range, as_range
+
+Tensor = Any
+
+
+class SynthesisLayer(keras.layers.Layer):
+    """A layer without weights that computes in float32 under any dtype policy.
+
+    Label maps stay int32 and coordinates float32: automatic casting would
+    turn label 2035 into 2032 under mixed precision.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(autocast=False, **kwargs)
+
+    def output_spec(self, inputs: Any) -> Any:
+        """Symbolic outputs for symbolic inputs: by default alike, as `preserve_dtype` says."""
+        return tree.map_structure(
+            lambda x: keras.KerasTensor(x.shape, "int32" if _is_integer(x) else "float32"), inputs
+        )
+
+    def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Give shapes and dtypes, which for label maps differ from the compute dtype."""
+        return self.output_spec(inputs)
+
+
+class RandomLayer(SynthesisLayer):
+    """A layer that draws from a key, then applies what it drew.
+
+    A subclass implements `draw(key, shape)`, which returns a dict of tensors with
+    a leading batch axis, and `transform(inputs, draws)`, which is deterministic.
+    `identity(inputs)` is what a sample that the layer leaves alone becomes.
+
+    Args:
+        probability: that a sample is changed, in [0, 1]; drawn per sample.
+        seed: of the generator that supplies keys when the layer is called without one.
+        **kwargs: of `keras.layers.Layer`, such as `name`.
+    """
+
+    def __init__(self, probability: float = 1.0, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.probability = as_range(probability, "probability", 0, 1)[0]
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, key: Tensor | None = None) -> Any:
+        """Draw and apply.
+
+        Args:
+            inputs: a tensor `(batch, *spatial, channels)`, or several as the layer says.
+            key: int32 tensor `(batch, 2)`. None: fresh keys from the layer's generator.
+
+        Returns:
+            What `apply` returns for the draws of `sample`.
+        """
+        first = tree.flatten(inputs)[0]
+        if key is None:
+            key = random.draw_keys(ops.shape(first)[0], self.seed_generator)
+        return self.apply(inputs, self.sample(key, tuple(first.shape)))
+
+    def sample(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw all random numbers that the layer needs.
+
+        Args:
+            key: int32 tensor `(batch, 2)`.
+            shape: of the (first) input, batch axis included.
+
+        Returns:
+            Dict of tensors whose leading axis is the batch. The entry "active" says
+            which samples are changed, and is absent if all are.
+        """
+        key = random.fold_in(key, self.name)
+        draws = self.draw(key, shape)
+        if self.probability < 1:
+            chance = random.uniform(random.fold_in(key, "active"), ())
+            draws["active"] = chance < self.probability
+        return draws
+
+    def apply(self, inputs: Any, draws: dict[str, Tensor]) -> Any:
+        """Apply draws; pure and deterministic.
+
+        Args:
+            inputs: as for `call`.
+            draws: as `sample` returns them, possibly edited.
+
+        Returns:
+            The changed samples.
+        """
+        outputs = self.transform(inputs, draws)
+        if "active" not in draws:
+            return outputs
+        return tree.map_structure(
+            lambda new, old: ops.where(expand(draws["active"], new), new, old),
+            outputs,
+            self.identity(inputs),
+        )
+
+    def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw what `transform` needs; implemented by each layer."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `draw`")
+
+    def transform(self, inputs: Any, draws: dict[str, Tensor]) -> Any:
+        """Apply the draws to every sample; implemented by each layer."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `transform`")
+
+    def identity(self, inputs: Any) -> Any:
+        """Give the output for samples that are left alone."""
+        return tree.map_structure(as_image_or_labels, inputs)
+
+    def uniform(self, key: Tensor, name: str, bounds: Range, shape: tuple = ()) -> Tensor:
+        """Draw a named number per sample, uniformly from a range."""
+        return random.uniform(random.fold_in(key, name), shape, *bounds)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "probability": self.probability, "seed": self.seed}
+
+
+def expand(x: Tensor, like: Tensor) -> Tensor:
+    """Append axes of one to `(batch,)` until it broadcasts with `like`."""
+    return ops.reshape(x, (-1,) + (1,) * (len(like.shape) - 1))
+
+
+def as_image(x: Tensor) -> Tensor:
+    """Cast an image to float32."""
+    return ops.cast(x, "float32")
+
+
+def as_labels(x: Tensor) -> Tensor:
+    """Cast a label map to int32.
+
+    Raises:
+        ValueError: if it is not integer: a rounded float may be another label.
+    """
+    if not _is_integer(x):
+        raise ValueError(
+            "A label map must be integer, best int32. "
+            f"Received: dtype {keras.backend.standardize_dtype(x.dtype)}"
+        )
+    return ops.cast(x, "int32")
+
+
+def as_image_or_labels(x: Tensor) -> Tensor:
+    """Cast an image to float32 and a label map to int32."""
+    return ops.cast(x, "int32" if _is_integer(x) else "float32")
+
+
+def _is_integer(x: Any) -> bool:
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return "int" in dtype or dtype == "bool"

@@ -1,0 +1,50 @@
+"""Label look-ups as a layer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
+from synthtf.ops.labels import map_labels
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class MapLabels(SynthesisLayer):
+    """Replace label values; those that are not listed become 0.
+
+    Args:
+        mapping: from each label value to its new value, all non-negative.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape: `(batch, *spatial, 1)`, integer.
+    Output shape: the same, int32.
+
+    Raises:
+        ValueError: if a value is negative.
+
+    Example:
+    >>> import numpy as np
+    >>> labels = np.array([0, 25, 77], "int32").reshape(1, 3, 1, 1)
+    >>> np.asarray(MapLabels({25: 2})(labels)).ravel().tolist()
+    [0, 2, 0]
+    """
+
+    def __init__(self, mapping: Mapping[int, int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # JSON turns the keys of a config into text.
+        self.mapping = {int(old): int(new) for old, new in mapping.items()}
+        if any(v < 0 for pair in self.mapping.items() for v in pair):
+            raise ValueError(f"`mapping` must not be negative. Received: mapping={self.mapping}")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Look up."""
+        return map_labels(as_labels(inputs), self.mapping)
+
+    def output_spec(self, inputs: Any) -> Any:
+        """A label map."""
+        return keras.KerasTensor(inputs.shape, "int32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "mapping": {str(k): v for k, v in self.mapping.items()}}

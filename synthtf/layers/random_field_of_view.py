@@ -1,0 +1,80 @@
+"""Partial fields of view."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from synthtf import random
+from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels
+from synthtf.ranges import Range, as_range
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class RandomFieldOfView(RandomLayer):
+    """Set to zero what lies outside a random box.
+
+    The mask is a product of one 1D mask per axis. Along each axis a proportion of
+    the volume is lost, split at random between its two ends.
+
+    Args:
+        proportion: `(low, high)`, of each axis that is lost, in [0, 1); drawn per
+            sample and axis.
+        axes: spatial axes that may be cropped. None: all.
+        **kwargs: `probability`, `seed`, `name`.
+
+    Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`, all
+        masked alike: an image, or an image and its label map.
+    Output shape: the same, float32 or int32.
+
+    Raises:
+        ValueError: if the range is reversed or leaves [0, 1), or an axis does not exist.
+
+    Example:
+    >>> import numpy as np
+    >>> x = np.ones((1, 10, 10, 1), "float32")
+    >>> round(float(np.sum(RandomFieldOfView(proportion=0.5, axes=[0])(x))))
+    50
+
+    Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
+    """
+
+    def __init__(
+        self, proportion: Range = (0, 0.2), axes: Sequence[int] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.proportion = as_range(proportion, "proportion", 0, 0.99)
+        if axes is not None and not set(axes) <= {0, 1, 2}:
+            raise ValueError(f"`axes` must be spatial axes, 0, 1 or 2. Received: axes={axes!r}")
+        self.axes = None if axes is None else tuple(int(a) for a in axes)
+
+    def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw the lost proportion and the share of it at the start, per axis."""
+        ndim = len(shape) - 2
+        if self.axes is not None and max(self.axes, default=0) >= ndim:
+            raise ValueError(f"{self.name}: axes {self.axes} are not all spatial in shape {shape}")
+        return {
+            "proportion": self.uniform(key, "proportion", self.proportion, (ndim,)),
+            "start": random.uniform(random.fold_in(key, "start"), (ndim,)),
+        }
+
+    def transform(self, inputs: Any, draws: dict[str, Tensor]) -> Any:
+        """Multiply by the masks."""
+        return tree.map_structure(lambda x: self._mask(as_image_or_labels(x), draws), inputs)
+
+    def _mask(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        ndim = len(x.shape) - 2
+        for axis in range(ndim) if self.axes is None else self.axes:
+            size = x.shape[axis + 1]
+            lost = ops.round(draws["proportion"][:, axis] * size)[:, None]
+            first = ops.floor(draws["start"][:, axis][:, None] * (lost + 1.0))
+            voxel = ops.arange(size, dtype="float32")[None]
+            seen = ops.logical_and(voxel >= first, voxel < first + size - lost)
+            line = (-1, *(size if d == axis else 1 for d in range(ndim)), 1)
+            x = x * ops.cast(ops.reshape(seen, line), x.dtype)
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "proportion": self.proportion, "axes": self.axes}

@@ -1,0 +1,87 @@
+"""Resampling as a layer."""
+
+from typing import Any
+
+import keras
+from keras import tree
+
+from synthtf.layers.base import SynthesisLayer, Tensor, as_image_or_labels
+from synthtf.ops.resample import resample
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class Resample(SynthesisLayer):
+    """Move one or several volumes by a transform, with one interpolation.
+
+    `out(x) = volume(transform(x))`. Label maps (integer tensors) are always
+    taken from the nearest voxel.
+
+    Args:
+        interpolation: of images, "linear" or "nearest".
+        fill: value outside the input. None: the border value.
+        shape: spatial shape of the output, default that of the input. The centres
+            of the two grids coincide (to whole voxels), so that an input of any
+            size may be given.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`; and
+        `transform`, `(batch, ndim + 1, ndim + 1)` or `(batch, *grid, ndim)`, in voxels.
+    Output shape: the same structure, `(batch, *shape, channels)`, float32 or int32.
+
+    Raises:
+        ValueError: if the interpolation is unknown or the ranks do not fit.
+
+    Example:
+    >>> import numpy as np
+    >>> shift = np.eye(3, dtype="float32")[None]
+    >>> shift[0, 0, 2] = 1
+    >>> x = np.arange(4, dtype="int32").reshape(1, 4, 1, 1)
+    >>> np.asarray(Resample()(x, shift)).ravel().tolist()
+    [1, 2, 3, 0]
+    """
+
+    def __init__(
+        self,
+        interpolation: str = "linear",
+        fill: float | None = 0.0,
+        shape: tuple[int, ...] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if interpolation not in ("linear", "nearest"):
+            raise ValueError(
+                '`interpolation` must be "linear" or "nearest". '
+                f"Received: interpolation={interpolation!r}"
+            )
+        self.interpolation = interpolation
+        self.fill = None if fill is None else float(fill)
+        self.shape = None if shape is None else tuple(int(n) for n in shape)
+
+    def call(self, inputs: Any, transform: Tensor) -> Any:
+        """Resample every input."""
+
+        def move(x: Tensor) -> Tensor:
+            x = as_image_or_labels(x)
+            integer = keras.backend.standardize_dtype(x.dtype) == "int32"
+            how = "nearest" if integer else self.interpolation
+            return resample(x, transform, how, self.fill, self.shape)
+
+        return tree.map_structure(move, inputs)
+
+    def output_spec(self, inputs: Any) -> Any:
+        """The inputs' dtypes on the output's grid."""
+        specs = super().output_spec(inputs)
+        if self.shape is None:
+            return specs
+        return tree.map_structure(
+            lambda x: keras.KerasTensor((x.shape[0], *self.shape, x.shape[-1]), x.dtype), specs
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "interpolation": self.interpolation,
+            "fill": self.fill,
+            "shape": self.shape,
+        }

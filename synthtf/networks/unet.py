@@ -1,0 +1,220 @@
+"""The U-Net of neurite and SynthSeg, of standard Keras layers only."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+Tensor = Any
+
+_NORMALIZATIONS = ("instance", "batch", None)
+_FINAL_ACTIVATIONS = ("softmax", "sigmoid", None)
+# Per-sample statistics need no moving averages, so epsilon only has to rule out 0 / 0.
+_INSTANCE_EPSILON = 1e-5
+# What legacy Keras used, and hence what published weights were trained with.
+_BATCH_EPSILON = 1e-3
+_BATCH_MOMENTUM = 0.99
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Size and style of a U-Net. The defaults are SynthSeg's, but for the normalisation.
+
+    Attributes:
+        features: Feature maps of the first level.
+        levels: Resolution levels; each but the first halves the resolution.
+        convolutions: Convolutions per level, on the way down and on the way up.
+        multiplier: Ratio of the feature maps of a level to those of the level above.
+        max_features: Largest number of feature maps of a level, or None for no limit.
+        kernel_size: Voxels per axis of each convolution kernel.
+        activation: Name of a Keras activation, after each convolution.
+        normalization: "instance" for statistics of each sample and channel, "batch" for batch
+            normalisation, None for none. At a batch size of 1, batch normalisation does not
+            work at inference; it is meant for published weights.
+
+    Raises:
+        ValueError: If a value is out of range or of the wrong type.
+    """
+
+    features: int = 24
+    levels: int = 5
+    convolutions: int = 2
+    multiplier: float = 2
+    max_features: int | None = None
+    kernel_size: int = 3
+    activation: str = "elu"
+    normalization: str | None = "instance"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name in ("features", "levels", "convolutions", "kernel_size", "max_features"):
+            value = getattr(self, name)
+            if name == "max_features" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, received {value!r}")
+        if isinstance(self.multiplier, bool) or not isinstance(self.multiplier, (int, float)):
+            raise ValueError(f"multiplier must be a number, received {self.multiplier!r}")
+        if not 0 < self.multiplier <= 16:
+            raise ValueError(f"multiplier must be in (0, 16], received {self.multiplier}")
+        if self.normalization not in _NORMALIZATIONS:
+            raise ValueError(
+                f"normalization must be one of {_NORMALIZATIONS}, received {self.normalization!r}"
+            )
+        try:
+            keras.activations.get(self.activation)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"activation must name a Keras activation such as 'elu', 'relu' or 'leaky_relu', "
+                f"received {self.activation!r}"
+            ) from error
+
+    @property
+    def multiple(self) -> int:
+        """Number that every spatial size of the input must be a multiple of."""
+        return 2 ** (self.levels - 1)
+
+    def level_features(self, level: int) -> int:
+        """Feature maps of a level; 0 is the full resolution."""
+        count = max(1, round(self.features * self.multiplier**level))
+        return count if self.max_features is None else min(count, self.max_features)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a dictionary that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "UNetConfig":
+        """Make a configuration from what `to_dict` returned.
+
+        Args:
+            values: Attribute name to value; what is left out keeps its default.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            ValueError: If a name is unknown, or a value is out of range.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ValueError(f"unknown U-Net option {name!r}; the options are {known}")
+        return cls(**values)
+
+
+def unet(
+    num_outputs: int,
+    ndim: int = 3,
+    config: UNetConfig | None = None,
+    final_activation: str | None = "softmax",
+    name: str = "unet",
+) -> keras.Model:
+    """Build a U-Net whose .keras file loads without this package.
+
+    Each level convolves, activates, normalises and pools; the way up repeats the nearest voxel,
+    appends it to the features of the level on the way down, taken before their normalisation,
+    convolves, activates and normalises. A convolution with a kernel of one voxel gives the
+    logits. Logits and posteriors are float32 under mixed precision, too.
+
+    Args:
+        num_outputs: Output channels, the classes for "softmax".
+        ndim: Spatial axes, 2 or 3.
+        config: Size and style; SynthSeg's size with instance normalisation if None.
+        final_activation: "softmax", "sigmoid", or None for a regression.
+        name: Name of the model.
+
+    Returns:
+        Model with the input "image", `(batch, *spatial, 1)`, float32, where every spatial size
+        is a multiple of `config.multiple`, and an output `(batch, *spatial, num_outputs)`: that
+        of the layer "posteriors", or, if `final_activation` is None, of the layer "logits".
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Billot et al., SynthSeg: segmentation of brain MRI scans of any contrast and resolution
+        without retraining, Medical Image Analysis 2023. Ronneberger et al., U-Net, MICCAI 2015.
+    """
+    config = config or UNetConfig()
+    if isinstance(num_outputs, bool) or not isinstance(num_outputs, int) or num_outputs < 1:
+        raise ValueError(f"num_outputs must be an integer of at least 1, received {num_outputs!r}")
+    if ndim not in (2, 3):
+        raise ValueError(f"ndim must be 2 or 3, received {ndim!r}")
+    if final_activation not in _FINAL_ACTIVATIONS:
+        raise ValueError(
+            f"final_activation must be one of {_FINAL_ACTIVATIONS}, received {final_activation!r}"
+        )
+    image = layers.Input((None,) * ndim + (1,), dtype="float32", name="image")
+    x = _decode(_encode(image, ndim, config), ndim, config)
+    # Without float32, logits have three digits, and a distance of 100 mm a step of 0.5 mm.
+    output = _layer("Conv", ndim)(num_outputs, 1, dtype="float32", name="logits")(x)
+    if final_activation:
+        activation = layers.Activation(final_activation, dtype="float32", name="posteriors")
+        output = activation(output)
+    return keras.Model(image, output, name=name)
+
+
+def network_multiple(network: keras.Model) -> int:
+    """Return the number that every spatial size of a network's input must be a multiple of.
+
+    Args:
+        network: Model of poolings by two, such as `unet` builds, or loaded from a file.
+
+    Returns:
+        Two to the power of the number of poolings.
+    """
+    pools = (layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)
+    return 2 ** sum(isinstance(layer, pools) for layer in network.layers)
+
+
+def _encode(x: Tensor, ndim: int, config: UNetConfig) -> list[Tensor]:
+    """Return the features of each level before normalisation, but of the last one after it."""
+    features = []
+    for level in range(config.levels):
+        x = _convolve(x, f"down_{level}", level, ndim, config)
+        features.append(x)
+        x = _normalize(x, f"down_{level}_norm", config)
+        if level < config.levels - 1:
+            x = _layer("MaxPooling", ndim)(2, name=f"down_{level}_pool")(x)
+    return [*features[:-1], x]
+
+
+def _decode(features: list[Tensor], ndim: int, config: UNetConfig) -> Tensor:
+    *skips, x = features
+    for level in reversed(range(config.levels - 1)):
+        x = _layer("UpSampling", ndim)(2, name=f"up_{level}_upsample")(x)
+        x = layers.Concatenate(name=f"up_{level}_concat")([skips[level], x])
+        x = _convolve(x, f"up_{level}", level, ndim, config)
+        x = _normalize(x, f"up_{level}_norm", config)
+    return x
+
+
+def _convolve(x: Tensor, prefix: str, level: int, ndim: int, config: UNetConfig) -> Tensor:
+    for index in range(config.convolutions):
+        x = _layer("Conv", ndim)(
+            config.level_features(level),
+            config.kernel_size,
+            padding="same",
+            activation=config.activation,
+            name=f"{prefix}_conv_{index}",
+        )(x)
+    return x
+
+
+def _normalize(x: Tensor, name: str, config: UNetConfig) -> Tensor:
+    if config.normalization == "instance":
+        return layers.GroupNormalization(-1, epsilon=_INSTANCE_EPSILON, name=name)(x)
+    if config.normalization == "batch":
+        layer = layers.BatchNormalization(
+            momentum=_BATCH_MOMENTUM, epsilon=_BATCH_EPSILON, name=name
+        )
+        return layer(x)
+    return x
+
+
+def _layer(kind: str, ndim: int) -> type[layers.Layer]:
+    return getattr(layers, f"{kind}{ndim}D")

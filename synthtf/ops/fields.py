@@ -1,0 +1,157 @@
+"""Composition, integration and Jacobians of displacement fields, in voxels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from synthtf.ops.resample import (
+    affine_positions,
+    axis_grid,
+    check_transform,
+    clamp,
+    positions,
+    sample_linear,
+)
+
+Tensor = Any
+
+
+def compose(outer: Tensor, inner: Tensor, shape: Sequence[int] | None = None) -> Tensor:
+    """Compose two transforms into `x ↦ outer(inner(x))`.
+
+    Args:
+        outer: affine matrix `(batch, ndim + 1, ndim + 1)` or displacement
+            field `(batch, *grid, ndim)`.
+        inner: likewise; applied first.
+        shape: spatial shape of the volume, needed only if a field's grid is
+            coarser than it. Default: the grid of the field.
+
+    Returns:
+        A matrix if both are matrices, else a displacement field on the inner
+        field's grid (the outer's if the inner is a matrix). Outside the outer
+        field its border values hold.
+    """
+    fields = [t for t in (inner, outer) if len(t.shape) > 3]
+    if not fields:
+        return ops.matmul(outer, inner)
+    grid = tuple(fields[0].shape[1:-1])
+    shape = tuple(shape or grid)
+    ndim = len(grid)
+    check_transform(inner, ndim)
+    check_transform(outer, ndim)
+    step = [(n - 1) / max(m - 1, 1) for n, m in zip(shape, grid, strict=True)]
+    start = [axis_grid(m, d, ndim) * step[d] for d, m in enumerate(grid)]
+    points = _follow(inner, start, grid, shape)
+    points = _follow(outer, points, None, shape)
+    return ops.stack([p - x for p, x in zip(points, start, strict=True)], axis=-1)
+
+
+def _follow(
+    transform: Tensor, points: list[Tensor], grid: tuple | None, shape: Sequence[int]
+) -> list[Tensor]:
+    """Send points, in voxels of the volume, through a transform."""
+    if len(transform.shape) == 3:
+        return affine_positions(transform, points, shape)
+    own = tuple(transform.shape[1:-1])
+    parts = [transform[..., d] for d in range(len(own))]
+    if grid != own:
+        scale = [(m - 1) / max(n - 1, 1) for n, m in zip(shape, own, strict=True)]
+        at = [clamp(p * s, m) for p, s, m in zip(points, scale, own, strict=True)]
+        flat = [ops.reshape(part, (-1,)) for part in parts]
+        parts = sample_linear(flat, at, own, ops.shape(transform)[0])
+    return [p + u for p, u in zip(points, parts, strict=True)]
+
+
+def integrate_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
+    """Integrate a stationary velocity field over unit time by scaling and squaring.
+
+    `v / 2^steps`, then `steps` times `v(x) += v(x + v(x))`, borders clamped.
+
+    Args:
+        velocity: `(batch, *spatial, ndim)`, in voxels of its own grid.
+        steps: number of squarings, at least zero.
+
+    Returns:
+        Displacement field of the same shape.
+
+    Reference:
+        Arsigny et al., A log-Euclidean framework for statistics on
+        diffeomorphisms, MICCAI 2006.
+    """
+    parts = [velocity[..., d] for d in range(velocity.shape[-1])]
+    return ops.stack(integrate_components(parts, steps), axis=-1)
+
+
+def integrate_components(velocity: Sequence[Tensor], steps: int) -> list[Tensor]:
+    """Integrate a velocity given as one tensor `(batch, *spatial)` per axis."""
+    shape = tuple(velocity[0].shape[1:])
+    ndim = len(shape)
+    grid = [axis_grid(n, d, ndim) for d, n in enumerate(shape)]
+    parts = [v / 2.0**steps for v in velocity]
+    for _ in range(steps):
+        at = [clamp(x + v, n) for x, v, n in zip(grid, parts, shape, strict=True)]
+        flat = [ops.reshape(v, (-1,)) for v in parts]
+        moved = sample_linear(flat, at, shape, ops.shape(velocity[0])[0])
+        parts = [v + m for v, m in zip(parts, moved, strict=True)]
+    return parts
+
+
+def dense_displacement(matrix: Tensor, shape: Sequence[int]) -> Tensor:
+    """Turn affine matrices into displacement fields about the centre of the volume.
+
+    Args:
+        matrix: `(batch, ndim + 1, ndim + 1)`.
+        shape: spatial shape.
+
+    Returns:
+        Tensor of shape `(batch, *shape, ndim)`, in voxels.
+    """
+    ndim = len(shape)
+    points = positions(matrix, shape)
+    return ops.stack(
+        [p - axis_grid(n, d, ndim) for d, (p, n) in enumerate(zip(points, shape, strict=True))],
+        axis=-1,
+    )
+
+
+def jacobian_determinant(displacement: Tensor) -> Tensor:
+    """Determinant of the Jacobian of `x + displacement(x)`; non-positive where it folds.
+
+    Central differences inside, one-sided ones at the border.
+
+    Args:
+        displacement: `(batch, *spatial, ndim)`, in voxels; two or three axes.
+
+    Returns:
+        Tensor of shape `(batch, *spatial)`.
+    """
+    ndim = displacement.shape[-1]
+    jacobian = [
+        [_gradient(displacement[..., i], j + 1) + float(i == j) for j in range(ndim)]
+        for i in range(ndim)
+    ]
+    return _determinant(jacobian)
+
+
+def _determinant(rows: list[list[Tensor]]) -> Tensor:
+    """Laplace expansion along the first row."""
+    if len(rows) == 1:
+        return rows[0][0]
+    out = 0.0
+    for j, value in enumerate(rows[0]):
+        minor = [row[:j] + row[j + 1 :] for row in rows[1:]]
+        out = out + (-1) ** j * value * _determinant(minor)
+    return out
+
+
+def _gradient(x: Tensor, axis: int) -> Tensor:
+    def part(start: int | None, stop: int | None) -> Tensor:
+        index = [slice(None)] * len(x.shape)
+        index[axis] = slice(start, stop)
+        return x[tuple(index)]
+
+    inside = (part(2, None) - part(None, -2)) / 2.0
+    first = part(1, 2) - part(0, 1)
+    last = part(-1, None) - part(-2, -1)
+    return ops.concatenate([first, inside, last], axis=axis)

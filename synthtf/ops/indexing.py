@@ -1,0 +1,56 @@
+"""Gathering: the one place where memory is read out of order."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+def gather(values: Tensor, index: Tensor) -> Tensor:
+    """Pick rows of `values` along its first axis; indices must be in range.
+
+    `keras.ops.take` on TensorFlow spends a third of its time on wrapping
+    negative indices, which never occur here.
+
+    Args:
+        values: tensor of shape `(n, ...)`.
+        index: int32 tensor of any shape, values in `[0, n - 1]`.
+
+    Returns:
+        Tensor of shape `(*index.shape, ...)`.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.gather(values, index)
+    return ops.take(values, index, axis=0)
+
+
+def batch_offset(batch: Tensor, stride: Tensor, ndim: int) -> Tensor:
+    """Give where each sample starts in a flattened batch, to be added to indices.
+
+    Args:
+        batch: number of samples, an int or a scalar tensor.
+        stride: number of rows per sample.
+        ndim: number of axes after the batch axis of the indices.
+
+    Returns:
+        int32 tensor of shape `(batch, 1, ...)`.
+    """
+    return ops.reshape(ops.arange(batch, dtype="int32") * stride, (-1,) + (1,) * ndim)
+
+
+def take_per_sample(table: Tensor, index: Tensor) -> Tensor:
+    """Look up each sample's indices in its own table.
+
+    Args:
+        table: tensor of shape `(batch, n)`.
+        index: int32 tensor of shape `(batch, ...)`, values in `[0, n - 1]`.
+
+    Returns:
+        Tensor of the shape of `index` and the dtype of `table`.
+    """
+    offset = batch_offset(ops.shape(index)[0], table.shape[1], len(index.shape) - 1)
+    return gather(ops.reshape(table, (-1,)), index + offset)

@@ -1,0 +1,96 @@
+"""Label maps: look-ups, one-hot maps, centres of mass."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from synthtf.ops.indexing import gather
+
+Tensor = Any
+
+_LARGEST_TABLE = 2**16
+
+
+def label_index(labels: Tensor, values: Sequence[int]) -> Tensor:
+    """Position of each label in a sorted list of label values.
+
+    Args:
+        labels: integer tensor of any shape.
+        values: sorted, distinct, non-negative label values; may be sparse.
+
+    Returns:
+        int32 tensor of the same shape. A label that is not listed gives 0.
+    """
+    values = np.asarray(values, "int64")
+    labels = ops.cast(labels, "int32")
+    if values[-1] < _LARGEST_TABLE:
+        table = np.zeros(values[-1] + 2, "int32")
+        table[values] = np.arange(len(values))
+        return gather(ops.convert_to_tensor(table), ops.clip(labels, 0, int(values[-1]) + 1))
+    values = ops.convert_to_tensor(values.astype("int32"))
+    index = ops.cast(ops.searchsorted(values, ops.reshape(labels, (-1,))), "int32")
+    index = ops.reshape(ops.minimum(index, values.shape[0] - 1), ops.shape(labels))
+    return ops.where(ops.equal(gather(values, index), labels), index, 0)
+
+
+def map_labels(labels: Tensor, mapping: dict[int, int]) -> Tensor:
+    """Replace label values; those that are not listed become 0.
+
+    Args:
+        labels: integer tensor of any shape.
+        mapping: from each label value to its new value.
+
+    Returns:
+        int32 tensor of the same shape.
+    """
+    mapping = {0: 0, **mapping}
+    values = sorted(mapping)
+    new = np.array([mapping[v] for v in values], "int32")
+    if values[-1] < _LARGEST_TABLE:
+        table = np.zeros(values[-1] + 2, "int32")
+        table[values] = new
+        labels = ops.clip(ops.cast(labels, "int32"), 0, values[-1] + 1)
+        return gather(ops.convert_to_tensor(table), labels)
+    return gather(ops.convert_to_tensor(new), label_index(labels, values))
+
+
+def one_hot(labels: Tensor, values: Sequence[int], dtype: str = "float32") -> Tensor:
+    """Turn a label map into one channel per label value.
+
+    Args:
+        labels: integer tensor of shape `(batch, *spatial, 1)`.
+        values: sorted label values. A label that is not listed counts as the first.
+        dtype: of the result.
+
+    Returns:
+        Tensor of shape `(batch, *spatial, len(values))`.
+    """
+    index = labels[..., 0]
+    if list(values) != list(range(len(values))):
+        index = label_index(index, values)
+    return ops.one_hot(index, len(values), dtype=dtype)
+
+
+def barycenter(x: Tensor) -> Tensor:
+    """Centre of mass of each channel, from the centre of the volume, as a share of its size.
+
+    Args:
+        x: `(batch, *spatial, channels)`, non-negative.
+
+    Returns:
+        Tensor of shape `(batch, channels, ndim)`, each coordinate
+        `(c - (n - 1) / 2) / n`.
+    """
+    ndim = len(x.shape) - 2
+    axes = tuple(range(1, ndim + 1))
+    total = ops.maximum(ops.sum(x, axis=axes), 1e-7)
+    out = []
+    for axis in axes:
+        others = tuple(a for a in axes if a != axis)
+        profile = ops.sum(x, axis=others)
+        size = x.shape[axis]
+        offset = (ops.arange(size, dtype="float32") - (size - 1) / 2) / size
+        out.append(ops.sum(profile * ops.reshape(offset, (1, -1, 1)), axis=1) / total)
+    return ops.stack(out, axis=-1)

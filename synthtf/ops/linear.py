@@ -1,0 +1,150 @@
+"""Linear, separable steps as one matrix per axis and sample.
+
+Upsampling a coarse field, blurring, and down- then upsampling all have this
+form, and consecutive ones multiply into one matrix.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+_TILE = 32
+
+
+def apply_along_axes(
+    x: Tensor, matrices: Sequence[Tensor | None], bandwidth: Sequence[int | None] | None = None
+) -> Tensor:
+    """Multiply every line along each spatial axis by that axis's matrix.
+
+    Args:
+        x: tensor of shape `(batch, *spatial, channels)`.
+        matrices: one per spatial axis, `(batch, n_out, n_in)` or `(1, n_out, n_in)`,
+            or None to leave the axis alone.
+        bandwidth: per axis, how far from the diagonal a square matrix has
+            non-zero entries; saves work on long axes. None: dense.
+
+    Returns:
+        Tensor of shape `(batch, *n_out, channels)`.
+    """
+    bandwidth = bandwidth or [None] * len(matrices)
+    for axis, (matrix, width) in enumerate(zip(matrices, bandwidth, strict=True), start=1):
+        if matrix is not None:
+            x = _apply_along_axis(x, matrix, axis, width)
+    return x
+
+
+def _apply_along_axis(x: Tensor, matrix: Tensor, axis: int, bandwidth: int | None) -> Tensor:
+    shape = tuple(x.shape)
+    rows, columns = matrix.shape[1:]
+    x = ops.reshape(x, (-1, math.prod(shape[1:axis]), columns, math.prod(shape[axis + 1 :])))
+    if bandwidth is None or rows != columns or columns <= 2 * _TILE:
+        x = _multiply(x, matrix)
+    else:
+        tiles = []
+        for start in range(0, rows, _TILE):
+            first = max(0, start - bandwidth)
+            last = min(columns, start + _TILE + bandwidth)
+            block = matrix[:, start : start + _TILE, first:last]
+            tiles.append(_multiply(x[:, :, first:last], block))
+        x = ops.concatenate(tiles, axis=2)
+    return ops.reshape(x, (-1, *shape[1:axis], rows, *shape[axis + 1 :]))
+
+
+def _multiply(x: Tensor, matrix: Tensor) -> Tensor:
+    """Apply `(batch, m, n)` to `x` of shape `(batch, before, n, after)`."""
+    before, columns, after = x.shape[1:]
+    rows = matrix.shape[1]
+    if after == 1:
+        x = ops.reshape(x, (-1, before, columns))
+        return ops.matmul(x, ops.transpose(matrix, (0, 2, 1)))[..., None]
+    if before == 1:
+        return ops.matmul(matrix, ops.reshape(x, (-1, columns, after)))[:, None]
+    return ops.reshape(ops.matmul(matrix[:, None], x), (-1, before, rows, after))
+
+
+def blur_matrix(std: Tensor, size: int) -> Tensor:
+    """Gaussian blur along one axis.
+
+    Weights `exp(-d² / 2 std²)` up to `ceil(4 std)` voxels away, normalised over the
+    voxels inside the volume. A `std` of zero is the identity.
+
+    Args:
+        std: tensor of shape `(batch,)`, in voxels.
+        size: number of voxels along the axis.
+
+    Returns:
+        float32 tensor of shape `(batch, size, size)`.
+    """
+    std = ops.maximum(ops.cast(std, "float32"), 1e-3)[:, None, None]
+    distance = ops.abs(_column(size) - _row(size))
+    weight = ops.exp(-0.5 * ops.square(distance / std))
+    weight = ops.where(distance <= ops.ceil(4 * std), weight, 0.0)
+    return weight / ops.sum(weight, axis=-1, keepdims=True)
+
+
+def resample_matrix(factor: Tensor, size: int) -> Tensor:
+    """Downsample by a factor, then upsample to the original size, both linearly.
+
+    The coarse samples lie at voxels `0, factor, 2 factor, ...`; a last one is
+    clamped to the border. A factor of one is the identity.
+
+    Args:
+        factor: tensor of shape `(batch,)`, at least one.
+        size: number of voxels along the axis.
+
+    Returns:
+        float32 tensor of shape `(batch, size, size)`.
+    """
+    factor = ops.cast(factor, "float32")[:, None, None]
+    position = _column(size) / factor
+    below = ops.floor(position)
+    weight = position - below
+    voxel = _row(size)
+
+    def sample(index: Tensor) -> Tensor:
+        at = ops.minimum(index * factor, size - 1.0)
+        return ops.relu(1.0 - ops.abs(at - voxel))
+
+    return (1.0 - weight) * sample(below) + weight * sample(below + 1.0)
+
+
+def upsample_matrix(num_points: Tensor, size: int, capacity: int) -> Tensor:
+    """Linear interpolation from a few control points; the first and last lie on the border.
+
+    Args:
+        num_points: tensor of shape `(batch,)`, control points in use, from 1 to `capacity`.
+        size: number of voxels along the axis.
+        capacity: static number of control points that the lattice holds.
+
+    Returns:
+        float32 tensor of shape `(batch, size, capacity)`.
+    """
+    offset = control_offset(num_points, size, capacity)
+    return ops.relu(1.0 - ops.abs(offset))
+
+
+def control_offset(num_points: Tensor, size: int, capacity: int) -> Tensor:
+    """Signed distance of each voxel from each control point, in cells of the lattice.
+
+    Args:
+        num_points: tensor of shape `(batch,)`, control points in use.
+        size: number of voxels along the axis.
+        capacity: static number of control points that the lattice holds.
+
+    Returns:
+        float32 tensor of shape `(batch, size, capacity)`.
+    """
+    cells = ops.cast(num_points, "float32")[:, None, None] - 1.0
+    return _column(size) * (cells / max(size - 1, 1)) - _row(capacity)
+
+
+def _column(size: int) -> Tensor:
+    return ops.reshape(ops.arange(size, dtype="float32"), (1, size, 1))
+
+
+def _row(size: int) -> Tensor:
+    return ops.reshape(ops.arange(size, dtype="float32"), (1, 1, size))

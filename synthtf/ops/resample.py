@@ -1,0 +1,262 @@
+"""Resampling: one interpolation at the positions that a transform gives.
+
+A *transform* maps output to input voxels, both counted from the centre of the
+volume. It is an affine matrix `(batch, ndim + 1, ndim + 1)` or a displacement
+field `(batch, *grid, ndim)` in voxels. The grid of a field may be coarser than
+the volume: its corner points lie on the volume's, and between its points it is
+linear.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from synthtf.ops.indexing import batch_offset, gather
+from synthtf.ops.linear import apply_along_axes, upsample_matrix
+
+Tensor = Any
+
+# Interpolating a coarse field leaves a rounding error on the positions; without this
+# much room an untouched border voxel would count as outside.
+_COARSE_TOLERANCE = 1e-4
+
+
+def resample(
+    volume: Tensor,
+    transform: Tensor,
+    interpolation: str = "linear",
+    fill: float | None = None,
+    shape: Sequence[int] | None = None,
+) -> Tensor:
+    """Move a volume: `out(x) = volume(transform(x))`.
+
+    Args:
+        volume: `(batch, *spatial, channels)`, of any dtype for nearest and
+            floating for linear interpolation.
+        transform: affine matrix or displacement field.
+        interpolation: "linear" or "nearest" (round half to even).
+        fill: value where a position lies outside `[0, n - 1]` along any axis.
+            None: positions are clamped to the border.
+        shape: spatial shape of the output, default that of the volume. The two
+            grids are aligned at their centres, to whole voxels.
+
+    Returns:
+        Tensor of shape `(batch, *shape, channels)`, dtype as the volume.
+
+    Raises:
+        ValueError: if the interpolation is unknown or the ranks disagree.
+    """
+    if interpolation not in ("linear", "nearest"):
+        raise ValueError(
+            f'`interpolation` must be "linear" or "nearest". Received: {interpolation!r}'
+        )
+    source = tuple(ops.shape(volume))[1:-1]
+    ndim = len(source)
+    check_transform(transform, ndim)
+    shape = tuple(shape or source)
+    points = positions(transform, shape)
+    points = [p + _shift(n, m) for p, n, m in zip(points, source, shape, strict=True)]
+    tolerance = (
+        0.0 if _is_matrix(transform) or transform.shape[1:-1] == shape else _COARSE_TOLERANCE
+    )
+    sampler = _nearest if interpolation == "nearest" else _linear
+    out = sampler(volume, [clamp(p, n) for p, n in zip(points, source, strict=True)], source)
+    if fill is not None:
+        inside = _inside(points, source, tolerance)[..., None]
+        out = ops.where(inside, out, ops.cast(fill, out.dtype))
+    return out
+
+
+def check_transform(transform: Tensor, ndim: int) -> None:
+    """Check that a transform is a matrix or a field for `ndim` spatial axes."""
+    shape = tuple(transform.shape)
+    matrix = len(shape) == 3 and shape[1:] == (ndim + 1, ndim + 1)
+    field = len(shape) == ndim + 2 and shape[-1] == ndim
+    if not (matrix or field):
+        raise ValueError(
+            f"`transform` must be a matrix (batch, {ndim + 1}, {ndim + 1}) or a field "
+            f"(batch, {'*spatial'}, {ndim}) for a volume of {ndim} axes. Received: shape {shape}"
+        )
+
+
+def _is_matrix(transform: Tensor) -> bool:
+    return len(transform.shape) == 3
+
+
+def _shift(source: Any, target: int) -> Any:
+    """Whole voxels between the origins of two grids aligned at their centres."""
+    if isinstance(source, int):
+        return float((source - target) // 2)
+    return ops.cast((source - target) // 2, "float32")
+
+
+def axis_grid(size: Any, axis: int, ndim: int) -> Tensor:
+    """Voxel numbers along one axis, shaped to broadcast over `(batch, *spatial)`."""
+    shape = [1] * (ndim + 1)
+    shape[axis + 1] = -1
+    return ops.reshape(ops.arange(size, dtype="float32"), shape)
+
+
+def positions(transform: Tensor, shape: Sequence[int]) -> list[Tensor]:
+    """Where each voxel of a grid is sent, one tensor `(batch, *shape)` per axis.
+
+    Components stay apart since a trailing axis of two or three makes every
+    later pass over them several times slower.
+
+    Args:
+        transform: affine matrix or displacement field.
+        shape: spatial shape of the grid.
+
+    Returns:
+        List of `ndim` float32 tensors, in voxels from the first voxel of the grid.
+    """
+    ndim = len(shape)
+    if _is_matrix(transform):
+        return affine_positions(
+            transform, [axis_grid(n, d, ndim) for d, n in enumerate(shape)], shape
+        )
+    grid = tuple(transform.shape[1:-1])
+    parts = [transform[..., d] for d in range(ndim)]
+    if grid == tuple(shape):
+        return [
+            axis_grid(n, d, ndim) + part
+            for d, (n, part) in enumerate(zip(shape, parts, strict=True))
+        ]
+    # A coarse field plus its grid, upsampled, is the upsampled field plus the grid.
+    step = [(n - 1) / max(m - 1, 1) for n, m in zip(shape, grid, strict=True)]
+    parts = [axis_grid(m, d, ndim) * step[d] + parts[d] for d, m in enumerate(grid)]
+    return [upsample(part, shape) for part in parts]
+
+
+def affine_positions(
+    matrix: Tensor, points: Sequence[Tensor], shape: Sequence[Any]
+) -> list[Tensor]:
+    """Apply affine matrices to points, both about the centre of a volume.
+
+    Args:
+        matrix: `(batch, ndim + 1, ndim + 1)`.
+        points: `ndim` tensors that broadcast to `(batch, *grid)`, in voxels.
+        shape: spatial shape of the volume whose centre is fixed.
+
+    Returns:
+        List of `ndim` tensors.
+    """
+    ndim = len(points)
+    matrix = ops.cast(matrix, "float32")
+    centre = [(ops.cast(n, "float32") - 1.0) / 2.0 for n in shape]
+    expand = (-1,) + (1,) * ndim
+    out = []
+    for i in range(ndim):
+        position = ops.reshape(matrix[:, i, ndim] + centre[i], expand)
+        for j in range(ndim):
+            position = position + ops.reshape(matrix[:, i, j], expand) * (points[j] - centre[j])
+        out.append(position)
+    return out
+
+
+def upsample(field: Tensor, shape: Sequence[int]) -> Tensor:
+    """Upsample linearly, corner points on corner points.
+
+    Args:
+        field: `(batch, *grid)`, one component.
+        shape: spatial shape of the result.
+
+    Returns:
+        Tensor of shape `(batch, *shape)`.
+    """
+    grid = tuple(field.shape[1:])
+    matrices = [
+        None if n == m else upsample_matrix(ops.full((1,), m), n, m)
+        for n, m in zip(shape, grid, strict=True)
+    ]
+    return apply_along_axes(field[..., None], matrices)[..., 0]
+
+
+def clamp(position: Tensor, size: Any) -> Tensor:
+    """Clamp positions to `[0, size - 1]`."""
+    return ops.clip(position, 0.0, ops.cast(size, "float32") - 1.0)
+
+
+def _inside(points: Sequence[Tensor], shape: Sequence[Any], tolerance: float) -> Tensor:
+    inside = None
+    for position, size in zip(points, shape, strict=True):
+        middle = (ops.cast(size, "float32") - 1.0) / 2.0
+        here = ops.abs(position - middle) <= middle + tolerance
+        inside = here if inside is None else ops.logical_and(inside, here)
+    return inside
+
+
+def _flat_index(index: Sequence[Tensor], shape: Sequence[Any], batch: Any) -> Tensor:
+    """Row-major index into a flattened batch, from one float tensor per axis."""
+    flat = ops.cast(index[0], "int32")
+    for i, n in zip(index[1:], shape[1:], strict=True):
+        flat = flat * n + ops.cast(i, "int32")
+    return flat + batch_offset(batch, _prod(shape), len(shape))
+
+
+def _prod(shape: Sequence[Any]) -> Any:
+    out = 1
+    for n in shape:
+        out = out * n
+    return out
+
+
+def _nearest(volume: Tensor, points: Sequence[Tensor], shape: Sequence[Any]) -> Tensor:
+    rounded = [ops.round(position) for position in points]
+    index = _flat_index(rounded, shape, ops.shape(volume)[0])
+    if volume.shape[-1] == 1:
+        return gather(ops.reshape(volume, (-1,)), index)[..., None]
+    return gather(ops.reshape(volume, (-1, volume.shape[-1])), index)
+
+
+def _linear(volume: Tensor, points: Sequence[Tensor], shape: Sequence[Any]) -> Tensor:
+    channels = volume.shape[-1]
+    if channels > 4:
+        flat = ops.reshape(volume, (-1, channels))
+        return sample_linear([flat], points, shape, ops.shape(volume)[0])[0]
+    flat = [ops.reshape(volume[..., c], (-1,)) for c in range(channels)]
+    return ops.stack(sample_linear(flat, points, shape, ops.shape(volume)[0]), axis=-1)
+
+
+def sample_linear(
+    flat: Sequence[Tensor], points: Sequence[Tensor], shape: Sequence[Any], batch: Any
+) -> list[Tensor]:
+    """Interpolate linearly at positions inside the volume.
+
+    Args:
+        flat: flattened volumes, each `(batch · voxels,)` or `(batch · voxels, channels)`.
+        points: `ndim` tensors `(batch, *out)`, within `[0, n - 1]`.
+        shape: spatial shape of the volumes.
+        batch: number of samples.
+
+    Returns:
+        One tensor `(batch, *out)` or `(batch, *out, channels)` per volume.
+    """
+    # The lower corner stops at n - 2, so that the upper one needs no clamping.
+    lower = [
+        ops.minimum(ops.floor(p), ops.maximum(ops.cast(n, "float32") - 2.0, 0.0))
+        for p, n in zip(points, shape, strict=True)
+    ]
+    upper_weight = [p - low for p, low in zip(points, lower, strict=True)]
+    lower_weight = [1.0 - w for w in upper_weight]
+    base = _flat_index(lower, shape, batch)
+    strides = [_prod(shape[d + 1 :]) for d in range(len(shape))]
+    steps = [
+        s * min(1, n - 1) if isinstance(n, int) else s * ops.minimum(1, n - 1)
+        for s, n in zip(strides, shape, strict=True)
+    ]
+    out: list[Any] = [None] * len(flat)
+    for corner in range(2 ** len(shape)):
+        upper = [bool(corner >> d & 1) for d in range(len(shape))]
+        offset = sum(step for step, up in zip(steps, upper, strict=True) if up)
+        weight = math.prod(
+            (upper_weight[d] if up else lower_weight[d] for d, up in enumerate(upper)),
+            start=1.0,
+        )
+        for k, values in enumerate(flat):
+            picked = gather(values, base + offset)
+            term = picked * (weight if len(values.shape) == 1 else weight[..., None])
+            out[k] = term if out[k] is None else out[k] + term
+    return out

@@ -1,0 +1,198 @@
+"""Random numbers as pure functions of a key.
+
+A *key* is a row of two integers, `(run seed, sample number)`, one per sample.
+Nothing here holds state: the same key gives the same numbers, in any batch and
+at any place in it. This is the only module that touches a generator.
+"""
+
+import zlib
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+def fold_in(key: Tensor, name: str) -> Tensor:
+    """Derive the key of a named draw or layer from a parent key.
+
+    Args:
+        key: int32 tensor of shape `(batch, 2)`.
+        name: any text; its CRC-32 is folded in, which is the same in every process.
+
+    Returns:
+        int32 tensor of shape `(batch, 2)`.
+
+    Example:
+    >>> import numpy as np
+    >>> key = np.array([[1, 7]], "int32")
+    >>> fold_in(key, "blur").shape == (1, 2)
+    True
+    """
+    data = zlib.crc32(name.encode()) & 0x7FFFFFFF
+    return _per_sample(key, _BACKEND.fold_in, (2,), "int32", data)
+
+
+def uniform(key: Tensor, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Draw uniformly from `[low, high)`.
+
+    Args:
+        key: int32 tensor of shape `(batch, 2)`.
+        shape: static shape of one sample's draw; `()` for a scalar.
+        low: lower bound.
+        high: upper bound. If it equals `low`, the draw is that constant.
+
+    Returns:
+        float32 tensor of shape `(batch, *shape)`.
+    """
+    draw = _per_sample(key, _BACKEND.uniform, tuple(shape), "float32")
+    return low + (high - low) * draw
+
+
+def normal(key: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Draw from the standard normal distribution.
+
+    Args:
+        key: int32 tensor of shape `(batch, 2)`.
+        shape: static shape of one sample's draw.
+
+    Returns:
+        float32 tensor of shape `(batch, *shape)`.
+    """
+    return _per_sample(key, _BACKEND.normal, tuple(shape), "float32")
+
+
+def integers(key: Tensor, shape: tuple[int, ...], low: int, high: int) -> Tensor:
+    """Draw integers uniformly from `low` to `high`, both included.
+
+    Args:
+        key: int32 tensor of shape `(batch, 2)`.
+        shape: static shape of one sample's draw.
+        low: smallest value.
+        high: largest value.
+
+    Returns:
+        int32 tensor of shape `(batch, *shape)`.
+    """
+    draw = ops.floor(uniform(key, shape, low, high + 1))
+    return ops.cast(ops.minimum(draw, high), "int32")
+
+
+def draw_keys(batch: int | Tensor, seed_generator: keras.random.SeedGenerator) -> Tensor:
+    """Draw fresh keys for a layer that was called without one.
+
+    Args:
+        batch: number of samples.
+        seed_generator: advanced by one step.
+
+    Returns:
+        int32 tensor of shape `(batch, 2)`.
+    """
+    return keras.random.randint((batch, 2), 0, 2**31 - 1, dtype="int32", seed=seed_generator)
+
+
+def _per_sample(key: Tensor, function: Any, shape: tuple, dtype: str, *args: Any) -> Tensor:
+    key = ops.cast(ops.convert_to_tensor(key), "int32")
+    return _BACKEND.map(lambda row: function(row, shape, *args), key, shape, dtype)
+
+
+class _TensorFlow:
+    """Philox, one stateless draw per sample."""
+
+    @staticmethod
+    def map(function: Any, key: Tensor, shape: tuple, dtype: str) -> Tensor:
+        import tensorflow as tf
+
+        return tf.map_fn(function, key, fn_output_signature=tf.TensorSpec(shape, dtype))
+
+    @staticmethod
+    def fold_in(row: Tensor, shape: tuple, data: int) -> Tensor:
+        import tensorflow as tf
+
+        return tf.random.experimental.stateless_fold_in(row, data)
+
+    @staticmethod
+    def uniform(row: Tensor, shape: tuple) -> Tensor:
+        import tensorflow as tf
+
+        return tf.random.stateless_uniform(shape, row)
+
+    @staticmethod
+    def normal(row: Tensor, shape: tuple) -> Tensor:
+        import tensorflow as tf
+
+        return tf.random.stateless_normal(shape, row)
+
+
+class _Jax:
+    """Threefry, mapped over the samples."""
+
+    @staticmethod
+    def map(function: Any, key: Tensor, shape: tuple, dtype: str) -> Tensor:
+        import jax
+
+        return jax.vmap(function)(key)
+
+    @staticmethod
+    def _key(row: Tensor) -> Tensor:
+        import jax
+
+        return jax.random.wrap_key_data(row.astype("uint32"), impl="threefry2x32")
+
+    @staticmethod
+    def fold_in(row: Tensor, shape: tuple, data: int) -> Tensor:
+        import jax
+
+        return jax.random.key_data(jax.random.fold_in(_Jax._key(row), data)).astype("int32")
+
+    @staticmethod
+    def uniform(row: Tensor, shape: tuple) -> Tensor:
+        import jax
+
+        return jax.random.uniform(_Jax._key(row), shape)
+
+    @staticmethod
+    def normal(row: Tensor, shape: tuple) -> Tensor:
+        import jax
+
+        return jax.random.normal(_Jax._key(row), shape)
+
+
+class _Torch:
+    """Mersenne twister on the CPU, one generator per draw."""
+
+    @staticmethod
+    def map(function: Any, key: Tensor, shape: tuple, dtype: str) -> Tensor:
+        import torch
+
+        return torch.stack([function(row) for row in key.tolist()]).to(key.device)
+
+    @staticmethod
+    def _generator(row: list[int]) -> Any:
+        import torch
+
+        high, low = (value & 0xFFFFFFFF for value in row)
+        return torch.Generator().manual_seed(high << 32 | low)
+
+    @staticmethod
+    def fold_in(row: list[int], shape: tuple, data: int) -> Tensor:
+        import torch
+
+        bits = torch.randint(-(2**31), 2**31, (1,), generator=_Torch._generator(row))
+        return torch.tensor([int(bits), data], dtype=torch.int32)
+
+    @staticmethod
+    def uniform(row: list[int], shape: tuple) -> Tensor:
+        import torch
+
+        return torch.rand(shape, generator=_Torch._generator(row))
+
+    @staticmethod
+    def normal(row: list[int], shape: tuple) -> Tensor:
+        import torch
+
+        return torch.randn(shape, generator=_Torch._generator(row))
+
+
+_BACKEND = {"tensorflow": _TensorFlow, "jax": _Jax, "torch": _Torch}[keras.backend.backend()]

@@ -1,0 +1,15 @@
+"""Task models: synthesis, task network and objective in one Keras model."""
+
+from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.run import Run
+from synthtf.tasks.segmentation import SegmentationModel, segmentation
+from synthtf.tasks.training import Schedule, train
+
+__all__ = [
+    "CombinedModel",
+    "Run",
+    "Schedule",
+    "SegmentationModel",
+    "segmentation",
+    "train",
+]

@@ -1,0 +1,154 @@
+"""A training run on disk: the task network and all that is needed to use it."""
+
+import functools
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthtf.data.label_table import LabelTable
+from synthtf.synthesis.config import SynthesisConfig
+from synthtf.version import __version__
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL, RECIPE, TABLE, FACTS = "model.keras", "recipe.json", "labels.tsv", "run.json"
+_REQUIRED = ("task", "shape", "spacing", "multiple", "output_labels")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a run.
+
+    Attributes:
+        folder: holds `model.keras`, `recipe.json`, `labels.tsv` and `run.json`, next to the log,
+            figures and checkpoints.
+        table: labels that the run was trained on and the output labels that they count as.
+        config: ranges of the synthesis.
+        metadata: what `run.json` holds: task, shape, spacing (mm), version, training.
+    """
+
+    folder: Path
+    table: LabelTable
+    config: SynthesisConfig
+    metadata: dict[str, Any]
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike,
+        table: LabelTable,
+        config: SynthesisConfig,
+        metadata: dict[str, Any],
+    ) -> "Run":
+        """Make the folder and write all but the model.
+
+        Args:
+            folder: made if it does not exist.
+            table: label table.
+            config: recipe.
+            metadata: with at least "task", "shape", "spacing", "multiple" and "output_labels".
+        """
+        run = cls(Path(folder), table, config, {"synthtf": __version__, **metadata})
+        run.folder.mkdir(parents=True, exist_ok=True)
+        table.write(run.folder / TABLE)
+        config.save(run.folder / RECIPE)
+        run.update()
+        return run
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> "Run":
+        """Read a run; the network loads when it is first used.
+
+        Raises:
+            FileNotFoundError: if a file of the run is missing.
+            ValueError: if a file does not hold what it should; the message names it.
+        """
+        folder = Path(folder)
+        for name in (FACTS, TABLE, RECIPE):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(
+                    f"{folder / name}: not found; a run is the folder that `synthtf train` writes"
+                )
+        try:
+            metadata = json.loads((folder / FACTS).read_text())
+        except ValueError as error:
+            raise ValueError(f"{folder / FACTS}: not JSON, {error}") from None
+        missing = [name for name in _REQUIRED if name not in metadata]
+        if missing:
+            raise ValueError(f"{folder / FACTS}: lacks {missing}; is it of a newer version?")
+        table, config = LabelTable.read(folder / TABLE), SynthesisConfig.load(folder / RECIPE)
+        return cls(folder, table, config, metadata)
+
+    def update(self, **facts: Any) -> None:
+        """Add facts to the metadata and write them, in one piece."""
+        self.metadata.update(facts)
+        _replace(self.folder / FACTS, lambda path: path.write_text(self._text()))
+
+    def save_model(self, model: "keras.Model") -> None:
+        """Write the task network, in one piece."""
+        _replace(self.folder / MODEL, lambda path: model.save(path))
+
+    def _text(self) -> str:
+        return json.dumps(self.metadata, indent=2) + "\n"
+
+    @property
+    def task(self) -> str:
+        """What the network does, such as "segmentation"."""
+        return self.metadata["task"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape of the images that it was trained on."""
+        return tuple(self.metadata["shape"])
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel size that the network expects, in mm per axis."""
+        return tuple(float(mm) for mm in self.metadata["spacing"])
+
+    @property
+    def multiple(self) -> int:
+        """Number that every spatial size of the network's input must be a multiple of."""
+        return int(self.metadata["multiple"])
+
+    @property
+    def output_labels(self) -> tuple[int, ...]:
+        """Label value of each channel of the posteriors."""
+        return tuple(self.metadata["output_labels"])
+
+    @property
+    def output_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Left and right output labels that belong together."""
+        return self.table.output_pairs
+
+    @functools.cached_property
+    def task_model(self) -> "keras.Model":
+        """The task network.
+
+        Raises:
+            FileNotFoundError: if the run has not saved one yet.
+            ValueError: if the file is not a Keras model that is safe to load.
+        """
+        import keras
+
+        path = self.folder / MODEL
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: not found; has the training finished an epoch?")
+        try:
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(f"{path}: not a model that can be loaded, {reason}") from error
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write a file aside and move it into place, so that no half of it is ever read."""
+    aside = path.with_name(f".{path.name}.part{path.suffix}")
+    try:
+        write(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,197 @@
+"""Training a combined model into a run folder: log, checkpoints, figures, resume."""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from synthtf import figures
+from synthtf.data.label_maps import LabelMaps
+from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.run import Run
+
+LOG, CHECKPOINTS = "log.csv", "checkpoints"
+_SHEET_SAMPLES = 12
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: number of epochs.
+        minutes: ends the training after the epoch in which they are over. None: no limit.
+        learning_rate: of Adam at the start; falls to a hundredth along a half cosine over
+            the epochs or the minutes, whichever are over first.
+        warm_up: epochs at the start on SynthSeg's L2 loss of the logits.
+    """
+
+    epochs: int = 100
+    minutes: float | None = None
+    learning_rate: float = 1e-3
+    warm_up: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.epochs < 1 or self.warm_up < 0:
+            raise ValueError(
+                "`epochs` must be at least 1 and `warm_up` at least 0. "
+                f"Received: epochs={self.epochs}, warm_up={self.warm_up}"
+            )
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"`minutes` must be positive. Received: minutes={self.minutes}")
+        if not 0 < self.learning_rate < 1:
+            raise ValueError(
+                f"`learning_rate` must lie in (0, 1). Received: learning_rate={self.learning_rate}"
+            )
+
+
+class CosineBudget(keras.callbacks.Callback):
+    """Anneal the learning rate over epochs or minutes, and stop when the minutes are over.
+
+    Args:
+        schedule: epochs, minutes and first learning rate.
+        spent: minutes that a resumed run has trained before.
+    """
+
+    def __init__(self, schedule: Schedule, spent: float = 0.0) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.spent = spent
+        self._start = time.monotonic()
+
+    @property
+    def minutes(self) -> float:
+        """Minutes trained so far, earlier parts of a resumed run included."""
+        return self.spent + (time.monotonic() - self._start) / 60
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the minutes are used up."""
+        return self.schedule.minutes is not None and self.minutes >= self.schedule.minutes
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the learning rate."""
+        progress = epoch / self.schedule.epochs
+        if self.schedule.minutes:
+            progress = max(progress, self.minutes / self.schedule.minutes)
+        fall = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        self.model.optimizer.learning_rate = self.schedule.learning_rate * (0.01 + 0.99 * fall)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop when the minutes are over."""
+        if self.is_over:
+            self.model.stop_training = True
+
+
+class SaveRun(keras.callbacks.Callback):
+    """Write the task network, the facts of the training and the learning curve, every epoch.
+
+    Args:
+        run: where to.
+        budget: which knows the minutes.
+    """
+
+    def __init__(self, run: Run, budget: CosineBudget) -> None:
+        super().__init__()
+        self.run = run
+        self.budget = budget
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write."""
+        self.run.save_model(self.model.task_model)
+        self.run.update(
+            epochs_done=epoch + 1,
+            steps_done=int(self.model.optimizer.iterations),
+            minutes_done=round(self.budget.minutes, 2),
+            **{name: float(value) for name, value in (logs or {}).items()},
+        )
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Draw the learning curve."""
+        figures.learning_curve(self.run.folder / LOG, self.run.folder / "learning_curve.png")
+
+
+def train(
+    run: Run,
+    model: CombinedModel,
+    maps: LabelMaps,
+    schedule: Schedule,
+    resume: bool = False,
+    verbose: int | str = "auto",
+    jit_compile: bool = False,
+) -> None:
+    """Train a combined model and keep everything in a run folder.
+
+    Writes `log.csv` (a row per epoch), `checkpoints/`, `samples.png`, `learning_curve.png`
+    and after every epoch the task network.
+
+    Args:
+        run: made by `Run.create`, or loaded to resume it.
+        model: to train.
+        maps: label maps; their epoch is set to where the training resumes.
+        schedule: how long and how fast.
+        resume: go on from the last checkpoint, if there is one.
+        verbose: of `fit`.
+        jit_compile: compile with XLA: faster on a GPU, many times slower on a CPU.
+
+    Raises:
+        ValueError: if the run holds a checkpoint and `resume` is not set.
+    """
+    done = finished_epochs(run.folder)
+    if done and not resume:
+        raise ValueError(
+            f"{run.folder}: holds a training of {done} epochs; resume it or choose another folder"
+        )
+    if not done:
+        sample_sheet(model.synthesis, maps, run.folder / "samples.png")
+    run.update(schedule=asdict(schedule), batch_size=maps.batch_size, steps_per_epoch=len(maps))
+    budget = CosineBudget(schedule, run.metadata.get("minutes_done", 0.0) if done else 0.0)
+
+    for warming_up, last in ((True, schedule.warm_up), (False, schedule.epochs)):
+        first = maps.epoch = finished_epochs(run.folder)
+        if first >= last or budget.is_over:
+            continue
+        if warming_up:
+            model.warming_up = True
+        elif schedule.warm_up:
+            model.warming_up = False
+        model.compile(keras.optimizers.Adam(schedule.learning_rate), jit_compile=jit_compile)
+        backup = keras.callbacks.BackupAndRestore(
+            run.folder / CHECKPOINTS, double_checkpoint=True, delete_checkpoint=False
+        )
+        log = keras.callbacks.CSVLogger(run.folder / LOG, append=first > 0)
+        callbacks = [budget, keras.callbacks.TerminateOnNaN(), log, backup, SaveRun(run, budget)]
+        model.fit(maps, epochs=last, callbacks=callbacks, shuffle=False, verbose=verbose)
+
+
+def finished_epochs(folder: Path) -> int:
+    """Number of epochs that the last checkpoint in a run folder stands for, 0 if there is none."""
+    path = Path(folder) / CHECKPOINTS / "training_metadata.json"
+    if not path.is_file():
+        return 0
+    try:
+        return int(json.loads(path.read_text())["epoch"])
+    except (ValueError, KeyError):
+        raise ValueError(f"{path}: not a checkpoint that can be read") from None
+
+
+def sample_sheet(synthesis: keras.Model, maps: LabelMaps, path: Path) -> None:
+    """Draw the first synthetic images of a training, with the key of each.
+
+    Args:
+        synthesis: model from label maps and keys to images.
+        maps: the label maps of the training.
+        path: of the PNG to write.
+    """
+    images, titles = [], []
+    for number in range(_SHEET_SAMPLES):
+        batch = maps.sample(number)[0]
+        images.append(np.asarray(keras.ops.convert_to_numpy(synthesis(batch)["image"]))[0, ..., 0])
+        titles.append(f"key {maps.seed}, {number}")
+    figures.contact_sheet(images, path, titles)

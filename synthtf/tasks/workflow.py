@@ -1,0 +1,171 @@
+"""From a folder of label maps to a trained run."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from synthtf.data.label_maps import LabelMaps
+from synthtf.data.label_table import LabelTable
+from synthtf.networks import UNetConfig
+from synthtf.synthesis.config import PRESETS, SynthesisConfig
+from synthtf.tasks.run import RECIPE, TABLE, Run
+from synthtf.tasks.segmentation import segmentation
+from synthtf.tasks.training import Schedule, finished_epochs, train
+
+# A map larger than the image on each side: what rotations and translations bring into
+# view is then anatomy, not emptiness.
+_MARGIN = 0.15
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What to train, but for how long.
+
+    Attributes:
+        labels: path of a label table, a `LabelTable`, or None: every value is an output label.
+        recipe: path of a recipe, name of a preset, or a `SynthesisConfig`.
+        spacing: mm per voxel. None: that of the first map.
+        shape: voxels per axis, centred on the brain if the table knows it, else on all
+            labels. None: the whole maps, enlarged to what the network needs.
+        network: size of the U-Net.
+        loss: name of a segmentation loss.
+        batch_size: samples per step.
+        steps_per_epoch: steps per epoch.
+        precision: Keras dtype policy.
+        jit_compile: compile with XLA.
+        seed: of the run: first part of every key, and of the network's initial weights.
+    """
+
+    labels: str | os.PathLike | LabelTable | None = None
+    recipe: str | os.PathLike | SynthesisConfig = "heads"
+    spacing: float | Sequence[float] | None = None
+    shape: Sequence[int] | None = None
+    network: UNetConfig = field(default_factory=UNetConfig)
+    loss: str = "dice+cross-entropy"
+    batch_size: int = 1
+    steps_per_epoch: int = 100
+    precision: str = "float32"
+    jit_compile: bool = False
+    seed: int = 0
+
+
+def train_segmentation(
+    maps: Sequence[Path] | str,
+    folder: str | os.PathLike,
+    plan: TrainingPlan,
+    schedule: Schedule,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> Run:
+    """Train a segmentation network on label maps.
+
+    Args:
+        maps: files, or a folder or .txt list.
+        folder: of the run; made if it does not exist.
+        plan: what to train.
+        schedule: for how long.
+        resume: go on from the last checkpoint, with the run's own recipe and labels.
+        verbose: of `fit`.
+
+    Returns:
+        The run.
+
+    Raises:
+        ValueError: if a file, range or shape does not fit.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    keras.config.set_dtype_policy(plan.precision)
+    table, config = load_table(plan.labels), load_recipe(plan.recipe)
+    data = make_maps(maps, table, plan)
+    table = table.select({0, *data.labels}) if table else LabelTable.from_labels(data.labels)
+    facts = _facts(data, table, plan)
+    if resume and (Path(folder) / RECIPE).is_file():
+        run = Run.load(folder)
+        _refuse_difference(run, config, table, facts)
+    else:
+        if finished_epochs(Path(folder)):
+            raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
+        run = Run.create(folder, table, config, facts)
+    model = segmentation(
+        model_shape(data, plan), table, data.spacing, config, plan.network, plan.loss
+    )
+    train(run, model, data, schedule, resume, verbose, plan.jit_compile)
+    return run
+
+
+def load_table(labels: Any) -> LabelTable | None:
+    """Give a label table from a path, or as it is."""
+    return labels if labels is None or isinstance(labels, LabelTable) else LabelTable.read(labels)
+
+
+def load_recipe(recipe: Any) -> SynthesisConfig:
+    """Give a recipe from a path or the name of a preset, or as it is.
+
+    Raises:
+        ValueError: if there is neither such a preset nor such a file.
+    """
+    if isinstance(recipe, SynthesisConfig):
+        return recipe
+    if recipe in PRESETS:
+        return SynthesisConfig.preset(recipe)
+    if not Path(recipe).is_file():
+        raise ValueError(f"{recipe}: neither a file nor one of the recipes {tuple(PRESETS)}")
+    return SynthesisConfig.load(recipe)
+
+
+def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelMaps:
+    """Make the data set of a plan, with a margin around the shape that is synthesised."""
+    options = {
+        "seed": plan.seed,
+        "batch_size": plan.batch_size,
+        "num_batches": plan.steps_per_epoch,
+        "table": table,
+        "spacing": plan.spacing,
+        "centre_on": table.brain_labels or None if table else None,
+    }
+    shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
+    return LabelMaps(maps, shape=shape, **options)
+
+
+def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
+    """Give the shape of the plan, or that of the maps enlarged to what the network needs."""
+    if plan.shape is not None:
+        return tuple(plan.shape)
+    multiple = plan.network.multiple
+    return tuple(-(-n // multiple) * multiple for n in maps.shape)
+
+
+def _facts(data: LabelMaps, table: LabelTable, plan: TrainingPlan) -> dict[str, Any]:
+    return {
+        "task": "segmentation",
+        "shape": list(model_shape(data, plan)),
+        "spacing": [float(mm) for mm in data.spacing],
+        "multiple": plan.network.multiple,
+        "output_labels": list(table.output_labels),
+        "network": plan.network.to_dict(),
+        "loss": plan.loss,
+        "precision": plan.precision,
+        "seed": plan.seed,
+        "num_maps": data.num_maps,
+    }
+
+
+def _refuse_difference(
+    run: Run, config: SynthesisConfig, table: LabelTable, facts: dict[str, Any]
+) -> None:
+    """Refuse to resume with other settings than those of the run."""
+    for name, value in facts.items():
+        if run.metadata.get(name) != value:
+            raise ValueError(
+                f"{run.folder}: cannot resume with another `{name}`. "
+                f"Expected: {run.metadata.get(name)!r}. Received: {value!r}"
+            )
+    if run.config != config:
+        raise ValueError(f"{run.folder / RECIPE}: cannot resume with another recipe")
+    if run.table != table:
+        raise ValueError(f"{run.folder / TABLE}: cannot resume with another label table")

@@ -1,0 +1,72 @@
+import types
+import warnings
+
+import numpy as np
+import pytest
+
+from synthtf.data.label_table import LabelTable
+from synthtf.data.volume_writer import write_volume
+
+
+@pytest.fixture(scope="session")
+def contrast_run(tmp_path_factory):
+    """A run whose network tells intensities 0, 0.5 and 1 apart, as labels 0, 24 and 16."""
+    import keras
+
+    from synthtf.synthesis.config import SynthesisConfig
+    from synthtf.tasks.run import Run
+
+    folder = tmp_path_factory.mktemp("model ü")
+    (folder / "table.tsv").write_text("id\tname\n0\tbackground\n16\tbrain stem\n24\tfluid\n")
+    facts = {
+        "task": "segmentation",
+        "shape": [64, 64, 64],
+        "spacing": [1, 1, 1],
+        "multiple": 8,
+        "output_labels": [0, 16, 24],
+        "steps": 1200,
+    }
+    table = LabelTable.read(folder / "table.tsv")
+    run = Run.create(folder, table, SynthesisConfig(), facts)
+    # The classes' negative squared distances, without the square that they share.
+    centres = np.array([0.0, 1.0, 0.5], np.float32)
+    layer = keras.layers.Conv3D(3, 1, activation="softmax")
+    inputs = keras.Input((None, None, None, 1))
+    network = keras.Model(inputs, layer(inputs))
+    layer.set_weights([200 * centres.reshape(1, 1, 1, 1, 3), -100 * centres**2])
+    with warnings.catch_warnings():
+        # Keras converts TensorFlow's variables in a way that NumPy 2 calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        run.save_model(network)
+    return str(folder)
+
+
+@pytest.fixture
+def model(contrast_run, monkeypatch):
+    """The run's folder, and how often it was loaded."""
+    from synthtf.tasks.run import Run
+
+    counted = types.SimpleNamespace(folder=contrast_run, loads=0)
+    load = Run.load
+
+    def load_and_count(folder):
+        counted.loads += 1
+        return load(folder)
+
+    monkeypatch.setattr(Run, "load", load_and_count)
+    return counted
+
+
+@pytest.fixture
+def save_scan():
+    """Write a scan of two nested cubes of 10³ and 20³ voxels; returns its array."""
+
+    def save(path, spacing=(1.0, 1.0, 1.0)):
+        data = np.zeros((32, 32, 32), np.float32)
+        data[6:26, 6:26, 6:26] = 0.5
+        data[11:21, 11:21, 11:21] = 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_volume(path, data, affine=np.diag([-1.0, 1.0, 1.0, 1.0]) * [*spacing, 1.0])
+        return data
+
+    return save

@@ -1,0 +1,206 @@
+import csv
+import importlib
+
+import nibabel
+import numpy as np
+import pytest
+
+from synthtf.cli.main import main
+from synthtf.inference import segment
+
+
+def expected(scan):
+    return np.select([scan == 1, scan == 0.5], [16, 24], 0)
+
+
+def read(path):
+    return np.asarray(nibabel.load(path).dataobj)
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_file(model, save_scan, tmp_path, capsys):
+    scan = save_scan(tmp_path / "a scan ü.nii.gz", spacing=(1.0, 1.0, 1.0))
+    output = tmp_path / "labels.nii.gz"
+    status = main(
+        [
+            "segment",
+            str(tmp_path / "a scan ü.nii.gz"),
+            "-o",
+            str(output),
+            "--model",
+            model.folder,
+            "--vol",
+            str(tmp_path / "volumes.csv"),
+        ]
+    )
+    assert (status, capsys.readouterr().err) == (0, "")
+    np.testing.assert_array_equal(read(output), expected(scan))
+    np.testing.assert_array_equal(
+        nibabel.load(output).affine, nibabel.load(tmp_path / "a scan ü.nii.gz").affine
+    )
+    (row,) = rows_of(tmp_path / "volumes.csv")
+    assert list(row) == ["scan", "brain stem", "fluid"]
+    assert float(row["fluid"]) == pytest.approx(20**3 - 10**3, rel=1e-3)
+    assert float(row["brain stem"]) == pytest.approx(10**3, rel=1e-3)
+
+
+def test_one_corrupt_file_among_others(model, save_scan, tmp_path, capsys):
+    scans = tmp_path / "scans"
+    scan = save_scan(scans / "a.nii.gz")
+    save_scan(scans / "b.nii.gz")
+    save_scan(scans / "c.nii.gz")
+    content = (scans / "b.nii.gz").read_bytes()
+    (scans / "b.nii.gz").write_bytes(content[: len(content) // 2])
+    table = tmp_path / "v.csv"
+    status = main(
+        [
+            "segment",
+            "-i",
+            str(scans),
+            "-o",
+            str(tmp_path / "out"),
+            "--model",
+            model.folder,
+            "--vol",
+            str(table),
+            "--no-flip",
+        ]
+    )
+    assert status == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"synthtf segment: {scans / 'b.nii.gz'}: ")
+    assert "truncated" in line
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["a_seg.nii.gz", "c_seg.nii.gz"]
+    np.testing.assert_array_equal(read(tmp_path / "out" / "c_seg.nii.gz"), expected(scan))
+    assert [row["scan"] for row in rows_of(table)] == [
+        str(scans / name) for name in ("a.nii.gz", "c.nii.gz")
+    ]
+    assert model.loads == 1
+
+
+def test_a_list_with_a_missing_file(model, save_scan, tmp_path, capsys):
+    save_scan(tmp_path / "a.nii.gz")
+    (tmp_path / "in.txt").write_text(f"{tmp_path / 'gone.nii.gz'}\n{tmp_path / 'a.nii.gz'}\n")
+    (tmp_path / "out.txt").write_text(f"{tmp_path / 'x.nii.gz'}\n{tmp_path / 'y.mgz'}\n")
+    status = main(
+        [
+            "segment",
+            str(tmp_path / "in.txt"),
+            "-o",
+            str(tmp_path / "out.txt"),
+            "--model",
+            model.folder,
+        ]
+    )
+    assert status == 1
+    assert f"synthtf segment: {tmp_path / 'gone.nii.gz'}: " in capsys.readouterr().err
+    assert not (tmp_path / "x.nii.gz").exists()
+    assert set(np.unique(read(tmp_path / "y.mgz"))) == {0, 16, 24}
+
+
+def test_an_empty_result_is_written_and_named_as_a_failure(model, save_scan, tmp_path, capsys):
+    save_scan(tmp_path / "scan.nii.gz")
+    constant = np.full((16, 16, 16), 3.0, np.float32)
+    nibabel.save(nibabel.Nifti1Image(constant, np.eye(4)), tmp_path / "constant.nii.gz")
+    status = main(
+        [
+            "segment",
+            str(tmp_path / "constant.nii.gz"),
+            "-o",
+            str(tmp_path / "o.nii.gz"),
+            "--model",
+            model.folder,
+        ]
+    )
+    assert status == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("warning: ") and "constant" in line for line in lines[:-1])
+    assert lines[:-1]
+    assert "constant.nii.gz: nothing was found" in lines[-1]
+    assert not read(tmp_path / "o.nii.gz").any()
+
+
+def test_posteriors_and_conformed(model, save_scan, tmp_path):
+    save_scan(tmp_path / "scan.nii.gz", spacing=(2.0, 1.0, 1.0))
+    status = main(
+        [
+            "segment",
+            str(tmp_path / "scan.nii.gz"),
+            "-o",
+            str(tmp_path / "o.nii.gz"),
+            "--model",
+            model.folder,
+            "--conformed",
+            "--posteriors",
+        ]
+    )
+    assert status == 0
+    labels = nibabel.load(tmp_path / "o.nii.gz")
+    posteriors = nibabel.load(tmp_path / "o_posteriors.nii.gz")
+    assert nibabel.aff2axcodes(labels.affine) == ("R", "A", "S")
+    assert labels.shape == (64, 32, 32)
+    assert posteriors.shape == (64, 32, 32, 3)
+    np.testing.assert_array_equal(posteriors.affine, labels.affine)
+    np.testing.assert_allclose(posteriors.get_fdata().sum(-1), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["absent.nii.gz", "-o", "o.nii.gz"], "absent.nii.gz does not exist"),
+        (["folder", "-o", "o.nii.gz"], "is a file, but the input is the folder"),
+        (["scan.nii.gz", "-o", "folder"], "is a folder, but the input is the file"),
+        (["scan.nii.gz", "-o", "scan.nii.gz"], "is also an input"),
+        (["empty", "-o", "out"], "holds no volume"),
+        (["-o", "o.nii.gz"], "expected one input"),
+        (["scan.nii.gz", "-o", "o.nii.gz", "--vol", "folder"], "--vol: expected a file"),
+        (["scan.nii.gz", "-o", "o.nii.gz", "--model", "gone"], "--model: no such folder: gone"),
+    ],
+)
+def test_wrong_usage_is_refused_before_a_model_is_loaded(
+    model, save_scan, tmp_path, monkeypatch, capsys, words, message
+):
+    save_scan(tmp_path / "scan.nii.gz")
+    save_scan(tmp_path / "folder" / "scan.nii.gz")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["segment", "--model", model.folder, *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("synthtf segment: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert model.loads == 0
+
+
+def test_volumes_so_far_are_kept_when_interrupted(model, save_scan, tmp_path, monkeypatch, capsys):
+    for name in ("a", "b", "c"):
+        save_scan(tmp_path / "scans" / f"{name}.nii.gz")
+
+    def interrupted(scan, *arguments, **options):
+        if scan.name == "b.nii.gz":
+            raise KeyboardInterrupt
+        return segment(scan, *arguments, **options)
+
+    # The package has a function of the module's name, so that a dotted path would not do.
+    module = importlib.import_module("synthtf.inference.segment")
+    monkeypatch.setattr(module, "segment", interrupted)
+    status = main(
+        [
+            "segment",
+            str(tmp_path / "scans"),
+            "-o",
+            str(tmp_path / "out"),
+            "--model",
+            model.folder,
+            "--vol",
+            str(tmp_path / "v.csv"),
+        ]
+    )
+    assert status == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "synthtf segment: interrupted"
+    assert [row["scan"][-8:] for row in rows_of(tmp_path / "v.csv")] == ["a.nii.gz"]

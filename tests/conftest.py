@@ -1,0 +1,38 @@
+"""Shared fixtures: where the real data and the oracles lie, and the slow marker."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run tests that train for minutes")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="slow: run with --slow")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture
+def shared():
+    """Path of a shared file such as `data/scans/x.nii.gz`; skips the test if it is absent."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if name.startswith("data/") and "SYNTHTF_DATA" in os.environ:
+            path = Path(os.environ["SYNTHTF_DATA"]) / name.removeprefix("data/")
+        if not path.exists():
+            pytest.skip(f"shared data are absent: {path}")
+        return path
+
+    return find

@@ -1,0 +1,219 @@
+"""Look-up tables (rows 23, 24, 27, 30)."""
+
+import numpy as np
+import pytest
+
+from synthtf.data.label_table import LabelTable, count_labels
+
+TSV = """id\tname\tside\tpartner\toutput\ttissue\tbrain
+0\tbackground\tnone\t-\t0\tbackground\tno
+2\tleft white matter\tleft\t41\t2\tWM\tyes
+24\tCSF\tnone\t-\t24\tCSF\tcsf
+25\tleft lesion\tleft\t57\t2\tWM\tyes
+30\tleft vessel\tleft\t62\t0\tvessel\tyes
+41\tright white matter\tright\t2\t41\tWM\tyes
+57\tright lesion\tright\t25\t41\tWM\tyes
+62\tright vessel\tright\t30\t0\tvessel\tyes
+502\tskin\tnone\t-\t0\toutside\tno
+"""
+LUT = """#$Id: FreeSurferColorLUT.txt
+#No. Label Name:                            R   G   B   A
+
+0   Unknown                                 0   0   0   0
+10  Left-Thalamus                           0   118 14  0
+16  Brain-Stem                              119 159 176 0   # a comment
+49  Right-Thalamus                          0   118 14  0
+1000    ctx-lh-unknown                      25  5   25  0
+1100    ctx-lh-Unknown                      0   0   0   0
+2000    ctx-rh-unknown                      25  5   25  0
+2100    ctx-rh-Unknown                      0   0   0   0
+3001    wm_lh_insula                        5   5   5   0
+4001    wm_rh_insula                        5   5   5   0
+5001    Left-UnsegmentedWhiteMatter         20  30  40  0
+"""
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    return LabelTable.read(write(tmp_path / "labels.tsv", TSV))
+
+
+def test_tsv_columns(table, tmp_path):
+    assert table.ids == (0, 2, 24, 25, 30, 41, 57, 62, 502)
+    assert table.mapping[57] == 41 and table.mapping[502] == 0
+    assert table.output_labels == (0, 2, 24, 41)
+    assert table.pairs == ((2, 41), (25, 57), (30, 62))
+    assert table.output_pairs == ((2, 41),)
+    assert table.brain_labels == (2, 25, 30, 41, 57, 62)
+    assert table.group_ids["WM"] == (2, 25, 41, 57)
+    assert table.name(24) == "CSF"
+    with pytest.raises(ValueError, match="label 7 is not in the table"):
+        table.name(7)
+    table.write(tmp_path / "again.tsv")
+    assert LabelTable.read(tmp_path / "again.tsv") == table
+    assert (tmp_path / "again.tsv").read_text() == TSV
+
+
+def test_lut_partners_follow_from_names(tmp_path):
+    table = LabelTable.read(write(tmp_path / "lut.txt", LUT))
+    partner = dict(zip(table.ids, table.partners, strict=True))
+    assert (partner[10], partner[49], partner[16]) == (49, 10, None)
+    assert (partner[1000], partner[1100], partner[4001]) == (2000, 2100, 3001)
+    assert table.group_ids["Thalamus"] == (10, 49)
+    assert table.outputs == table.ids
+    # 5001 has no right partner, which matters only when pairs are asked for.
+    with pytest.raises(ValueError, match=r"label 5001 \(Left-Unseg.*\) has no right partner"):
+        _ = table.pairs
+    chosen = table.select([10, 49, 2000, 1000])
+    assert chosen.ids == (0, 10, 49, 1000, 2000)
+    assert chosen.pairs == ((10, 49), (1000, 2000))
+    with pytest.raises(ValueError, match=r"label 49 .* has no left partner"):
+        _ = table.select([49]).pairs
+
+
+def test_select_keeps_what_labels_count_as(table):
+    assert table.select([57]).ids == (0, 41, 57)
+    with pytest.raises(ValueError, match="label 3 is not in the table"):
+        table.select([3])
+
+
+def test_tsv_with_the_required_columns_alone(tmp_path):
+    text = "name\tid\nleft x\t1\nright x\t2\nmiddle\t3\n"
+    table = LabelTable.read(write(tmp_path / "t.tsv", text))
+    assert table.ids == (0, 1, 2, 3) and table.names[0] == "background"
+    assert table.pairs == ((1, 2),)
+    assert table.output_labels == (0, 1, 2, 3) and table.brain_labels == (1, 2, 3)
+
+
+def test_side_column_counts_where_the_name_says_nothing(tmp_path):
+    text = "id\tname\tside\tpartner\n1\tA\tright\t2\n2\tB\tleft\t1\n3\tC\tleft\t-\n"
+    table = LabelTable.read(write(tmp_path / "t.tsv", text))
+    assert table.select([1, 2]).pairs == ((2, 1),)
+    with pytest.raises(ValueError, match=r"label 3 \(C\) has no right partner"):
+        _ = table.pairs
+
+
+def test_from_labels():
+    table = LabelTable.from_labels(np.array([7, 3, 0, 7]))
+    assert table.ids == (0, 3, 7)
+    assert table.pairs == () and table.output_labels == (0, 3, 7)
+    assert len(table.group_ids) == 3
+    with pytest.raises(ValueError, match=r"\[0, 2\^31\), received -1"):
+        LabelTable.from_labels([-1])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("24\tCSF", "x\tCSF", r"line 4: expected a whole number, received 'x'"),
+        ("24\tCSF", "-4\tCSF", r"line 4: labels must lie in .* -4"),
+        ("24\tCSF", "2\tCSF", r"line 4: label 2 is listed twice \(first in line 3\)"),
+        ("24\tCSF\t", "24\t", r"line 4: expected 7 tab-separated columns, received 6"),
+        ("24\tCSF\t", "24\t-\t", r"line 4: expected an id and a name"),
+        ("CSF\tcsf", "CSF\tmaybe", r"line 4: expected brain as one of"),
+        ("CSF\tnone", "CSF\tup", r"line 4: expected side as one of"),
+        ("left\t57\t2", "left\t58\t2", r"label 25 has the partner 58, which is not listed"),
+        ("left\t57\t2", "left\t62\t2", r"label 25 has the partner 62, whose partner is 30"),
+        ("left\t57\t2", "left\t25\t2", r"label 25 has the partner 25.*must be mutual"),
+        ("left\t57\t2", "left\t57\t9", r"label 25 counts as 9, which is not listed"),
+        ("id\tname", "id\tlabel", r"line 1: expected columns id, name"),
+    ],
+)
+def test_malformed_tsv_names_file_and_line(tmp_path, old, new, message):
+    path = write(tmp_path / "bad.tsv", TSV.replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"bad\.tsv.*{message}"):
+        LabelTable.read(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("0   118 14  0", "0   118", r"line 5: expected `id name R G B A`"),
+        ("10  Left", "ten Left", r"line 5: expected a whole number, received 'ten'"),
+        ("49  Right", "16  Right", r"line 7: label 16 is listed twice \(first in line 6\)"),
+        ("119 159", "red 159", r"line 6: expected `id name R G B A`"),
+    ],
+)
+def test_malformed_lut_names_file_and_line(tmp_path, old, new, message):
+    path = write(tmp_path / "bad.txt", LUT.replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"bad\.txt, {message}"):
+        LabelTable.read(path)
+
+
+def test_missing_empty_and_binary_tables(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.tsv does not exist"):
+        LabelTable.read(tmp_path / "none.tsv")
+    with pytest.raises(ValueError, match="lists no labels"):
+        LabelTable.read(write(tmp_path / "empty.txt", "# nothing\n"))
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(ValueError, match="not a text file"):
+        LabelTable.read(tmp_path / "binary.txt")
+
+
+def test_output_pairs_must_be_pairs(tmp_path):
+    text = TSV.replace("right\t25\t41", "right\t25\t24")
+    table = LabelTable.read(write(tmp_path / "t.tsv", text))
+    with pytest.raises(ValueError, match="labels 25 and 57 are partners, but count as 2 and 24"):
+        _ = table.output_pairs
+
+
+def test_merging_both_sides_gives_no_output_pair(tmp_path):
+    text = TSV.replace("right\t2\t41", "right\t2\t2").replace("right\t25\t41", "right\t25\t2")
+    table = LabelTable.read(write(tmp_path / "t.tsv", text))
+    assert table.output_pairs == () and table.output_labels == (0, 2, 24)
+
+
+def test_columns_are_checked_without_a_file():
+    good = {
+        "ids": (0, 1),
+        "names": ("background", "a"),
+        "partners": (None, None),
+        "outputs": (0, 1),
+        "groups": ("b", "a"),
+        "brain": ("no", "yes"),
+    }
+    assert LabelTable(**good).sides == ("none", "none")
+    for change, message in (
+        ({"names": ("a",)}, "columns of 2 entries"),
+        ({"ids": (1, 2)}, "expected label 0"),
+        ({"ids": (0, 0)}, "label 0 is listed twice"),
+        ({"brain": ("no", "?")}, "label 1: expected brain"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LabelTable(**{**good, **change})
+
+
+def test_check_and_unused(table):
+    table.check({0: 5, 502: 1}, "a.nii")
+    with pytest.raises(
+        ValueError, match=r"a\.nii holds labels .* not list: 3 \(1,200 voxels\), 9 \(1"
+    ):
+        table.check({0: 5, 9: 1, 3: 1200}, "a.nii")
+    with pytest.warns(UserWarning, match=r"18 maps: listed labels that never occur: 30, 62$"):
+        table.warn_unused({2, 24, 25, 41, 57, 502}, "18 maps")
+    table.warn_unused(table.ids, "18 maps")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+def test_count_labels(dtype):
+    data = np.array([[0, 3, 3], [0, 0, 7]], dtype)
+    assert count_labels(data) == {0: 3, 3: 2, 7: 1}
+
+
+def test_count_labels_of_large_values():
+    assert count_labels(np.array([0, 2**30, 2**30], "int32")) == {0: 1, 2**30: 2}
+
+
+def test_real_table(shared):
+    path = shared("data/label_maps/labels.tsv")
+    table = LabelTable.read(path)
+    assert len(table.ids) == 54 and len(table.output_labels) == 1 + 32
+    assert table.output_labels[0] == 0
+    assert (136, 163) in table.pairs and (4, 43) in table.output_pairs
+    assert 24 not in table.brain_labels and 2 in table.brain_labels
+    assert len({left for left, _ in table.pairs} & {right for _, right in table.pairs}) == 0

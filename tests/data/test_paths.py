@@ -1,0 +1,130 @@
+"""Inputs and outputs: kinds, names, clashes (rows 1, 2, 3, 19, 20, 21, 48)."""
+
+import re
+
+import pytest
+
+from synthtf.data.paths import expand_inputs, extension, output_in, pair_outputs, stem
+
+
+@pytest.fixture
+def scans(tmp_path):
+    folder = tmp_path / "scans ü"
+    folder.mkdir()
+    for name in ("b.nii", "a 1.nii.gz", "c.MGZ", "notes.txt", "._b.nii", "d.png"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "bare"),
+    [
+        ("x/a.nii.gz", ".nii.gz", "a"),
+        ("a.b.nii", ".nii", "a.b"),
+        ("é 1.MGZ", ".mgz", "é 1"),
+        ("a.mgh", ".mgh", "a"),
+        ("a.npy", "", "a.npy"),
+    ],
+)
+def test_stem_and_extension(name, ending, bare):
+    assert (extension(name), stem(name)) == (ending, bare)
+
+
+def test_folder_is_listed_sorted_without_hidden_and_other_files(scans):
+    assert [p.name for p in expand_inputs(scans)] == ["a 1.nii.gz", "b.nii", "c.MGZ"]
+
+
+def test_file_and_list(scans, tmp_path):
+    assert expand_inputs(scans / "b.nii") == [scans / "b.nii"]
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# cases\n{scans}/b.nii\n\n  missing ö.nii.gz \n", encoding="utf-8")
+    # A missing entry is not an error here: the others must go on.
+    assert [str(p) for p in expand_inputs(listed)] == [f"{scans}/b.nii", "missing ö.nii.gz"]
+
+
+def test_missing_path_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.nii does not exist"):
+        expand_inputs(tmp_path / "nowhere.nii")
+
+
+def test_empty_folder_names_the_endings(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no volume.*\.nii\.gz, \.nii, \.mgz, \.mgh"):
+        expand_inputs(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.pkl"])
+def test_pickled_and_unknown_files_are_refused(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=f"{name}: unknown ending; expected one of"):
+        expand_inputs(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(b"# nothing\n", "empty list"), (b"a.jpg\n", "a.jpg: unknown"), (b"\xff\xfe\x00", "UTF-8")],
+)
+def test_bad_lists(tmp_path, text, message):
+    (tmp_path / "list.txt").write_bytes(text)
+    with pytest.raises(ValueError, match=message):
+        expand_inputs(tmp_path / "list.txt")
+
+
+def test_pair_file_folder_and_list(scans, tmp_path):
+    file = scans / "b.nii"
+    assert pair_outputs(file, tmp_path / "o.mgz", "_seg") == [tmp_path / "o.mgz"]
+    out = tmp_path / "out"
+    names = ["a 1_seg.nii.gz", "b_seg.nii", "c_seg.mgz"]
+    assert pair_outputs(scans, out, "_seg") == [out / n for n in names]
+    inputs = expand_inputs(scans)
+    assert pair_outputs(inputs, out, "_seg") == [out / n for n in names]
+    targets, sources = tmp_path / "targets.txt", tmp_path / "sources.txt"
+    targets.write_text("1.nii\n2.nii\n3.nii\n")
+    sources.write_text("\n".join(map(str, inputs)))
+    assert [p.name for p in pair_outputs(sources, targets, "")] == ["1.nii", "2.nii", "3.nii"]
+    assert pair_outputs([file], tmp_path / "o.nii", "") == [tmp_path / "o.nii"]
+    assert pair_outputs([file], out, "_x") == [out / "b_x.nii"]
+
+
+def test_kinds_that_do_not_match_are_refused(scans, tmp_path):
+    with pytest.raises(ValueError, match=r"output o\.nii is a file, but the input is the folder"):
+        pair_outputs(scans, "o.nii", "_seg")
+    with pytest.raises(ValueError, match=r"is a folder, but the input is the file .*b\.nii"):
+        pair_outputs(scans / "b.nii", tmp_path, "_seg")
+    with pytest.raises(ValueError, match=r"is a file, but the input is 3 files"):
+        pair_outputs(expand_inputs(scans), "o.nii", "_seg")
+
+
+def test_lists_of_different_length(scans, tmp_path):
+    (tmp_path / "t.txt").write_text("1.nii\n")
+    with pytest.raises(ValueError, match="lists 1 outputs, expected 3"):
+        pair_outputs(expand_inputs(scans), tmp_path / "t.txt", "")
+
+
+def test_output_that_is_an_input_is_refused_unless_forced(scans, tmp_path):
+    file = scans / "b.nii"
+    with pytest.raises(ValueError, match=r"b\.nii is also an input"):
+        pair_outputs(file, file, "")
+    with pytest.raises(ValueError, match="is also an input"):
+        pair_outputs(scans, scans, "")
+    link = tmp_path / "link.nii"
+    link.symlink_to(file)
+    with pytest.raises(ValueError, match=r"link\.nii is also an input"):
+        pair_outputs(file, link, "")
+    assert pair_outputs(file, file, "", force=True) == [file]
+
+
+def test_shared_output_names_are_refused(tmp_path):
+    inputs = [tmp_path / "s1" / "T1.nii", tmp_path / "s2" / "T1.nii"]
+    with pytest.raises(ValueError, match=r"s1/T1\.nii and .*s2/T1\.nii would both be written"):
+        pair_outputs(inputs, tmp_path / "out", "_seg")
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "/etc/x", "..", "", "a\\b", "a/b"])
+def test_output_names_stay_in_the_folder(tmp_path, name):
+    with pytest.raises(ValueError, match=f"output name {re.escape(repr(name))} leaves the folder"):
+        output_in(tmp_path, name)
+
+
+def test_inputs_with_dots_write_into_the_folder(tmp_path):
+    out = pair_outputs(["../../etc/x.nii", "y.nii"], tmp_path / "out", "_seg")
+    assert out == [tmp_path / "out" / "x_seg.nii", tmp_path / "out" / "y_seg.nii"]

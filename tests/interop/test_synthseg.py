@@ -1,0 +1,251 @@
+import re
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from keras import ops
+
+from synthtf.interop import load_synthseg, load_synthseg_weights
+from synthtf.networks import UNetConfig, unet
+
+
+def published(layers, levels):
+    """SynthSeg's layer names, by ours, written out independently of the package."""
+    names = {"logits": "unet_likelihood"}
+    for level in range(levels):
+        up = levels - 2 - level
+        names[f"down_{level}_norm"] = f"unet_bn_down_{level}"
+        names[f"up_{level}_norm"] = f"unet_bn_up_{up}"
+        for index in range(2):
+            names[f"down_{level}_conv_{index}"] = f"unet_conv_downarm_{level}_{index}"
+            names[f"up_{level}_conv_{index}"] = f"unet_conv_uparm_{levels + up}_{index}"
+    return [(names[layer.name], layer) for layer in layers if layer.weights]
+
+
+@pytest.fixture
+def model():
+    model = unet(3, 2, UNetConfig(features=4, levels=3, normalization="batch"))
+    rng = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(rng.uniform(0.1, 0.5, variable.shape))
+    return model
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    """A file in the layout of legacy Keras."""
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        for name, layer in published(model.layers, levels=3):
+            for variable in layer.weights:
+                file[f"{name}/{name}/{variable.name}:0"] = array(variable)
+        file.create_group("unet_maxpool_0")
+    return path
+
+
+def array(variable):
+    return ops.convert_to_numpy(variable + 0)
+
+
+def predict(model, image):
+    return model.predict_on_batch(image)
+
+
+def image():
+    return np.random.default_rng(1).uniform(size=(1, 8, 12, 1)).astype("float32")
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_oracle(shared, ndim):
+    recorded = np.load(shared(f"oracles/synthseg_unet_{ndim}d.npz"))
+    model = load_synthseg(shared(f"oracles/synthseg_unet_{ndim}d.h5"))
+    posteriors = predict(model, recorded["image"])
+    assert recorded["posteriors"].std() > 0.01
+    np.testing.assert_allclose(posteriors, recorded["posteriors"], atol=1e-4)
+
+
+def test_round_trip(model, path):
+    loaded = load_synthseg(path)
+    np.testing.assert_allclose(predict(loaded, image()), predict(model, image()), atol=1e-6)
+    other = unet(3, 2, UNetConfig(features=4, levels=3, normalization="batch"))
+    assert np.abs(predict(other, image()) - predict(model, image())).max() > 1e-3
+    load_synthseg_weights(other, path)
+    np.testing.assert_array_equal(predict(other, image()), predict(loaded, image()))
+
+
+def test_file_of_a_whole_model(model, path, tmp_path):
+    whole = tmp_path / "model.h5"
+    with h5py.File(path) as source, h5py.File(whole, "w") as file:
+        source.copy(source["/"], file, "model_weights")
+        file["optimizer_weights/iterations"] = 5
+    np.testing.assert_allclose(
+        predict(load_synthseg(whole), image()), predict(model, image()), atol=1e-6
+    )
+
+
+KERNEL = "unet_conv_uparm_4_1/unet_conv_uparm_4_1/kernel:0"
+
+
+def replace(file, key, value):
+    del file[key]
+    file[key] = value
+
+
+def external(file):
+    del file[KERNEL]
+    file[KERNEL] = h5py.ExternalLink("other.h5", "/kernel:0")
+
+
+def external_storage(file):
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (4, 4), "f4", external=[("/etc/hostname", 0, 64)])
+
+
+def virtual(file):
+    del file[KERNEL]
+    layout = h5py.VirtualLayout((4, 4), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "kernel", (4, 4))
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def soft(file):
+    replace(file, KERNEL, h5py.SoftLink("/unet_likelihood"))
+
+
+def huge(file):
+    del file[KERNEL]
+    file.create_dataset(KERNEL, (2**20, 2**20), "f4", chunks=(256, 256))
+
+
+def cycle(file):
+    group = file.create_group("unet_loop")
+    for index in range(50):
+        group[f"again_{index}"] = group
+
+
+def huge_level(file):
+    # Small itself, but the network would need more memory than there is.
+    replace(
+        file, "unet_conv_downarm_0_0/unet_conv_downarm_0_0/kernel:0", np.zeros((3, 3, 1, 2**20))
+    )
+    replace(file, "unet_conv_downarm_0_1/unet_conv_downarm_0_1/bias:0", np.zeros(2**20))
+    replace(file, "unet_conv_downarm_1_1/unet_conv_downarm_1_1/bias:0", np.zeros(2**21))
+    replace(file, "unet_conv_downarm_2_1/unet_conv_downarm_2_1/bias:0", np.zeros(2**22))
+
+
+BREAKS = {
+    "external link": (external, "kernel:0 is a link to another place or file"),
+    "external storage": (external_storage, "kernel:0 is stored in another file"),
+    "virtual": (virtual, "kernel:0 is stored in another file"),
+    "soft link": (soft, "kernel:0 is a link to another place or file"),
+    "huge": (huge, "claims 1099511.* numbers; at most"),
+    "cycle": (cycle, "has more than 20000 members"),
+    "huge level": (huge_level, r"unet_conv_downarm_0_1/kernel has the shape \(3, 3, 4, 4\)"),
+    "missing tensor": (
+        lambda file: file.__delitem__(KERNEL),
+        r"lacks the tensor unet_conv_uparm_4_1/kernel, of shape \(3, 3, 4, 4\)",
+    ),
+    "missing first": (
+        lambda file: file.__delitem__("unet_conv_downarm_0_0"),
+        "lacks the tensor unet_conv_downarm_0_0/kernel",
+    ),
+    "missing level": (
+        lambda file: file.__delitem__("unet_conv_downarm_1_1"),
+        "lacks the tensor unet_conv_downarm_1_1/bias",
+    ),
+    "missing normalization": (
+        lambda file: file.__delitem__("unet_bn_up_0"),
+        "lacks the tensor unet_bn_up_0/gamma",
+    ),
+    "wrong shape": (
+        lambda file: replace(file, KERNEL, np.zeros((3, 3, 4, 5), "f4")),
+        r"unet_conv_uparm_4_1/kernel has the shape \(3, 3, 4, 5\), but the network expects \(3, 3, "
+        r"4, 4\)",
+    ),
+    "scalar": (
+        lambda file: replace(file, KERNEL, 1.0),
+        r"unet_conv_uparm_4_1/kernel has the shape \(\)",
+    ),
+    "extra layer": (
+        lambda file: file.__setitem__("unet_conv_uparm_9_0/kernel:0", np.zeros(3, "f4")),
+        "holds the tensor unet_conv_uparm_9_0/kernel, which the network does not have",
+    ),
+    "extra tensor": (
+        lambda file: file.__setitem__("unet_likelihood/extra:0", np.zeros(3, "f4")),
+        "holds the tensor unet_likelihood/extra,",
+    ),
+    "integers": (
+        lambda file: replace(file, KERNEL, np.zeros((3, 3, 4, 4), "i4")),
+        "kernel:0 is of type int32; expected floating point",
+    ),
+    "strings": (lambda file: replace(file, KERNEL, "text"), "kernel:0 is of type object"),
+    "empty": (lambda file: replace(file, KERNEL, h5py.Empty("f4")), "kernel:0 is empty"),
+    "not finite": (
+        lambda file: replace(file, KERNEL, np.full((3, 3, 4, 4), np.nan)),
+        "kernel:0 holds numbers that are not finite",
+    ),
+    "two of one name": (
+        lambda file: file.__setitem__("unet_likelihood/kernel:0", np.zeros(3, "f4")),
+        "the layer unet_likelihood holds two tensors named kernel",
+    ),
+    "tensor at the top": (
+        lambda file: file.__setitem__("kernel:0", np.zeros(3, "f4")),
+        "expected a group per layer, 'kernel:0' is a tensor",
+    ),
+    "one axis": (
+        lambda file: replace(
+            file, "unet_conv_downarm_0_0/unet_conv_downarm_0_0/kernel:0", np.zeros((3, 1, 4), "f4")
+        ),
+        "expected equal sizes of a 2D or 3D kernel",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), BREAKS.values(), ids=BREAKS.keys())
+def test_broken_files_are_refused(path, damage, message):
+    with h5py.File(path, "a") as file:
+        damage(file)
+    with pytest.raises(ValueError, match=message) as error:
+        load_synthseg(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_refused_weights_change_nothing(path):
+    with h5py.File(path, "a") as file:
+        del file["unet_likelihood/unet_likelihood/bias:0"]
+    model = unet(3, 2, UNetConfig(features=4, levels=3, normalization="batch"))
+    before = list(map(array, model.weights))
+    with pytest.raises(ValueError, match="lacks the tensor unet_likelihood/bias"):
+        load_synthseg_weights(model, path)
+    for a, b in zip(before, map(array, model.weights), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_network_is_refused(path):
+    config = UNetConfig(features=4, levels=3)
+    with pytest.raises(ValueError, match="unet_bn_down_0/moving_mean, which the network"):
+        load_synthseg_weights(unet(3, 2, config), path)
+    with pytest.raises(ValueError, match=r"unet_likelihood/kernel has the shape \(1, 1, 4, 3\)"):
+        config = UNetConfig(features=4, levels=3, normalization="batch")
+        load_synthseg_weights(unet(4, 2, config), path)
+
+
+def test_no_such_file(tmp_path):
+    path = tmp_path / "none.h5"
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{path} does not exist")):
+        load_synthseg(path)
+
+
+def test_not_hdf5_and_truncated(path, tmp_path):
+    text = tmp_path / "text.h5"
+    text.write_text("not at all")
+    with pytest.raises(ValueError, match="is not a readable HDF5 file"):
+        load_synthseg(text)
+    short = tmp_path / "short.h5"
+    shutil.copy(path, short)
+    with short.open("r+b") as stream:
+        stream.truncate(path.stat().st_size // 2)
+    with pytest.raises(ValueError, match="is not a readable HDF5 file"):
+        load_synthseg(short)

@@ -1,0 +1,181 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from synthtf.networks import UNetConfig, network_multiple, unet
+
+TINY = UNetConfig(features=4, levels=2)
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def predict(model, image):
+    # Compiled as a whole: JAX compiles each operation by itself otherwise.
+    return model.predict_on_batch(image)
+
+
+@pytest.fixture
+def bfloat16():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_config_survives_json():
+    config = UNetConfig(features=16, max_features=64, activation="relu", normalization=None)
+    assert UNetConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert UNetConfig.from_dict({}) == UNetConfig()
+
+
+def test_config_refuses_unknown_names():
+    with pytest.raises(ValueError, match="unknown U-Net option 'feature'; the options are"):
+        UNetConfig.from_dict({"feature": 8})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"features": 0}, "features must be an integer of at least 1, received 0"),
+        ({"levels": 2.0}, "levels must be an integer"),
+        ({"convolutions": True}, "convolutions must be an integer"),
+        ({"max_features": -1}, "max_features must be an integer"),
+        ({"kernel_size": "3"}, "kernel_size must be an integer"),
+        ({"multiplier": 0}, r"multiplier must be in \(0, 16\]"),
+        ({"multiplier": None}, "multiplier must be a number"),
+        ({"normalization": "layer"}, "normalization must be one of"),
+        ({"activation": "elo"}, "activation must name a Keras activation"),
+    ],
+)
+def test_config_refuses(values, message):
+    with pytest.raises(ValueError, match=message):
+        UNetConfig(**values)
+
+
+def test_features_double_up_to_the_limit():
+    config = UNetConfig(features=16, levels=7, max_features=64)
+    assert [config.level_features(level) for level in range(7)] == [16, 32, 64, 64, 64, 64, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_outputs": 0}, "num_outputs must be an integer of at least 1, received 0"),
+        ({"num_outputs": 2, "ndim": 4}, "ndim must be 2 or 3, received 4"),
+        ({"num_outputs": 2, "final_activation": "tanh"}, "final_activation must be one of"),
+    ],
+)
+def test_unet_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        unet(**arguments)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_posteriors(ndim):
+    model = unet(3, ndim, TINY)
+    assert model.input_shape == (None,) * (ndim + 1) + (1,)
+    assert model.input.name == "image"
+    for shape in ((8, 12, 4)[:ndim], (4, 4, 16)[:ndim]):
+        posteriors = predict(model, noise(2, *shape, 1))
+        assert posteriors.shape == (2, *shape, 3)
+        np.testing.assert_allclose(posteriors.sum(-1), 1, atol=1e-5)
+        assert posteriors.std() > 0
+
+
+def test_size_is_that_of_synthseg():
+    config = UNetConfig()
+    assert (config.features, config.levels, config.convolutions) == (24, 5, 2)
+    assert (config.multiplier, config.kernel_size, config.activation) == (2, 3, "elu")
+    features = [4, 8, 16]
+    down = sum(9 * (a * b + b * b) + 2 * b for a, b in zip([1, *features], features, strict=False))
+    # On the way up, 2a upsampled features and a from the skip enter each level of a features.
+    up = sum(9 * (3 * a * a + a * a) + 2 * a for a in features[:-1])
+    norm = 2 * (sum(features) + sum(features[:-1]))
+    model = unet(5, 2, UNetConfig(features=4, levels=3))
+    assert model.count_params() == down + up + norm + 4 * 5 + 5
+    assert network_multiple(model) == 4
+    assert config.multiple == 16
+
+
+def test_final_activations():
+    image = noise(1, 8, 8, 1)
+    linear = unet(1, 2, TINY, None)
+    sigmoid = unet(1, 2, TINY, "sigmoid")
+    for target, source in zip(sigmoid.weights, linear.weights, strict=True):
+        target.assign(source + 0)
+    logits = predict(linear, image)
+    assert linear.layers[-1].name == "logits"
+    assert logits.min() < 0 or logits.max() > 1
+    np.testing.assert_allclose(predict(sigmoid, image), 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def test_instance_normalization_is_per_sample_and_channel():
+    model = unet(2, 2, TINY)
+    features = keras.Model(model.input, model.get_layer("down_1_norm").output)
+    image = noise(2, 16, 16, 1)
+    values = predict(features, image)
+    np.testing.assert_allclose(values.mean((1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(values.std((1, 2)), 1, atol=1e-2)
+    image[0] *= 7
+    np.testing.assert_array_equal(predict(features, image)[1], values[1])
+    # No moving averages that inference would have to rely on.
+    assert not model.non_trainable_variables
+
+
+def test_skips_are_taken_before_normalization():
+    model = unet(2, 2, TINY)
+    inputs = model.get_layer("up_0_concat").input
+    names = [tensor._keras_history.operation.name for tensor in inputs]
+    assert names == ["down_0_conv_1", "up_0_upsample"]
+
+
+@pytest.mark.parametrize("normalization", ["batch", None])
+def test_other_normalizations(normalization):
+    model = unet(2, 2, UNetConfig(features=4, levels=2, normalization=normalization))
+    kinds = {type(layer).__name__ for layer in model.layers}
+    assert ("BatchNormalization" in kinds) == (normalization == "batch")
+    assert "GroupNormalization" not in kinds
+
+
+# Keras 3.15 saves variables through an interface that NumPy 2 deprecates.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("normalization", ["instance", "batch"])
+def test_file_holds_standard_layers_only(tmp_path, normalization):
+    config = UNetConfig(features=4, levels=2, activation="leaky_relu", normalization=normalization)
+    model = unet(2, 3, config)
+    model.save(tmp_path / "unet.keras")
+    assert {layer.__class__.__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    assert "synthtf" not in model.to_json()
+    loaded = keras.models.load_model(tmp_path / "unet.keras")
+    image = noise(1, 4, 4, 8, 1)
+    np.testing.assert_array_equal(predict(loaded, image), predict(model, image))
+    assert network_multiple(loaded) == config.multiple == 2
+
+
+def test_mixed_precision(bfloat16):
+    model = unet(3, 2, TINY)
+    assert model.get_layer("down_0_conv_0").compute_dtype == "bfloat16"
+    assert model.output.dtype == "float32"
+    # bfloat16 has three digits: sums of posteriors rounded to it would be off by 1e-3.
+    np.testing.assert_allclose(predict(model, noise(1, 8, 8, 1)).sum(-1), 1, atol=1e-5)
+    assert {str(v.dtype) for v in model.trainable_variables} == {"float32"}
+    linear = unet(1, 2, TINY, None)
+    assert predict(linear, noise(1, 8, 8, 1)).dtype == "float32"
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_fit_learns(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        keras.utils.set_random_seed(1)
+        model = unet(2, 2, UNetConfig(features=4, levels=2, convolutions=1))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    image = noise(2, 16, 16, 1)
+    target = np.concatenate([image < 0, image >= 0], -1).astype("float32")
+    model.compile(keras.optimizers.Adam(0.01), keras.losses.CategoricalCrossentropy())
+    losses = model.fit(image, target, epochs=12, verbose=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
