@@ -77,8 +77,9 @@ class DiceMetric(keras.metrics.Metric):
 
     def _mean(self, absent: float) -> Tensor:
         """Average each class over samples; `absent` stands for those that did not occur."""
-        seen = self.samples > 0
-        mean = self.overlap / ops.where(seen, self.samples, ops.ones_like(self.samples))
+        samples = ops.convert_to_tensor(self.samples)
+        seen = samples > 0
+        mean = self.overlap / ops.where(seen, samples, ops.ones_like(samples))
         return ops.where(seen, mean, ops.full_like(mean, absent))
 
     def _count(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor, Tensor]:

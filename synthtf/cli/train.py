@@ -84,7 +84,6 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="POLICY",
         help="Keras dtype policy such as mixed_bfloat16 (default: %(default)s)",
     )
-    training.add_argument("--jit", action="store_true", help="compile with XLA, for GPUs")
     training.add_argument("--seed", type=int, default=0, metavar="N")
     training.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
@@ -112,7 +111,6 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         steps_per_epoch=args.steps_per_epoch,
         precision=args.precision,
-        jit_compile=args.jit,
         seed=args.seed,
     )
     run = train_segmentation(paths, args.output, plan, schedule, resume=args.resume)

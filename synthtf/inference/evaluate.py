@@ -109,8 +109,7 @@ def evaluate(
     """
     check_same_grid(prediction, reference)
     spacing = reference.spacing
-    labels = np.union1d(np.unique(prediction.data), np.unique(reference.data))
-    labels = [int(label) for label in labels if label != 0]
+    labels = sorted({*_counts(prediction.data), *_counts(reference.data)} - {0})
     overlap = dice(prediction.data, reference.data, labels)
     volume = volumes(prediction.data, spacing, labels)
     reference_volume = volumes(reference.data, spacing, labels)

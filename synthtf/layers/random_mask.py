@@ -6,7 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
+from synthtf import random
+from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
 from synthtf.ops.labels import map_labels
 
 
@@ -16,6 +17,8 @@ class RandomMask(RandomLayer):
 
     Args:
         labels: label values that are kept.
+        optional: label values that are kept or not, all alike, at random per sample: the
+            CSF around the brain, say.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `[image, labels]`: float `(batch, *spatial, channels)` and integer
@@ -35,26 +38,31 @@ class RandomMask(RandomLayer):
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
-    def __init__(self, labels: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, labels: Sequence[int], optional: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.labels = tuple(int(v) for v in labels)
-        if not self.labels or min(self.labels) < 0:
+        self.optional = tuple(int(v) for v in optional)
+        if not self.labels or min(self.labels + self.optional) < 0:
             raise ValueError(
                 "`labels` must hold at least one value, none negative. "
-                f"Received: labels={self.labels}"
+                f"Received: labels={self.labels}, optional={self.optional}"
             )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw nothing but whether a sample is masked."""
-        return {}
+        """Draw "keep", one where the optional labels are kept, else zero."""
+        if not self.optional:
+            return {}
+        return {"keep": random.integers(random.fold_in(key, "keep"), (), 0, 1)}
 
     def transform(self, inputs: list[Tensor], draws: dict[str, Tensor]) -> Tensor:
         """Multiply by the mask."""
         image, labels = inputs
-        kept = dict.fromkeys(self.labels, 1)
-        mask = map_labels(as_labels(labels), kept)
-        if 0 in kept:
-            mask = ops.where(ops.equal(labels, 0), 1, mask)
+        # Added to one, so that label 0 can be kept although a look-up gives 0 by default.
+        labels = as_labels(labels) + 1
+        mask = map_labels(labels, {v + 1: 1 for v in self.labels})
+        if self.optional:
+            optional = map_labels(labels, {v + 1: 1 for v in self.optional})
+            mask = ops.maximum(mask, optional * expand(draws["keep"], optional))
         return as_image(image) * ops.cast(mask, "float32")
 
     def identity(self, inputs: list[Tensor]) -> Tensor:
@@ -67,4 +75,4 @@ class RandomMask(RandomLayer):
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
-        return {**super().get_config(), "labels": self.labels}
+        return {**super().get_config(), "labels": self.labels, "optional": self.optional}

@@ -8,7 +8,12 @@ from keras import ops
 
 from synthtf import random
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.ops.linear import apply_along_axes, blur_matrix, resample_matrix
+from synthtf.ops.linear import (
+    apply_along_axes,
+    blur_matrix,
+    matrix_product,
+    resample_matrix,
+)
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
 
 MODES = ("anisotropic", "isotropic", "thick-slice")
@@ -80,7 +85,7 @@ class RandomResolution(RandomLayer):
             matrix = resample_matrix(ratio, image.shape[d + 1])
             if self.mode == "thick-slice":
                 std = ops.where(ratio > 1.0, ratio * _FWHM_TO_STD, 0.0)
-                matrix = ops.matmul(matrix, blur_matrix(std, image.shape[d + 1]))
+                matrix = matrix_product(matrix, blur_matrix(std, image.shape[d + 1]))
             matrices.append(matrix)
             bandwidth.append(self._reach(mm))
         return apply_along_axes(image, matrices, bandwidth)

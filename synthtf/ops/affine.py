@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from synthtf.ops.linear import matrix_product
+
 Tensor = Any
 
 
@@ -24,7 +26,7 @@ def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear:
         float32 tensor of shape `(batch, ndim + 1, ndim + 1)`.
     """
     ndim = translation.shape[-1]
-    linear = ops.matmul(_rotation(rotation) * scaling[:, None], _shear(shear, ndim))
+    linear = matrix_product(_rotation(rotation) * scaling[:, None], _shear(shear, ndim))
     return homogeneous(ops.concatenate([linear, translation[..., None]], axis=-1))
 
 
@@ -45,7 +47,7 @@ def _rotation(angles: Tensor) -> Tensor:
     x = _matrix([[one, zero, zero], [zero, c[:, 0], -s[:, 0]], [zero, s[:, 0], c[:, 0]]])
     y = _matrix([[c[:, 1], zero, s[:, 1]], [zero, one, zero], [-s[:, 1], zero, c[:, 1]]])
     z = _matrix([[c[:, 2], -s[:, 2], zero], [s[:, 2], c[:, 2], zero], [zero, zero, one]])
-    return ops.matmul(ops.matmul(x, y), z)
+    return matrix_product(matrix_product(x, y), z)
 
 
 def _shear(shear: Tensor, ndim: int) -> Tensor:

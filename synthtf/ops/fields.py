@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.linear import matrix_product
 from synthtf.ops.resample import (
     affine_positions,
     axis_grid,
@@ -34,7 +35,7 @@ def compose(outer: Tensor, inner: Tensor, shape: Sequence[int] | None = None) ->
     """
     fields = [t for t in (inner, outer) if len(t.shape) > 3]
     if not fields:
-        return ops.matmul(outer, inner)
+        return matrix_product(outer, inner)
     grid = tuple(fields[0].shape[1:-1])
     shape = tuple(shape or grid)
     ndim = len(grid)

@@ -14,6 +14,10 @@ Tensor = Any
 
 _TILE = 32
 
+# TensorFlow multiplies smaller matrices with another kernel in a batch of one than in a
+# larger one, and the last bits differ.
+_SMALL_PRODUCT = 128 * 128
+
 
 def apply_along_axes(
     x: Tensor, matrices: Sequence[Tensor | None], bandwidth: Sequence[int | None] | None = None
@@ -58,12 +62,29 @@ def _multiply(x: Tensor, matrix: Tensor) -> Tensor:
     """Apply `(batch, m, n)` to `x` of shape `(batch, before, n, after)`."""
     before, columns, after = x.shape[1:]
     rows = matrix.shape[1]
+    if (before == 1 or after == 1) and before * rows * columns * after <= _SMALL_PRODUCT:
+        return ops.sum(matrix[:, None, :, :, None] * x[:, :, None], axis=3)
     if after == 1:
         x = ops.reshape(x, (-1, before, columns))
         return ops.matmul(x, ops.transpose(matrix, (0, 2, 1)))[..., None]
     if before == 1:
         return ops.matmul(matrix, ops.reshape(x, (-1, columns, after)))[:, None]
     return ops.reshape(ops.matmul(matrix[:, None], x), (-1, before, rows, after))
+
+
+def matrix_product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply a batch of matrices with the same bits in any batch size.
+
+    Args:
+        a: `(batch, m, k)`.
+        b: `(batch, k, n)`.
+
+    Returns:
+        Tensor of shape `(batch, m, n)`.
+    """
+    if a.shape[1] * a.shape[2] * b.shape[2] <= _SMALL_PRODUCT:
+        return ops.sum(a[:, :, :, None] * b[:, None], axis=2)
+    return ops.matmul(a, b)
 
 
 def blur_matrix(std: Tensor, size: int) -> Tensor:

@@ -155,4 +155,4 @@ def normalize(x: Tensor) -> Tensor:
     axes = tuple(range(1, len(x.shape) - 1))
     low = ops.min(x, axis=axes, keepdims=True)
     span = ops.max(x, axis=axes, keepdims=True) - low
-    return (x - low) * ops.where(span > 0, 1.0 / ops.maximum(span, 1e-20), 0.0)
+    return (x - low) / ops.where(span > 0, span, 1.0)

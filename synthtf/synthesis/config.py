@@ -313,13 +313,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     # For whole-head maps and scans of any kind: poses of real scans, left-right flips,
     # textured tissue, and skull-stripped images some of the time.
     "heads": {
-        "affine": {"translation": (-15, 15), "rotation": (-20, 20), "scaling": (0.88, 1.12)},
-        "warp": {"strength": (0, 12), "control_points": (3, 12)},
+        "affine": {
+            "translation": (-20, 20),
+            "rotation": (-15, 15),
+            "scaling": (0.88, 1.12),
+            "shear": (-0.05, 0.05),
+        },
+        "warp": {"strength": (0, 8), "control_points": (3, 12)},
         "flip": {"probability": 0.5},
-        "field_of_view": {"proportion": (0, 0.15), "probability": 0.25},
+        "field_of_view": {"proportion": (0, 0.15), "probability": 0.2},
         "intensity": {"std": (0, 0.08), "share": "sides", "background_probability": 0.2},
-        "bias": {"form": "exponential", "control_points": (2, 4), "std": (0, 0.6)},
-        "blur": {"std": (0, 1)},
+        "bias": {"form": "exponential", "control_points": (2, 4), "std": (0, 0.35)},
+        "blur": {"std": (0, 1.5)},
         "noise": {"std": (0, 0.06)},
         "gamma": {"gamma": (0.6, 1.6)},
         "resolution": {"mode": "isotropic", "factor": (1, 3), "probability": 0.3},

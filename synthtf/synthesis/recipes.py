@@ -79,7 +79,7 @@ def labels_to_image(
     )
     image = step(layers.RandomClearedSlices, "cleared_slices")(image)
     if config.skull_strip.probability:
-        image = step(layers.RandomMask, "skull_strip", labels=_brain(table))([image, seen])
+        image = step(layers.RandomMask, "skull_strip", **_brain(table))([image, seen])
     image = layers.MinMaxNormalize(name="image")(image)
 
     target = seen if config.field_of_view.labels else moved
@@ -123,13 +123,15 @@ def _contrast(table: LabelTable, intensity: Intensity) -> dict[str, Any]:
     }
 
 
-def _brain(table: LabelTable) -> Sequence[int]:
+def _brain(table: LabelTable) -> dict[str, Sequence[int]]:
+    """What skull-stripping keeps, and the CSF around it that it may keep."""
     if not table.brain_labels:
         raise ValueError(
             "`skull_strip` needs to know the brain: give a label table whose column `brain` "
             "says yes for some labels, or set its probability to 0"
         )
-    return table.brain_labels
+    csf = [label for label, brain in zip(table.ids, table.brain, strict=True) if brain == "csf"]
+    return {"labels": table.brain_labels, "optional": csf}
 
 
 def check_shape(shape: Sequence[int]) -> tuple[int, ...]:

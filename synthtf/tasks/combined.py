@@ -50,6 +50,18 @@ class CombinedModel(keras.Model):
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the metrics that the task tracks; none by default."""
 
+    def compile(self, *args: Any, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
+        """Configure training as `keras.Model.compile` does.
+
+        "auto" does not use XLA on TensorFlow without a GPU, where the gathers of the
+        synthesis make it many times slower than the plain graph.
+        """
+        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            jit_compile = "auto" if tf.config.list_physical_devices("GPU") else False
+        super().compile(*args, jit_compile=jit_compile, **kwargs)
+
     def compute_loss(
         self,
         x: Any = None,

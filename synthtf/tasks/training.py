@@ -124,7 +124,7 @@ def train(
     schedule: Schedule,
     resume: bool = False,
     verbose: int | str = "auto",
-    jit_compile: bool = False,
+    jit_compile: bool | str = "auto",
 ) -> None:
     """Train a combined model and keep everything in a run folder.
 
@@ -138,7 +138,7 @@ def train(
         schedule: how long and how fast.
         resume: go on from the last checkpoint, if there is one.
         verbose: of `fit`.
-        jit_compile: compile with XLA: faster on a GPU, many times slower on a CPU.
+        jit_compile: compile with XLA; "auto" does so where it is faster.
 
     Raises:
         ValueError: if the run holds a checkpoint and `resume` is not set.

@@ -37,7 +37,7 @@ class TrainingPlan:
         batch_size: samples per step.
         steps_per_epoch: steps per epoch.
         precision: Keras dtype policy.
-        jit_compile: compile with XLA.
+        jit_compile: compile with XLA; "auto" does so where it is faster.
         seed: of the run: first part of every key, and of the network's initial weights.
     """
 
@@ -50,7 +50,7 @@ class TrainingPlan:
     batch_size: int = 1
     steps_per_epoch: int = 100
     precision: str = "float32"
-    jit_compile: bool = False
+    jit_compile: bool | str = "auto"
     seed: int = 0
 
 
