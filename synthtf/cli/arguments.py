@@ -87,3 +87,15 @@ def writable_file(path: str | None, argument: str) -> Path | None:
     if not file.parent.is_dir():
         raise UsageError(f"{argument}: no such folder: {file.parent}")
     return file
+
+
+def output_folder(path: str, argument: str) -> Path:
+    """A folder to write to; it may be made later.
+
+    Raises:
+        UsageError: If it is a file.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{argument}: expected a folder, received a file: {path}")
+    return folder

@@ -8,6 +8,7 @@ from keras import ops
 from synthtf import random
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.layers.noise_field import check_control_points, draw_noise, make_noise
+from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.noise import upsample_lattice
 from synthtf.ranges import Range, as_range
 
@@ -76,7 +77,8 @@ class RandomBiasField(RandomLayer):
             field = make_noise(draws, "value", shape)
             return image * (1.0 - field * expand(draws["drop"], field))
         coarse = draws["noise"] * expand(draws["std"], draws["noise"])
-        return image * ops.exp(upsample_lattice(coarse, draws["control_points"], shape))
+        field = upsample_lattice(coarse, draws["control_points"], shape)
+        return image * in_whole_vectors(ops.exp, field)
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""

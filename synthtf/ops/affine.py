@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.linear import matrix_product
 
 Tensor = Any
@@ -40,7 +41,7 @@ def homogeneous(matrix: Tensor) -> Tensor:
 def _rotation(angles: Tensor) -> Tensor:
     """Rotation matrices from angles in degrees."""
     radians = ops.cast(angles, "float32") * (np.pi / 180)
-    c, s = ops.cos(radians), ops.sin(radians)
+    c, s = in_whole_vectors(ops.cos, radians), in_whole_vectors(ops.sin, radians)
     if angles.shape[-1] == 1:
         return _matrix([[c[:, 0], -s[:, 0]], [s[:, 0], c[:, 0]]])
     one, zero = ops.ones_like(c[:, 0]), ops.zeros_like(c[:, 0])

@@ -89,13 +89,15 @@ def integrate_components(velocity: Sequence[Tensor], steps: int) -> list[Tensor]
     shape = tuple(velocity[0].shape[1:])
     ndim = len(shape)
     grid = [axis_grid(n, d, ndim) for d, n in enumerate(shape)]
-    parts = [v / 2.0**steps for v in velocity]
-    for _ in range(steps):
+    batch = ops.shape(velocity[0])[0]
+
+    def square(_: Any, parts: Sequence[Tensor]) -> tuple[Tensor, ...]:
         at = [clamp(x + v, n) for x, v, n in zip(grid, parts, shape, strict=True)]
-        flat = [ops.reshape(v, (-1,)) for v in parts]
-        moved = sample_linear(flat, at, shape, ops.shape(velocity[0])[0])
-        parts = [v + m for v, m in zip(parts, moved, strict=True)]
-    return parts
+        moved = sample_linear([ops.reshape(v, (-1,)) for v in parts], at, shape, batch)
+        return tuple(v + m for v, m in zip(parts, moved, strict=True))
+
+    # A loop, since XLA takes minutes to compile several squarings unrolled.
+    return list(ops.fori_loop(0, steps, square, tuple(v / 2.0**steps for v in velocity)))
 
 
 def dense_displacement(matrix: Tensor, shape: Sequence[int]) -> Tensor:

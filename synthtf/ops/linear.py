@@ -10,6 +10,8 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.elementwise import in_whole_vectors
+
 Tensor = Any
 
 _TILE = 32
@@ -102,7 +104,7 @@ def blur_matrix(std: Tensor, size: int) -> Tensor:
     """
     std = ops.maximum(ops.cast(std, "float32"), 1e-3)[:, None, None]
     distance = ops.abs(_column(size) - _row(size))
-    weight = ops.exp(-0.5 * ops.square(distance / std))
+    weight = in_whole_vectors(ops.exp, -0.5 * ops.square(distance / std))
     weight = ops.where(distance <= ops.ceil(4 * std), weight, 0.0)
     return weight / ops.sum(weight, axis=-1, keepdims=True)
 

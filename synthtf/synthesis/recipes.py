@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from synthtf import layers
+from synthtf import layers, xla
 from synthtf.data.label_table import LabelTable
 from synthtf.ranges import Range, as_spacing, per_axis
 from synthtf.synthesis.config import Intensity, SynthesisConfig
@@ -84,7 +84,8 @@ def labels_to_image(
 
     target = seen if config.field_of_view.labels else moved
     target = layers.MapLabels(table.mapping, name="target")(target)
-    return keras.Model(inputs, {"image": image, "labels": target}, name="synthesis")
+    outputs = {"image": image, "labels": target}
+    return xla.choose(keras.Model(inputs, outputs, name="synthesis"))
 
 
 class _Steps:

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from synthtf import xla
+
 Tensor = Any
 
 
@@ -35,8 +37,8 @@ class CombinedModel(keras.Model):
         }
         outputs = self.connect(synthesis(inputs), network or task_model)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        self.synthesis = synthesis
-        self.task_model = task_model
+        self.synthesis = xla.choose(synthesis)
+        self.task_model = xla.choose(task_model)
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
@@ -56,10 +58,8 @@ class CombinedModel(keras.Model):
         "auto" does not use XLA on TensorFlow without a GPU, where the gathers of the
         synthesis make it many times slower than the plain graph.
         """
-        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            jit_compile = "auto" if tf.config.list_physical_devices("GPU") else False
+        if jit_compile == "auto" and not xla.pays():
+            jit_compile = False
         super().compile(*args, jit_compile=jit_compile, **kwargs)
 
     def compute_loss(

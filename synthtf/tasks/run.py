@@ -134,11 +134,13 @@ class Run:
         """
         import keras
 
+        from synthtf import xla
+
         path = self.folder / MODEL
         if not path.is_file():
             raise FileNotFoundError(f"{path}: not found; has the training finished an epoch?")
         try:
-            return keras.models.load_model(path, compile=False, safe_mode=True)
+            return xla.choose(keras.models.load_model(path, compile=False, safe_mode=True))
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"{path}: not a model that can be loaded, {reason}") from error

@@ -109,7 +109,7 @@ class SaveRun(keras.callbacks.Callback):
             epochs_done=epoch + 1,
             steps_done=int(self.model.optimizer.iterations),
             minutes_done=round(self.budget.minutes, 2),
-            **{name: float(value) for name, value in (logs or {}).items()},
+            last_epoch={name: float(value) for name, value in (logs or {}).items()},
         )
 
     def on_train_end(self, logs: Any = None) -> None:
