@@ -29,6 +29,7 @@ SHAPES = {2: (11, 9), 3: (9, 7, 5)}
 # Half precision turns 2035 into 2032.
 LABELS = (0, 2, 41, 2035)
 BATCH = 4
+_NUM_KEYS = 12
 
 
 class LayerContract:
@@ -143,7 +144,7 @@ class LayerContract:
         whole = run(layer, inputs)
         for row in range(BATCH):
             here = slice(row, row + 1)
-            equal(run(layer, rows(inputs, here)), rows(whole, here))
+            same_bits(run(layer, rows(inputs, here)), rows(whole, here))
 
     def test_samples_are_independent(self, ndim: int, variant: Mapping) -> None:
         """Changing sample 0, its input or its key, leaves the others alone."""
@@ -194,19 +195,18 @@ class RandomLayerContract(LayerContract):
     """Promises of layers that draw from a key, on top of those of every layer.
 
     Attributes:
-        num_outcomes: how many different outputs 16 keys give, at least, for one input.
+        num_outcomes: how many different outputs 12 keys give, at least, for one input.
     """
 
-    num_outcomes: int = 16
+    num_outcomes: int = _NUM_KEYS
 
     def make_inputs(self, ndim: int) -> tuple:
         """Give the input and the keys of a batch of four."""
         return (*super().make_inputs(ndim), make_keys(BATCH))
 
-    def make_copies(self, ndim: int, num: int) -> tuple:
+    def make_copies(self, ndim: int) -> tuple:
         """Give one sample many times, with different keys."""
-        sample = rows(self.make_inputs(ndim)[0], slice(1))
-        return tree.map_structure(lambda x: np.repeat(x, num, axis=0), sample), make_keys(num)
+        return repeat(rows(self.make_inputs(ndim)[0], slice(1)), _NUM_KEYS), make_keys(_NUM_KEYS)
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
         """Add what is invalid for every random layer."""
@@ -219,15 +219,15 @@ class RandomLayerContract(LayerContract):
 
     def test_same_key_same_bits(self, ndim: int, variant: Mapping) -> None:
         """The same key gives the same bits, and other keys give other ones."""
-        layer, inputs = self.make_layer(**variant), self.make_copies(ndim, 16)
+        layer, inputs = self.make_layer(**variant), self.make_copies(ndim)
         outputs = run(layer, inputs)
         equal(run(layer, inputs), outputs)
-        distinct = {tuple(x[row].tobytes() for x in outputs) for row in range(16)}
-        check(len(distinct) >= self.num_outcomes, f"{len(distinct)} outcomes of 16 keys")
+        distinct = {tuple(x[row].tobytes() for x in outputs) for row in range(_NUM_KEYS)}
+        check(len(distinct) >= self.num_outcomes, f"{len(distinct)} outcomes of all keys")
 
     def test_name_decides_the_draws(self, ndim: int) -> None:
         """Two layers with different names draw independently."""
-        inputs = self.make_copies(ndim, 16)
+        inputs = self.make_copies(ndim)
         first, second = (run(self.make_layer(name=name), inputs) for name in ("one", "other"))
         check(any(map(differ, first, second)), "two names, the same draws")
 
@@ -241,27 +241,23 @@ class RandomLayerContract(LayerContract):
 
     def test_probability_is_per_sample(self, ndim: int) -> None:
         """Each sample is changed, as with a probability of one, or left alone."""
-        num = 24
-        inputs = self.make_copies(ndim, num)
-        never, half, always = (
-            run(self.make_layer(probability=p), inputs) for p in (0.0, 0.5, 1.0)
-        )
-        close(run(self.make_layer(probability=0.0), self.make_inputs(ndim)),
-              tree.flatten(self.expected_identity(self.make_inputs(ndim)[0])))
-        kinds = []
-        for row in range(num):
+        inputs = self.make_copies(ndim)
+        never, half, always = (run(self.make_layer(probability=p), inputs) for p in (0, 0.5, 1))
+        close(never, tree.flatten(self.expected_identity(inputs[0])))
+        num_left = 0
+        for row in range(_NUM_KEYS):
             here = slice(row, row + 1)
             is_changed = not any(map(differ, rows(half, here), rows(always, here)))
             is_left = not any(map(differ, rows(half, here), rows(never, here)))
             check(is_changed or is_left, f"sample {row} is neither changed nor left alone")
-            kinds.append(is_left)
-        check(4 <= sum(kinds) <= num - 4, f"{sum(kinds)} of {num} left alone")
+            num_left += is_left
+        check(0 < num_left < _NUM_KEYS, f"{num_left} of {_NUM_KEYS} samples left alone")
 
     def test_without_a_key(self, ndim: int) -> None:
         """Calls without a key differ, and the seed reproduces them."""
         inputs = self.make_inputs(ndim)[0]
         layers = [self.make_layer(seed=5) for _ in range(2)]
-        first, second = ([to_arrays(layer(inputs)) for _ in range(5)] for layer in layers)
+        first, second = ([to_arrays(layer(inputs)) for _ in range(3)] for layer in layers)
         for one, other in zip(first, second, strict=True):
             equal(one, other)
         check(any(any(map(differ, first[0], x)) for x in first[1:]), "all calls are alike")
@@ -278,6 +274,15 @@ def equal(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
     for one, other in zip(actual, expected, strict=True):
         check(one.dtype == other.dtype, f"{one.dtype} is not {other.dtype}")
         np.testing.assert_array_equal(one, other)
+
+
+def same_bits(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
+    """Check that outputs that differ in the size of the batch alone have the same bits.
+
+    XLA, through which JAX runs everything, tiles sums by the size of the batch; there the
+    check is up to rounding.
+    """
+    (equal if keras.backend.backend() == "tensorflow" else close)(actual, expected)
 
 
 def close(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
@@ -306,6 +311,19 @@ def run(layer: SynthesisLayer, inputs: tuple) -> list[np.ndarray]:
 def rows(inputs: Any, index: slice) -> Any:
     """Take some samples of a structure of arrays."""
     return tree.map_structure(lambda x: x[index], inputs)
+
+
+def repeat(inputs: Any, num: int) -> Any:
+    """Repeat a batch of one, or a structure of them."""
+    return tree.map_structure(lambda x: np.repeat(x, num, axis=0), inputs)
+
+
+def check_mean(values: np.ndarray, mean: float) -> None:
+    """Check that independent values have an expectation, within four standard errors."""
+    values = np.asarray(values, "float64").ravel()
+    error = np.std(values, ddof=1) / np.sqrt(values.size)
+    found = np.mean(values)
+    check(abs(found - mean) <= 4 * error, f"mean {found} ± {error}, expected {mean}")
 
 
 def make_keys(num: int) -> np.ndarray:

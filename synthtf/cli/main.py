@@ -12,7 +12,7 @@ from synthtf.cli.messages import describe, print_line
 from synthtf.cli.usage import UsageError
 from synthtf.version import __version__
 
-COMMANDS = ("synthesize", "train", "segment", "evaluate", "info")
+COMMANDS = ("demo", "synthesize", "train", "segment", "evaluate", "info")
 """Subcommands, each a module of `synthtf.cli` (a hyphen stands for an underscore)."""
 
 SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130

@@ -12,10 +12,13 @@ from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.components import keep_largest_component
 from synthtf.inference.conform import ConformedGrid, pad_to_multiple
 from synthtf.inference.foreground import foreground_box
+from synthtf.inference.locate import Box, locate
 from synthtf.inference.normalize import normalize_intensity
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
+
+_MARGIN = 8.0  # mm by which the window grows on each side where the brain fills it
 
 
 class EmptySegmentationWarning(UserWarning):
@@ -58,9 +61,11 @@ def segment(
 ) -> Segmentation:
     """Segment a scan with a trained network.
 
-    The scan is brought to RAS orientation and the network's spacing, cropped to
-    its foreground, normalised between percentiles and padded; the posteriors are
-    brought back to the scan's own grid before the most likely label is taken.
+    The scan is brought to RAS orientation and the network's spacing and cropped to its
+    foreground. Where that is larger than what the network was trained on, the network is
+    first used to find the brain in it. What is left is normalised between percentiles and
+    padded; the posteriors are brought back to the scan's own grid before the most likely
+    label is taken.
 
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
@@ -92,7 +97,7 @@ def segment(
         raise ValueError(f"{volume.name}: expected one frame. Received: {volume.data.shape}")
     grid = ConformedGrid.of(data.shape, volume.affine, run.spacing)
     image = grid.conform(data)
-    box = foreground_box(image, run.spacing)
+    box = _brain_box(run, image, ct)
     predicted = _predict(run, normalize_intensity(image[box], ct=ct), flip)
     if largest_component:
         keep_largest_component(predicted)
@@ -132,6 +137,20 @@ def _load_run(model: "Run | str | PathLike") -> "Run":
             f"{model.folder}"
         )
     return model
+
+
+def _brain_box(run: "Run", image: np.ndarray, ct: bool) -> Box:
+    """Part of a conformed scan to segment: the brain, or the foreground where that is small."""
+    brain = {run.table.mapping[label] for label in run.table.brain_labels}
+    channels = [i for i, value in enumerate(run.output_labels) if i and value in brain]
+    channels = channels or list(range(1, len(run.output_labels)))
+
+    def find(window: Box) -> np.ndarray:
+        posteriors = _predict(run, normalize_intensity(image[window], ct=ct), flip=False)
+        return posteriors[..., channels].sum(axis=-1) > 0.5
+
+    margin = [int(np.ceil(_MARGIN / mm)) for mm in run.spacing]
+    return locate(find, foreground_box(image, run.spacing), run.shape, margin)
 
 
 def _predict(run: "Run", image: np.ndarray, flip: bool) -> np.ndarray:

@@ -53,7 +53,9 @@ def map_labels(labels: Tensor, mapping: dict[int, int]) -> Tensor:
         table[values] = new
         labels = ops.clip(ops.cast(labels, "int32"), 0, values[-1] + 1)
         return gather(ops.convert_to_tensor(table), labels)
-    return gather(ops.convert_to_tensor(new), label_index(labels, values))
+    # Labels that are not listed take the place of -1.
+    new = np.concatenate([[0], new]).astype("int32")
+    return gather(ops.convert_to_tensor(new), label_index(labels, [-1, *values]))
 
 
 def one_hot(labels: Tensor, values: Sequence[int], dtype: str = "float32") -> Tensor:

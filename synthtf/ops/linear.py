@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from synthtf.ops.elementwise import in_whole_vectors
@@ -68,10 +69,24 @@ def _multiply(x: Tensor, matrix: Tensor) -> Tensor:
         return ops.sum(matrix[:, None, :, :, None] * x[:, :, None], axis=3)
     if after == 1:
         x = ops.reshape(x, (-1, before, columns))
-        return ops.matmul(x, ops.transpose(matrix, (0, 2, 1)))[..., None]
+        return _matmul(x, ops.transpose(matrix, (0, 2, 1)))[..., None]
     if before == 1:
-        return ops.matmul(matrix, ops.reshape(x, (-1, columns, after)))[:, None]
-    return ops.reshape(ops.matmul(matrix[:, None], x), (-1, before, rows, after))
+        return _matmul(matrix, ops.reshape(x, (-1, columns, after)))[:, None]
+    return ops.reshape(_matmul(matrix[:, None], x), (-1, before, rows, after))
+
+
+def _matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices whose leading axes broadcast.
+
+    oneDNN, which TensorFlow puts in the place of the products that Keras makes, splits a
+    batch between threads in the middle of a sample, and the last bits of a sample depend
+    on its place. It leaves this product alone, which is as fast at these sizes.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.raw_ops.BatchMatMulV3(x=a, y=b, Tout=tf.float32)
+    return ops.matmul(a, b)
 
 
 def matrix_product(a: Tensor, b: Tensor) -> Tensor:
@@ -86,7 +101,7 @@ def matrix_product(a: Tensor, b: Tensor) -> Tensor:
     """
     if a.shape[1] * a.shape[2] * b.shape[2] <= _SMALL_PRODUCT:
         return ops.sum(a[:, :, :, None] * b[:, None], axis=2)
-    return ops.matmul(a, b)
+    return _matmul(a, b)
 
 
 def blur_matrix(std: Tensor, size: int) -> Tensor:

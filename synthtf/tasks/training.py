@@ -13,6 +13,7 @@ import numpy as np
 from synthtf import figures
 from synthtf.data.label_maps import LabelMaps
 from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.progress import ProgressBar
 from synthtf.tasks.run import Run
 
 LOG, CHECKPOINTS = "log.csv", "checkpoints"
@@ -137,7 +138,7 @@ def train(
         maps: label maps; their epoch is set to where the training resumes.
         schedule: how long and how fast.
         resume: go on from the last checkpoint, if there is one.
-        verbose: of `fit`.
+        verbose: of `fit`, or "bar": one progress bar for the whole training.
         jit_compile: compile with XLA; "auto" does so where it is faster.
 
     Raises:
@@ -167,7 +168,10 @@ def train(
         )
         log = keras.callbacks.CSVLogger(run.folder / LOG, append=first > 0)
         callbacks = [budget, keras.callbacks.TerminateOnNaN(), log, backup, SaveRun(run, budget)]
-        model.fit(maps, epochs=last, callbacks=callbacks, shuffle=False, verbose=verbose)
+        if verbose == "bar":
+            callbacks.append(ProgressBar(budget))
+        lines = 0 if verbose == "bar" else verbose
+        model.fit(maps, epochs=last, callbacks=callbacks, shuffle=False, verbose=lines)
 
 
 def finished_epochs(folder: Path) -> int:

@@ -70,7 +70,7 @@ def train_segmentation(
         plan: what to train.
         schedule: for how long.
         resume: go on from the last checkpoint, with the run's own recipe and labels.
-        verbose: of `fit`.
+        verbose: of `fit`, or "bar": one progress bar for the whole training.
 
     Returns:
         The run.

@@ -3,6 +3,8 @@ import types
 import numpy as np
 import pytest
 
+from synthtf.data.label_table import LabelTable
+
 
 @pytest.fixture
 def contrast_run():
@@ -16,7 +18,9 @@ def contrast_run():
         folder="runs/contrast",
         task="segmentation",
         spacing=(1.0, 1.0, 1.0),
+        shape=(128, 128, 128),
         multiple=8,
+        table=LabelTable.from_labels([0, 10, 20]),
         output_labels=(0, 10, 20),
         output_pairs=(),
         task_model=keras.Model(inputs, posteriors),

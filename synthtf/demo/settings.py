@@ -1,0 +1,128 @@
+"""Sizes, labels and recipe of the demonstration, chosen for two slow processor cores."""
+
+from dataclasses import dataclass, field, replace
+
+from synthtf.data.label_table import LabelTable
+from synthtf.data.phantoms import phantom_table
+from synthtf.networks import UNetConfig
+from synthtf.synthesis import SynthesisConfig
+
+# At the demonstration's voxel size, what is small is segmented together with its neighbours:
+# output label to its name and to the labels that count as it.
+_OUTPUTS: dict[int, tuple[str, tuple[int, ...]]] = {
+    2: ("left cerebral white matter", (2,)),
+    3: ("left cerebral cortex", (3,)),
+    4: ("left lateral ventricle", (4,)),
+    8: ("left cerebellum", (7, 8)),
+    10: ("left deep grey matter", (10, 11, 12, 13, 17, 28)),
+    16: ("brain stem", (16,)),
+    24: ("CSF", (14, 15, 24)),
+    41: ("right cerebral white matter", (41,)),
+    42: ("right cerebral cortex", (42,)),
+    43: ("right lateral ventricle", (43,)),
+    47: ("right cerebellum", (46, 47)),
+    49: ("right deep grey matter", (49, 50, 51, 52, 53, 60)),
+}
+
+# Labels that differ in place but hardly in intensity, whatever the contrast, share a mean.
+_TISSUES: dict[str, tuple[int, ...]] = {
+    "WM": (2, 41, 7, 46, 16, 126),
+    "cortex": (3, 42, 8, 47, 17, 53),
+    "deep grey": (10, 11, 12, 13, 28, 49, 50, 51, 52, 60),
+    "fluid": (4, 43, 14, 15, 24, 259),
+    "muscle": (123,),
+    "bone": (165,),
+    "fat": (258,),
+}
+
+# Milder than what real scans need: the poses of the phantoms are alike, and minutes are few.
+_RECIPE = {
+    "affine": {
+        "translation": (-6, 6),
+        "rotation": (-8, 8),
+        "scaling": (0.95, 1.05),
+        "shear": (0, 0),
+    },
+    "warp": {"strength": (0, 3), "control_points": (3, 6), "integration_steps": 3},
+    "flip": {"probability": 0.5},
+    "field_of_view": {"probability": 0.0},
+    "intensity": {"std": (0, 0.05), "share": "tissues", "background_probability": 0.05},
+    "bias": {"form": "exponential", "control_points": (2, 4), "std": (0, 0.2)},
+    "blur": {"std": (0, 2)},
+    "noise": {"std": (0, 0.04)},
+    "gamma": {"gamma": (0.8, 1.25)},
+    "resolution": {"probability": 0.0},
+}
+
+
+def demo_table() -> LabelTable:
+    """Return the label table of the phantoms with the demonstration's twelve structures.
+
+    Returns:
+        The table; an output label has the name of all that counts as it.
+    """
+    table = phantom_table()
+    output = {label: value for value, (_, labels) in _OUTPUTS.items() for label in labels}
+    tissue = {label: name for name, labels in _TISSUES.items() for label in labels}
+    names = zip(table.ids, table.names, strict=True)
+    return replace(
+        table,
+        names=tuple(_OUTPUTS[i][0] if i in _OUTPUTS else name for i, name in names),
+        outputs=tuple(output.get(i, 0) for i in table.ids),
+        groups=tuple(tissue.get(i, "background") for i in table.ids),
+    )
+
+
+def demo_recipe() -> SynthesisConfig:
+    """Return the ranges of the demonstration's synthesis."""
+    return SynthesisConfig.from_dict(_RECIPE)
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What the demonstration does, and how much of it.
+
+    Attributes:
+        minutes: Of training.
+        seed: Of heads, images and network; in [0, 100000).
+        spacing: Voxel size in mm.
+        head_shape: Voxels of the phantoms, which hold whole heads.
+        shape: Voxels of the synthetic images, around the brain.
+        num_heads: Phantoms for training.
+        num_held_out: Phantoms for the test.
+        num_samples: Synthetic images to look at before the training.
+        network: Size of the U-Net.
+        recipe: Ranges of the synthesis.
+        learning_rate: At the start.
+        steps_per_epoch: Of the training; a run stops between epochs.
+    """
+
+    minutes: float = 4.0
+    seed: int = 0
+    spacing: float = 4.0
+    head_shape: tuple[int, int, int] = (48, 56, 48)
+    shape: tuple[int, int, int] = (40, 48, 40)
+    num_heads: int = 32
+    num_held_out: int = 3
+    num_samples: int = 9
+    network: UNetConfig = UNetConfig(features=8, levels=4)
+    recipe: SynthesisConfig = field(default_factory=demo_recipe)
+    learning_rate: float = 5e-3
+    steps_per_epoch: int = 50
+
+    def __post_init__(self) -> None:
+        """Check what a user can set."""
+        if not 0 < self.minutes < float("inf"):
+            raise ValueError(f"expected minutes above 0, received {self.minutes}")
+        if int(self.seed) != self.seed or not 0 <= self.seed < 100_000:
+            raise ValueError(f"expected seed as a whole number in [0, 100000), received {self.seed}")
+
+    @property
+    def first_head(self) -> int:
+        """Seed of the first phantom for training."""
+        return 1000 * self.seed
+
+    @property
+    def first_held_out(self) -> int:
+        """Seed of the first phantom for the test: no phantom serves for both."""
+        return 1000 * self.seed + 900

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from synthtf import ops
+from synthtf.layers import RandomWarp, Resample
+from synthtf.layers.noise_field import KINDS
+from synthtf.testing import RandomLayerContract, check_mean, make_keys, run, to_arrays
+
+
+class TestRandomWarp(RandomLayerContract):
+    layer = RandomWarp
+    arguments = {"strength": (1, 3), "control_points": (2, 4), "integration_steps": 3}
+    variants = [
+        {"noise": "value"},
+        {"noise": "gaussian"},
+        {"noise": "fractal"},
+        {"diffeomorphic": False},
+        {"full_resolution": False, "control_points": 2},
+    ]
+    identity_arguments = {"strength": 0}
+    invalid = [
+        ({"strength": -1}, "`strength` must lie in"),
+        ({"strength": (2, 1)}, "low <= high"),
+        ({"control_points": 1}, "`control_points` must lie in"),
+        ({"control_points": 2.5}, "`control_points` must be whole numbers"),
+        ({"noise": "white"}, "`noise` must be one of"),
+        ({"integration_steps": -1}, "`integration_steps` must be a whole number"),
+        ({"integration_steps": 2.5}, "`integration_steps` must be a whole number"),
+        ({"spacing": 0}, "`spacing` must be positive"),
+    ]
+
+    def expected_identity(self, inputs):
+        ndim = inputs.ndim - 2
+        return np.zeros((*inputs.shape[:-1], ndim), "float32")
+
+
+def warp(shape, num=1, **arguments):
+    labels = np.zeros((num, *shape, 1), "int32")
+    return to_arrays(RandomWarp(**arguments)(labels, make_keys(num)))[0]
+
+
+@pytest.mark.parametrize("noise", KINDS)
+@pytest.mark.parametrize("shape, spacing", [((20, 16), 1.0), ((12, 14, 10), 2.0)])
+def test_largest_component_is_the_strength_in_mm(noise, shape, spacing):
+    field = warp(shape, 2, strength=6, noise=noise, diffeomorphic=False, spacing=spacing)
+    axes = tuple(range(1, len(shape) + 1))
+    np.testing.assert_allclose(field.max(axes), 6 / spacing, rtol=1e-4)
+    np.testing.assert_allclose(field.min(axes), -6 / spacing, rtol=1e-4)
+
+
+def test_spacing_per_axis():
+    field = warp((20, 20), strength=6, diffeomorphic=False, spacing=(1.0, 3.0))
+    np.testing.assert_allclose(field.max((0, 1, 2)), [6, 2], rtol=1e-4)
+
+
+@pytest.mark.parametrize("noise", KINDS)
+@pytest.mark.parametrize("shape", [(40, 48), (24, 20, 28)])
+def test_negative_velocity_gives_the_inverse(noise, shape):
+    """Positions sent by the warp, and then by that of -v, come back where they were."""
+    layer = RandomWarp(strength=4, control_points=(2, 4), noise=noise, integration_steps=7)
+    labels = np.zeros((2, *shape, 1), "int32")
+    draws = layer.sample(make_keys(2), labels.shape)
+    forward = layer.apply(labels, draws)
+    backward = layer.apply(labels, {**draws, "strength": -draws["strength"]})
+    back = to_arrays(ops.compose(backward, forward))[0]
+    inner = (slice(None), *(slice(5, -5),) * len(shape))
+    there = np.abs(to_arrays(forward)[0][inner]).max()
+    assert there > 1.5
+    assert np.abs(back[inner]).max() < 0.06 * there
+    assert np.abs(back[inner]).mean() < 0.006 * there
+
+
+@pytest.mark.parametrize("noise", KINDS)
+def test_coarse_field_is_the_full_one(noise):
+    shape = (48, 40)
+    volume = np.random.default_rng(0).uniform(size=(1, *shape, 1)).astype("float32")
+    fields = [
+        RandomWarp(noise=noise, control_points=(2, 4), full_resolution=full, name="w")(
+            volume, make_keys(1)
+        )
+        for full in (True, False)
+    ]
+    assert tuple(fields[1].shape[1:-1]) != shape
+    full, coarse = (run(Resample(fill=None), (volume, field))[0] for field in fields)
+    np.testing.assert_allclose(full, coarse, atol=1e-4)
+
+
+def test_field_is_smooth_and_not_zero():
+    field = warp((64, 64), 4, strength=10, control_points=(2, 6))
+    assert np.abs(field).max() > 3
+    assert np.abs(np.diff(field, axis=1)).max() < 4
+
+
+def test_other_shape_than_that_of_the_input():
+    field = RandomWarp(shape=(8, 6))(np.zeros((2, 20, 20, 1), "int32"), make_keys(2))
+    assert tuple(field.shape) == (2, 8, 6, 2)
+    with pytest.raises(ValueError, match="give `shape`, one size per spatial axis"):
+        RandomWarp(shape=(8, 6, 4))(np.zeros((2, 20, 20, 1), "int32"))
+
+
+def test_strength_is_uniform():
+    layer = RandomWarp(strength=(2, 8))
+    strength = to_arrays(layer.sample(make_keys(300), (300, 4, 4, 1))["strength"])[0]
+    check_mean(strength, 5)
+    check_mean((strength - 5) ** 2, 36 / 12)
+
+
+# Folding
+
+
+def folded(shape, spacing, num, **arguments):
+    """Share of voxels where the Jacobian determinant is not positive."""
+    shares = []
+    for number in range(num):
+        field = RandomWarp(spacing=spacing, name="warp", **arguments)(
+            np.zeros((1, *shape, 1), "int32"), make_keys(num)[number : number + 1]
+        )
+        shares.append(np.mean(to_arrays(ops.jacobian_determinant(field))[0] <= 0))
+    return shares
+
+
+@pytest.mark.parametrize("noise", KINDS)
+def test_starter_ranges_hardly_fold(noise):
+    assert max(folded((64, 64, 64), 2.5, 6, noise=noise)) <= 1e-4

@@ -1,0 +1,149 @@
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from synthtf.networks import UNetConfig
+from synthtf.synthesis import SynthesisConfig
+from synthtf.tasks import Run, Schedule
+from synthtf.tasks.workflow import TrainingPlan, load_recipe, train_segmentation
+
+PLAN = {
+    "recipe": "tutorial",
+    "network": UNetConfig(features=2, levels=2),
+    "shape": (16, 16),
+    "steps_per_epoch": 2,
+    "seed": 3,
+}
+
+
+@pytest.fixture
+def maps():
+    labels = np.zeros((20, 18), "int32")
+    labels[4:15, 3:13] = 2
+    labels[7:11, 5:9] = 41
+    return [labels, labels[::-1].copy()]
+
+
+def train(maps, folder, epochs, resume=False, warm_up=0, **plan):
+    schedule = Schedule(epochs=epochs, learning_rate=0.01, warm_up=warm_up)
+    plan = TrainingPlan(**{**PLAN, **plan})
+    return train_segmentation(maps, folder, plan, schedule, resume, verbose=0)
+
+
+def rows(run):
+    with open(run.folder / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def flat_learning_rate(monkeypatch):
+    """The annealing depends on the total of epochs, which a test of resuming must not."""
+    monkeypatch.setattr(
+        "synthtf.tasks.training.CosineBudget.on_epoch_begin", lambda *args, **kwargs: None
+    )
+
+
+def test_a_run_holds_all_that_is_needed(maps, tmp_path):
+    run = train(maps, tmp_path / "run", 2)
+    for name in ("model.keras", "recipe.json", "labels.tsv", "run.json", "log.csv"):
+        assert (run.folder / name).is_file()
+    for name in ("samples.png", "learning_curve.png"):
+        assert (run.folder / name).stat().st_size > 1000
+    assert [row["epoch"] for row in rows(run)] == ["0", "1"]
+    assert all(np.isfinite(float(row["loss"])) for row in rows(run))
+    again = Run.load(run.folder)
+    assert again.output_labels == (0, 2, 41) and again.shape == (16, 16)
+    assert again.multiple == 2 and again.spacing == (1.0, 1.0)
+    assert again.config == SynthesisConfig()
+    assert again.metadata["epochs_done"] == 2 and again.metadata["steps_done"] == 4
+    posteriors = again.task_model.predict_on_batch(np.zeros((1, 8, 8, 1), "float32"))
+    assert posteriors.shape == (1, 8, 8, 3)
+
+
+@pytest.mark.parametrize("warm_up", [0, 1])
+def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
+    flat_learning_rate(monkeypatch)
+    whole = train(maps, tmp_path / "whole", 4, warm_up=warm_up)
+    train(maps, tmp_path / "parts", 2, warm_up=warm_up)
+    parts = train(maps, tmp_path / "parts", 4, resume=True, warm_up=warm_up)
+    expected = whole.task_model.get_weights()
+    for actual, weights in zip(parts.task_model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(actual, weights)
+    assert [row["loss"] for row in rows(parts)] == [row["loss"] for row in rows(whole)]
+
+
+def test_a_training_is_not_overwritten(maps, tmp_path):
+    train(maps, tmp_path / "run", 1)
+    with pytest.raises(ValueError, match="resume"):
+        train(maps, tmp_path / "run", 1)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"recipe": "synthseg"}, "another recipe"),
+        ({"network": UNetConfig(features=3, levels=2)}, "another `network`"),
+        ({"seed": 4}, "another `seed`"),
+        ({"loss": "dice"}, "another `loss`"),
+    ],
+)
+def test_resuming_with_other_settings_is_refused(maps, tmp_path, change, message):
+    train(maps, tmp_path / "run", 1)
+    with pytest.raises(ValueError, match=message):
+        train(maps, tmp_path / "run", 2, resume=True, **change)
+
+
+def test_minutes_end_a_training(maps, tmp_path):
+    schedule = Schedule(epochs=1000, minutes=1e-4)
+    run = train_segmentation(maps, tmp_path / "run", TrainingPlan(**PLAN), schedule, verbose=0)
+    assert run.metadata["epochs_done"] == 1
+
+
+def test_learning_rate_falls_along_a_half_cosine(maps, tmp_path, monkeypatch):
+    rates = []
+    original = keras.callbacks.CSVLogger.on_epoch_end
+    monkeypatch.setattr(
+        keras.callbacks.CSVLogger,
+        "on_epoch_end",
+        lambda self, epoch, logs=None: (
+            rates.append(float(self.model.optimizer.learning_rate)),
+            original(self, epoch, logs),
+        )[0],
+    )
+    train(maps, tmp_path / "run", 4)
+    fall = (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
+    np.testing.assert_allclose(rates, 0.01 * (0.01 + 0.99 * fall), rtol=1e-5)
+
+
+def test_schedule_is_checked():
+    for bad in ({"epochs": 0}, {"warm_up": -1}, {"minutes": 0}, {"learning_rate": 2.0}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            Schedule(**bad)
+
+
+def test_recipe_is_a_preset_or_a_file(tmp_path):
+    assert load_recipe("heads") == SynthesisConfig.preset("heads")
+    with pytest.raises(ValueError, match="tutorial"):
+        load_recipe(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("name", ["run.json", "labels.tsv", "recipe.json", "model.keras"])
+def test_a_missing_file_of_a_run_is_named(maps, tmp_path, name):
+    run = train(maps, tmp_path / "run", 1)
+    (run.folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        _ = Run.load(run.folder).task_model
+
+
+def test_broken_files_of_a_run_are_named(maps, tmp_path):
+    run = train(maps, tmp_path / "run", 1)
+    (run.folder / "model.keras").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="model.keras"):
+        _ = Run.load(run.folder).task_model
+    facts = json.loads((run.folder / "run.json").read_text())
+    del facts["spacing"]
+    (run.folder / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match="spacing"):
+        Run.load(run.folder)
