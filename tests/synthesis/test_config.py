@@ -52,7 +52,7 @@ def test_faults_are_named(text, message, tmp_path):
         SynthesisConfig.from_json(text)
     path = tmp_path / "bad recipe.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match="bad recipe.json"):
+    with pytest.raises(ValueError, match=r"bad recipe\.json"):
         SynthesisConfig.load(path)
 
 

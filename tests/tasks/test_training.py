@@ -140,7 +140,7 @@ def test_a_missing_file_of_a_run_is_named(maps, tmp_path, name):
 def test_broken_files_of_a_run_are_named(maps, tmp_path):
     run = train(maps, tmp_path / "run", 1)
     (run.folder / "model.keras").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="model.keras"):
+    with pytest.raises(ValueError, match=r"model\.keras"):
         _ = Run.load(run.folder).task_model
     facts = json.loads((run.folder / "run.json").read_text())
     del facts["spacing"]

@@ -1,0 +1,93 @@
+"""Rules that hold for the whole package."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from setuptools import find_packages
+
+import synthtf
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted((ROOT / "synthtf").rglob("*.py"))
+# What each part may import of the package, beyond itself.
+ALLOWED = {
+    "random": set(),
+    "ranges": set(),
+    "xla": set(),
+    "version": set(),
+    "figures": set(),
+    "ops": set(),
+    "losses": {"ops"},
+    "metrics": {"ops"},
+    "layers": {"random", "ranges", "ops"},
+    "data": set(),
+    "networks": set(),
+    "synthesis": {"layers", "ranges", "data", "xla"},
+    "tasks": {
+        *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
+        *("xla", "version", "layers"),
+    },
+    "inference": {"tasks", "data", "networks"},
+    "interop": {"networks"},
+    "testing": {"layers", "random"},
+}
+
+
+def imported(path):
+    """Parts of the package that a file imports anywhere, type checking excepted."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(node)
+        for guard in ast.walk(tree)
+        if isinstance(guard, ast.If) and "TYPE_CHECKING" in ast.dump(guard.test)
+        for node in ast.walk(guard)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("synthtf"):
+            parts = node.module.split(".")
+            names |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("synthtf.")}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    part = path.relative_to(ROOT / "synthtf").parts[0].removesuffix(".py")
+    if part in ALLOWED:
+        assert imported(path) - {part} <= ALLOWED[part]
+    tree = ast.parse(path.read_text())
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+    assert path.read_text().count("\n") <= 400
+
+
+def test_import_is_light():
+    code = "import sys, synthtf; print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", [n for n in synthtf.__all__ if not n.startswith("_")])
+def test_public_names_are_documented(name):
+    module = importlib.import_module(f"synthtf.{name}")
+    assert module.__doc__
+    for public in getattr(module, "__all__", ()):
+        value = getattr(module, public)
+        assert not callable(value) or value.__doc__
+
+
+def test_metadata_names_every_package():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["metadata"]["version"] == "attr: synthtf.version.__version__"
+    include = setup["options.packages.find"]["include"]
+    packages = set(find_packages(ROOT, include=[include]))
+    assert packages == {".".join(p.parent.relative_to(ROOT).parts) for p in FILES}
