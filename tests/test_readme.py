@@ -25,7 +25,7 @@ def test_there_are_examples():
 def test_examples_run(number, tmp_path, monkeypatch):
     code = BLOCKS[number]
     if number == 0:
-        write_phantoms(tmp_path / "maps", 2, shape=(20, 20, 20), spacing=10.0)
+        write_phantoms(tmp_path / "maps", 2, shape=(24, 24, 24), spacing=8.0)
         for old, new in SMALLER.items():
             code = code.replace(old, new)
         if keras.backend.backend() != "tensorflow":

@@ -7,6 +7,7 @@ import numpy as np
 Box = tuple[slice, slice, slice]
 
 _MAX_PASSES = 5
+_SLACK = 4 / 3  # of the size of the training: up to this, more field of view does little harm
 _MIN_SHARE = 0.01  # of the fullest slice: ignores a few wrong voxels far away
 _SETTLED = 1  # voxels: a window that moves no more than this has been found
 
@@ -32,18 +33,18 @@ def locate(
         margin: Voxels per axis by which the window becomes longer.
 
     Returns:
-        The window; `outer` if that is no larger than `shape`, if nothing is found, or if two
-        axes are filled from end to end, which means that the training was on parts of the
-        structures.
+        The window; `outer` if no axis of it is longer than `shape` by a third, if nothing is
+        found, or if two axes are filled from end to end, which means that the training was on
+        parts of the structures.
 
     Example:
         >>> volume = np.zeros((30, 30, 90), bool)
         >>> volume[8:22, 6:24, 50:66] = True
         >>> locate(lambda box: volume[box], (slice(0, 30), slice(0, 30), slice(0, 90)),
         ...        shape=(20, 24, 20), margin=(2, 2, 2))
-        (slice(5, 25, None), slice(3, 27, None), slice(48, 68, None))
+        (slice(5, 25, None), slice(3, 27, None), slice(49, 69, None))
     """
-    if all(part.stop - part.start <= n for part, n in zip(outer, shape, strict=True)):
+    if all(p.stop - p.start <= _SLACK * n for p, n in zip(outer, shape, strict=True)):
         return outer
     window, found = _first(find, outer, shape)
     for _ in range(_MAX_PASSES):

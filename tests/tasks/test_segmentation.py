@@ -95,6 +95,7 @@ def test_exports_with_dynamic_shapes(tmp_path):
 def test_combined_model_reloads(tmp_path):
     model = make(2, loss="dice+cross-entropy")
     model.compile("adam")
+    model.fit(boxes(2), verbose=0)
     batch = boxes(2)[0][0]
     expected = model(batch)
     model.save(tmp_path / "combined.keras")
