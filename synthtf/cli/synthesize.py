@@ -43,9 +43,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_true",
         help="take the largest value of every range, to see the strongest effects",
     )
-    parser.add_argument(
-        "--labels", metavar="TABLE", help="label table: .tsv or FreeSurferColorLUT"
-    )
+    parser.add_argument("--labels", metavar="TABLE", help="label table: .tsv or FreeSurferColorLUT")
     parser.add_argument(
         "--shape",
         type=positive_integer,
@@ -53,7 +51,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="voxels per axis, around the brain (default: the whole maps)",
     )
-    parser.add_argument("--spacing", type=float, metavar="MM", help="voxel size (default: the maps')")
+    parser.add_argument(
+        "--spacing", type=float, metavar="MM", help="voxel size (default: the maps')"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

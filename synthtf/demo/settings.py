@@ -115,7 +115,9 @@ class DemoSettings:
         if not 0 < self.minutes < float("inf"):
             raise ValueError(f"expected minutes above 0, received {self.minutes}")
         if int(self.seed) != self.seed or not 0 <= self.seed < 100_000:
-            raise ValueError(f"expected seed as a whole number in [0, 100000), received {self.seed}")
+            raise ValueError(
+                f"expected seed as a whole number in [0, 100000), received {self.seed}"
+            )
 
     @property
     def first_head(self) -> int:

@@ -92,11 +92,12 @@ def make_noise(draws: dict[str, Tensor], noise: str, shape: tuple[int, ...]) -> 
     if noise == "value":
         return value_noise(values, points, shape)
     if noise == "perlin":
-        return perlin_noise(values, points, shape)
+        return perlin_noise(values, points, shape, fade=False)
     cells = ops.cast(points, "float32") - 1.0
     if noise == "gaussian":
         # A kernel of half a cell gives the same roughness as that many control points.
         std = ops.stack([(n - 1) / (2 * cells[:, d]) for d, n in enumerate(shape)], axis=-1)
         return gaussian_noise(values, std)
     octaves = [values[:, k] for k in range(_OCTAVES)]
-    return fractal_noise(octaves, [(points - 1) * 2**k + 1 for k in range(_OCTAVES)], shape)
+    points = [(points - 1) * 2**k + 1 for k in range(_OCTAVES)]
+    return fractal_noise(octaves, points, shape, fade=False)

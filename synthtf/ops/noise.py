@@ -123,7 +123,10 @@ def _perlin(
 
 
 def fractal_noise(
-    gradients: Sequence[Tensor], control_points: Sequence[Tensor], shape: Sequence[int]
+    gradients: Sequence[Tensor],
+    control_points: Sequence[Tensor],
+    shape: Sequence[int],
+    fade: bool = True,
 ) -> Tensor:
     """Sum of octaves of Perlin noise, weighted by the inverse of their frequency.
 
@@ -131,6 +134,7 @@ def fractal_noise(
         gradients: one tensor `(batch, *lattice, channels, ndim)` per octave.
         control_points: one int tensor `(batch, ndim)` per octave.
         shape: spatial shape of the result.
+        fade: as of `perlin_noise`.
 
     Returns:
         float32 tensor of shape `(batch, *shape, channels)`.
@@ -139,7 +143,7 @@ def fractal_noise(
     for octave, points in zip(gradients, control_points, strict=True):
         cells = ops.mean(ops.cast(points, "float32"), axis=-1) - 1.0
         weight = ops.reshape(1.0 / ops.maximum(cells, 1.0), (-1,) + (1,) * (len(shape) + 1))
-        out = out + weight * _perlin(octave, points, shape)
+        out = out + weight * _perlin(octave, points, shape, fade)
     return normalize(out)
 
 

@@ -43,7 +43,9 @@ class ProgressBar(keras.callbacks.Callback):
         done = (self._epoch + (batch + 1) / self.params["steps"]) / self.budget.schedule.epochs
         if self.budget.schedule.minutes is not None:
             done = max(done, self.budget.minutes / self.budget.schedule.minutes)
-        shown = {name: f"{float((logs or {})[name]):.3f}" for name in ("loss", "dice") if name in logs}
+        shown = {
+            name: f"{float((logs or {})[name]):.3f}" for name in ("loss", "dice") if name in logs
+        }
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(min(100.0, 100 * done) - self._bar.n)
 
