@@ -105,7 +105,7 @@ class DemoSettings:
     num_heads: int = 32
     num_held_out: int = 3
     num_samples: int = 9
-    network: UNetConfig = UNetConfig(features=8, levels=4)
+    network: UNetConfig = field(default_factory=lambda: UNetConfig(features=8, levels=4))
     recipe: SynthesisConfig = field(default_factory=demo_recipe)
     learning_rate: float = 5e-3
     steps_per_epoch: int = 50

@@ -167,7 +167,7 @@ def _segment_a_file(run: Run, folder: Path, settings: DemoSettings, steps: Steps
         steps.say(done.stdout + done.stderr)
         if done.returncode:
             raise ValueError(f"synthtf segment failed with status {done.returncode}")
-        image, labels = read_volume(scan), read_volume(output, labels=True)
+        labels = read_volume(output, labels=True)
         steps.say(f"{output}: {np.unique(labels.data).size - 1} structures on the scan's own grid")
 
 
