@@ -156,7 +156,8 @@ class LogitsL2(keras.losses.Loss):
         y_true, y_pred = _float32_pair(y_true, y_pred)
         axes = _spatial_axes(y_pred)
         # The small number decides for a sample that is background everywhere: its plain mean.
-        weight = (1 - y_true[..., 0]) + 1e-8
+        # Not a sum, which graph optimisers would round away.
+        weight = ops.maximum(1 - y_true[..., 0], 1e-8)
         error = ops.mean(ops.square(y_pred - self.target * (2 * y_true - 1)), axis=-1)
         return ops.sum(weight * error, axes) / ops.sum(weight, axes)
 

@@ -18,9 +18,9 @@ from synthtf.ops.linear import apply_along_axes, upsample_matrix
 
 Tensor = Any
 
-# Interpolating a coarse field leaves a rounding error on the positions; without this
-# much room an untouched border voxel would count as outside.
-_COARSE_TOLERANCE = 1e-4
+# Matrices and coarse fields leave a rounding error on the positions; without this much room
+# border voxels of an exact rotation or an untouched volume would count as outside.
+_TOLERANCE = 1e-4
 
 
 def resample(
@@ -58,9 +58,8 @@ def resample(
     shape = tuple(shape or source)
     points = positions(transform, shape)
     points = [p + _shift(n, m) for p, n, m in zip(points, source, shape, strict=True)]
-    tolerance = (
-        0.0 if _is_matrix(transform) or transform.shape[1:-1] == shape else _COARSE_TOLERANCE
-    )
+    dense = not _is_matrix(transform) and transform.shape[1:-1] == shape
+    tolerance = 0.0 if dense else _TOLERANCE
     sampler = _nearest if interpolation == "nearest" else _linear
     out = sampler(volume, [clamp(p, n) for p, n in zip(points, source, strict=True)], source)
     if fill is not None:

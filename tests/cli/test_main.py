@@ -34,7 +34,7 @@ except SystemExit as stop:
 
 def test_help_names_every_subcommand():
     text = build_parser().format_help()
-    assert all(f"\n    {command} " in text for command in COMMANDS)
+    assert all(command in text for command in COMMANDS)
 
 
 def test_version(capsys):

@@ -47,7 +47,7 @@ def variances(image):
 def test_impulse_gets_the_variance_of_the_kernel(shape, spacing):
     out = blur(impulse(*shape), std=1.6, spacing=spacing)
     np.testing.assert_allclose(variances(out), (1.6 / spacing) ** 2, rtol=0.01)
-    np.testing.assert_allclose(out.sum(), 1, rtol=1e-5)
+    np.testing.assert_allclose(out.sum(), 1, rtol=1e-3)
 
 
 def test_matches_scipy_away_from_the_border():
