@@ -54,12 +54,10 @@ def render_held_out(folder: Path, settings: DemoSettings, table: LabelTable) -> 
     Returns:
         The scans, head by head.
     """
-    affine = centred_affine(settings.head_shape, settings.spacing)
+    affine = centred_affine(settings.shape, settings.spacing)
     scans = []
     for number in range(settings.num_held_out):
-        labels = head_phantom(
-            settings.first_held_out + number, settings.head_shape, settings.spacing
-        )
+        labels = head_phantom(settings.first_held_out + number, settings.shape, settings.spacing)
         reference = folder / f"head{number}_labels.nii.gz"
         write_volume(reference, count_as_outputs(labels, table), affine=affine)
         for contrast in CONTRASTS:

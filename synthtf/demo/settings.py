@@ -87,7 +87,8 @@ class DemoSettings:
         seed: Of heads, images and network; in [0, 100000).
         spacing: Voxel size in mm.
         head_shape: Voxels of the phantoms, which hold whole heads.
-        shape: Voxels of the synthetic images, around the brain.
+        shape: Voxels of the synthetic images, around the brain, and of the scans in the test:
+            instance normalisation makes a network depend on how much of a scan is air and neck.
         num_heads: Phantoms for training.
         num_held_out: Phantoms for the test.
         num_samples: Synthetic images to look at before the training.

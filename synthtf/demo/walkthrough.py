@@ -149,7 +149,7 @@ def _export(run: Run, folder: Path, settings: DemoSettings, steps: Steps) -> Non
             steps.say("Left out: only the TensorFlow backend of Keras writes SavedModels.")
             return
         saved_model = export_network(run, folder)
-        labels = head_phantom(settings.first_held_out, settings.head_shape, settings.spacing)
+        labels = head_phantom(settings.first_held_out, settings.shape, settings.spacing)
         image = render_phantom(labels, "T1", 0, settings.spacing)
         difference = compare_elsewhere(run, saved_model, image, settings.spacing)
         steps.say(f"A process that did not import synthtf gave the same, within {difference:.0e}.")
@@ -174,7 +174,7 @@ def _segment_a_file(run: Run, folder: Path, settings: DemoSettings, steps: Steps
 def _write_another_scan(path: Path, settings: DemoSettings) -> None:
     """Write a held-out head as T2, LIA, with voxels of three quarters of the usual size."""
     spacing = 0.75 * settings.spacing
-    shape = tuple(math.ceil(n / 0.75) for n in settings.head_shape)
+    shape = tuple(math.ceil(n / 0.75) for n in settings.shape)
     labels = head_phantom(settings.first_held_out + settings.num_held_out, shape, spacing)
     image = render_phantom(labels, "T2", 0, spacing)
     to_ras = np.eye(4)
