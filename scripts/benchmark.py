@@ -6,110 +6,161 @@ Every case runs in a process of its own, so that its peak memory is its own:
     python scripts/benchmark.py --layers               # each layer at 160 cubed
     python scripts/benchmark.py --training             # share of a training step
     python scripts/benchmark.py --torchio              # TorchIO side by side (pip install torchio)
+    python scripts/benchmark.py --prototype FILE.py    # another script side by side
 
-Machines differ and are noisy: compare the ratios within one run.
+KERAS_BACKEND chooses the backend. Machines differ and are noisy: compare the ratios within
+one run. This script reports; it tests nothing.
 """
 
 import argparse
+import csv
+import dataclasses
 import json
+import os
+import platform
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-REPEATS = 7
-LAYER_SIZE = 160
+SIZES = {"whole": (96, 160, 256), "layers": (160,), "training": (96,)}
+BATCHES = {"whole": (1, 4), "layers": (1,), "training": (1,)}
+# A phantom at 1 mm takes longer to make than to synthesise from: a coarse one is enlarged.
+COARSE = 4
 
 
-def label_map(size: int, path: str | None) -> np.ndarray:
-    """A head of `size` cubed voxels at 1 mm: a phantom, or the label map of a file."""
-    if path:
-        from synthtf.data import conform_labels, read_volume
+@dataclass(frozen=True)
+class Case:
+    """One measurement; `size` in voxels per axis, `labels` a file or None for a phantom."""
 
-        return conform_labels(read_volume(path, labels=True), 1.0, (size,) * 3).data
-    from synthtf.data.phantoms import head_phantom
+    kind: str
+    size: int
+    batch: int = 1
+    labels: str | None = None
+    xla: str = "auto"
+    features: int = 24
+    repeats: int = 7
 
-    # A phantom at 1 mm takes longer to make than to synthesise from: use a coarse one.
-    coarse = head_phantom(0, (size // 4,) * 3, 4.0)
-    for axis in range(3):
-        coarse = np.repeat(coarse, 4, axis)
-    return coarse
+    @property
+    def name(self) -> str:
+        """Size and batch, as the table shows them."""
+        return f"{self.size}^3 x {self.batch}"
+
+    def label_map(self) -> np.ndarray:
+        """A head of `size` cubed voxels at 1 mm."""
+        if self.labels:
+            from synthtf.data import conform_labels, read_volume
+
+            return conform_labels(read_volume(self.labels, labels=True), 1.0, (self.size,) * 3).data
+        from synthtf.data.phantoms import head_phantom
+
+        labels = head_phantom(0, (-(-self.size // COARSE),) * 3, float(COARSE))
+        for axis in range(3):
+            labels = np.repeat(labels, COARSE, axis)
+        return labels[: self.size, : self.size, : self.size]
+
+    def inputs(self) -> tuple[dict[str, Any], list[int]]:
+        """A batch of label maps and keys as tensors, and the label values that occur."""
+        from keras import ops
+
+        labels = self.label_map()
+        batch = np.stack([labels[..., None]] * self.batch)
+        keys = np.stack([np.zeros(self.batch), np.arange(self.batch)], -1).astype("int32")
+        tensors = {"labels": ops.convert_to_tensor(batch), "key": ops.convert_to_tensor(keys)}
+        return tensors, np.unique(labels).tolist()
+
+    def compiled(self, function: Callable) -> Callable:
+        """The function as a graph of the current backend."""
+        import keras
+
+        from synthtf import xla
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            return tf.function(
+                function, jit_compile={"on": True, "off": False}.get(self.xla, xla.pays())
+            )
+        if keras.backend.backend() == "jax":
+            import jax
+
+            return jax.jit(function)
+        return function
+
+    def clock(self, function: Callable[[], Any]) -> tuple[float, float]:
+        """Seconds of the first call, which compiles, and the median of the following ones."""
+        times = []
+        for _ in range(self.repeats + 1):
+            start = time.perf_counter()
+            _wait(function())
+            times.append(time.perf_counter() - start)
+        return times[0], statistics.median(times[1:])
 
 
-def clock(function: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
-    """Seconds of the first call, and the median of the following ones."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return times[0], statistics.median(times[1:])
+def _wait(outputs: Any) -> None:
+    """Wait for an accelerator by fetching one voxel: the rest of the volume stays there."""
+    if isinstance(outputs, np.ndarray):
+        return
+    from keras import ops, tree
+
+    first = tree.flatten(outputs)[0]
+    ops.convert_to_numpy(first[(0,) * len(first.shape)])
 
 
-def compiled(function: Callable) -> Callable:
-    """The function as a graph of the current backend."""
-    import keras
-
-    if keras.backend.backend() == "tensorflow":
+def peak_memory() -> dict[str, float]:
+    """Peak memory of this process, the libraries included, and of its accelerator if it has one."""
+    # Linux counts in kB, macOS in bytes.
+    unit = 1e9 if sys.platform == "darwin" else 1e6
+    peaks = {"peak (GB)": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    if "tensorflow" in sys.modules:
         import tensorflow as tf
 
-        return tf.function(function)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function
+        if tf.config.list_physical_devices("GPU"):
+            used = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+            peaks["GPU peak (GB)"] = used / 1e9
+    return peaks
 
 
-def inputs(size: int, batch: int, path: str | None) -> dict:
-    """A batch of label maps and keys as tensors."""
-    from keras import ops
-
-    labels = np.stack([label_map(size, path)[..., None]] * batch)
-    keys = np.stack([np.zeros(batch), np.arange(batch)], -1).astype("int32")
-    return {"labels": ops.convert_to_tensor(labels), "key": ops.convert_to_tensor(keys)}
-
-
-def case_whole(size: int, batch: int, path: str | None) -> dict:
+def run_whole(case: Case) -> list[dict]:
     """The tutorial recipe."""
-    from keras import ops
-
     from synthtf.synthesis import labels_to_image
 
-    data = inputs(size, batch, path)
-    values = np.unique(ops.convert_to_numpy(data["labels"])).tolist()
+    data, values = case.inputs()
     start = time.perf_counter()
-    model = labels_to_image((size,) * 3, values)
-    function = compiled(lambda x: model(x)["image"])
+    model = labels_to_image((case.size,) * 3, values)
     built = time.perf_counter() - start
-    first, median = clock(lambda: ops.convert_to_numpy(function(data)))
-    return {
-        "case": f"{size}^3 x {batch}",
+    function = case.compiled(lambda x: model(x)["image"])
+    first, median = case.clock(lambda: function(data))
+    figures = {
         "first call (s)": built + first,
-        "sample (s)": median / batch,
-        "voxel (ns)": median / batch / size**3 * 1e9,
-        "peak (GB)": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "sample (s)": median / case.batch,
+        "voxel (ns)": median / case.batch / case.size**3 * 1e9,
     }
+    return [{"case": case.name, **figures, **peak_memory()}]
 
 
-def case_layers(size: int, batch: int, path: str | None) -> list[dict]:
+def run_layers(case: Case) -> list[dict]:
     """Each layer of the tutorial recipe and its variants, with its defaults."""
     from keras import ops
 
     from synthtf import layers
 
-    data = inputs(size, 1, path)
-    values = np.unique(ops.convert_to_numpy(data["labels"])).tolist()
-    image = ops.cast(data["labels"], "float32") / float(max(values))
+    data, values = case.inputs()
     labels, key = data["labels"], data["key"]
-    warp = layers.RandomWarp(full_resolution=False)(labels, key=key)
-    cases = {
+    image = ops.cast(labels, "float32") / float(max(*values, 1))
+    coarse_warp = layers.RandomWarp(full_resolution=False)
+    # Of each layer: itself and its input.
+    chosen = {
         "RandomAffine": (layers.RandomAffine(), labels),
-        "RandomWarp": (layers.RandomWarp(full_resolution=False), labels),
+        "RandomWarp": (coarse_warp, labels),
         "RandomWarp, full resolution": (layers.RandomWarp(), labels),
         "RandomFlip": (layers.RandomFlip(pairs=[(2, 41)]), labels),
         "RandomFieldOfView": (layers.RandomFieldOfView(), labels),
@@ -125,129 +176,216 @@ def case_layers(size: int, batch: int, path: str | None) -> list[dict]:
         "RandomMask": (layers.RandomMask(labels=[2, 41]), [image, labels]),
     }
     rows = []
-    for name, (layer, argument) in cases.items():
-        function = compiled(lambda x, k, layer=layer: layer(x, key=k))
-        first, median = clock(lambda f=function, x=argument: ops.convert_to_numpy(f(x, key)))
-        rows.append({"case": name, "first call (s)": first, "volume (ms)": median * 1e3})
+
+    def measure(name: str, function: Callable, *arguments: Any) -> None:
+        function = case.compiled(function)
+        first, median = case.clock(lambda: function(*arguments))
+        figures = {"first call (s)": first, "volume (ms)": median / case.batch * 1e3}
+        rows.append({"case": f"{name}, {case.name}", **figures})
+
+    for name, (layer, argument) in chosen.items():
+        measure(name, lambda x, k, layer=layer: layer(x, key=k), argument, key)
     move = layers.Resample()
-    function = compiled(lambda x, t: move(x, t))
-    first, median = clock(lambda: ops.convert_to_numpy(function(labels, warp)))
-    rows.append({"case": "Resample", "first call (s)": first, "volume (ms)": median * 1e3})
+    measure("Resample", lambda x, field: move(x, field), labels, coarse_warp(labels, key=key))
     return rows
 
 
-def case_training(size: int, batch: int, path: str | None) -> dict:
-    """A step of a small U-Net, and the synthesis alone."""
+def run_training(case: Case) -> list[dict]:
+    """A training step of a 3D U-Net, and the synthesis alone."""
     from keras import ops
 
     from synthtf.networks import UNetConfig
     from synthtf.tasks import segmentation
 
-    data = inputs(size, batch, path)
-    values = np.unique(ops.convert_to_numpy(data["labels"])).tolist()
-    network = UNetConfig(features=8, levels=4)
-    model = segmentation((size,) * 3, values, network=network)
-    model.compile("adam")
-    batch_arrays = {name: ops.convert_to_numpy(x) for name, x in data.items()}
-    _, step = clock(lambda: model.train_on_batch(batch_arrays), 5)
-    function = compiled(lambda x: model.synthesis(x)["image"])
-    _, alone = clock(lambda: ops.convert_to_numpy(function(data)), 5)
-    return {
-        "case": f"{size}^3 x {batch}, 8 features",
-        "step (s)": step,
-        "synthesis (s)": alone,
-        "share (%)": 100 * alone / step,
-    }
+    data, values = case.inputs()
+    model = segmentation((case.size,) * 3, values, network=UNetConfig(features=case.features))
+    model.compile("adam", jit_compile={"on": True, "off": False}.get(case.xla, "auto"))
+    batch = {name: ops.convert_to_numpy(x) for name, x in data.items()}
+    _, step = case.clock(lambda: ops.convert_to_tensor(model.train_on_batch(batch)))
+    function = case.compiled(lambda x: model.synthesis(x)["image"])
+    _, alone = case.clock(lambda: function(data))
+    figures = {"step (s)": step, "synthesis (s)": alone, "share (%)": 100 * alone / step}
+    name = f"{case.name}, {case.features} features"
+    return [{"case": name, **figures, **peak_memory()}]
 
 
-def case_torchio(size: int, batch: int, path: str | None) -> dict:
-    """TorchIO's transforms for the same steps."""
+def run_torchio(case: Case) -> list[dict]:
+    """TorchIO's transforms for the same steps, one sample at a time, as its data loader does."""
+    name = f"TorchIO, {case.size}^3"
     try:
         import torch
         import torchio
     except ImportError:
-        return {"case": "TorchIO: not installed; pip install torchio"}
-    labels = torch.from_numpy(label_map(size, path)[None].astype("float32"))
-    values = [int(v) for v in torch.unique(labels)]
+        return [{"case": name, "note": "not installed: pip install torchio"}]
+    labels = torch.from_numpy(case.label_map()[None].astype("int16"))
     transform = torchio.Compose(
         [
-            torchio.RandomAffine(0.1, 30, 30, label_interpolation="nearest"),
-            torchio.RandomElasticDeformation(max_displacement=20 / 3),
-            torchio.LabelsToImage(label_key="labels", used_labels=values, default_std=(0, 0)),
+            torchio.RandomAffine(scales=0.1, degrees=30, translation=30),
+            torchio.RandomElasticDeformation(),
+            torchio.RandomLabelsToImage(
+                label_key="labels", image_key="image", default_mean=(0, 1), default_std=(0, 0)
+            ),
             torchio.RandomBiasField(),
-            torchio.RandomBlur(2),
+            torchio.RandomBlur(std=(0, 2)),
             torchio.RandomNoise(std=(0, 0.1)),
-            torchio.RescaleIntensity(),
-            torchio.RandomGamma(),
+            torchio.RescaleIntensity((0, 1)),
+            torchio.RandomGamma(log_gamma=(float(np.log(0.5)), float(np.log(1.5)))),
             torchio.RandomAnisotropy(downsampling=(1, 4)),
         ]
     )
 
-    def run() -> object:
-        return transform(torchio.Subject(labels=torchio.LabelMap(tensor=labels)))
+    def synthesize() -> object:
+        subject = torchio.Subject(labels=torchio.LabelMap(tensor=labels))
+        return transform(subject)["image"].data.numpy()
 
-    _, median = clock(run, 5)
-    return {"case": f"TorchIO, {size}^3", "sample (s)": median}
+    first, median = case.clock(synthesize)
+    figures = {
+        "first call (s)": first,
+        "sample (s)": median,
+        "voxel (ns)": median / case.size**3 * 1e9,
+    }
+    return [{"case": name, **figures, **peak_memory()}]
 
 
-CASES = {
-    "whole": case_whole,
-    "layers": case_layers,
-    "training": case_training,
-    "torchio": case_torchio,
+RUNNERS = {
+    "whole": run_whole,
+    "layers": run_layers,
+    "training": run_training,
+    "torchio": run_torchio,
 }
 
 
-def isolated(name: str, size: int, batch: int, path: str | None) -> list[dict]:
-    """Run a case in a process of its own."""
-    command = [sys.executable, __file__, "--run", name, "--sizes", str(size)]
-    command += ["--batches", str(batch)] + (["--labels", path] if path else [])
+def run_apart(case: Case) -> list[dict]:
+    """Measure a case in a process of its own; a failure becomes a note."""
+    command = [sys.executable, __file__, "--case", json.dumps(dataclasses.asdict(case))]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        return [{"case": f"{name} {size}^3 x {batch}: failed, {done.stderr.splitlines()[-1]}"}]
-    rows = json.loads(done.stdout.splitlines()[-1])
-    return rows if isinstance(rows, list) else [rows]
+        return [{"case": f"{case.kind}, {case.name}", "note": failure(done)}]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def show(rows: list[dict]) -> None:
-    """Print rows that share their columns as a table."""
-    columns = max((list(row) for row in rows), key=len)
+def run_prototype(script: str, case: Case) -> dict:
+    """Run `SCRIPT LABELS.nii.gz SIZE BATCH` and take its last line as it is."""
+    from synthtf.data import write_volume
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = case.labels or str(Path(folder) / "labels.nii.gz")
+        if not case.labels:
+            # A margin, as the head need not be at the centre of the volume that it is cropped to.
+            volume = np.pad(case.label_map(), case.size // 2)
+            write_volume(path, volume.astype("int16"), affine=np.eye(4))
+        command = [sys.executable, script, path, str(case.size), str(case.batch)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    lines = done.stdout.strip().splitlines()
+    note = failure(done) if done.returncode or not lines else lines[-1]
+    return {"case": f"{Path(script).name}, {case.name}", "note": note}
+
+
+def failure(done: subprocess.CompletedProcess) -> str:
+    """Say in a line why a process failed."""
+    if done.returncode < 0:
+        return f"failed: killed by signal {-done.returncode}; out of memory?"
+    return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+
+
+def columns_of(rows: Sequence[dict]) -> list[str]:
+    """Names of all columns in the order in which they occur."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def format_table(rows: Sequence[dict]) -> str:
+    """Rows as text in columns, a note in place of figures at the end of its row."""
+    columns = [name for name in columns_of(rows) if name not in ("case", "note")]
     width = max(len(row["case"]) for row in rows)
-    print("".join([columns[0].ljust(width)] + [f"  {name:>15}" for name in columns[1:]]))
+    lines = ["".join(["case".ljust(width), *(f"  {name:>14}" for name in columns)])]
     for row in rows:
-        cells = [f"  {row[name]:>15.3g}" if name in row else " " * 17 for name in columns[1:]]
-        print("".join([row["case"].ljust(width), *cells]))
+        cells = [f"  {row[name]:>14.3g}" if name in row else " " * 16 for name in columns]
+        text = f"  {row['note']}" if "note" in row else "".join(cells)
+        lines.append(row["case"].ljust(width) + text)
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def main() -> None:
-    """Run the chosen cases."""
+def machine() -> str:
+    """What the figures were measured on."""
+    from importlib.metadata import version
+
+    from synthtf import __version__
+
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return (
+        f"synthtf {__version__}, Keras {version('keras')}, {backend} {version(backend)}, "
+        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[96, 160, 256])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--layers", action="store_true", help="time each layer instead")
+    kind.add_argument("--training", action="store_true", help="time a training step instead")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="voxels per axis")
+    parser.add_argument("--batches", type=int, nargs="+", metavar="N", help="samples at a time")
     parser.add_argument("--labels", metavar="FILE", help="label map (default: a phantom)")
-    parser.add_argument("--layers", action="store_true", help="each layer instead")
-    parser.add_argument("--training", action="store_true", help="a training step instead")
-    parser.add_argument("--torchio", action="store_true", help="add TorchIO to the whole recipe")
-    parser.add_argument("--json", metavar="FILE", help="write the figures as well")
-    parser.add_argument("--run", choices=CASES, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.run:
-        print(json.dumps(CASES[args.run](args.sizes[0], args.batches[0], args.labels)))
-        return
-    if args.layers:
-        rows = isolated("layers", LAYER_SIZE, 1, args.labels)
-    elif args.training:
-        rows = isolated("training", 96, 1, args.labels)
-    else:
-        cases = [(size, batch) for size in args.sizes for batch in args.batches]
-        rows = [row for case in cases for row in isolated("whole", *case, args.labels)]
-        if args.torchio:
-            rows += isolated("torchio", LAYER_SIZE, 1, args.labels)
-    show(rows)
+    parser.add_argument(
+        "--xla",
+        choices=["auto", "on", "off"],
+        default="auto",
+        help="on TensorFlow (default: as in training, where there is a GPU)",
+    )
+    parser.add_argument(
+        "--features",
+        type=int,
+        default=24,
+        metavar="N",
+        help="of the U-Net's first level, with --training (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=7, metavar="N", help="timed calls (default: %(default)s)"
+    )
+    parser.add_argument("--torchio", action="store_true", help="TorchIO's transforms as well")
+    parser.add_argument(
+        "--prototype", metavar="FILE", help="script to call with LABELS.nii.gz SIZE BATCH as well"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write the table")
+    parser.add_argument("--json", metavar="FILE", help="write the table")
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    return parser
+
+
+def measure_all(args: argparse.Namespace) -> list[dict]:
+    """Measure what the arguments ask for."""
+    kind = "layers" if args.layers else "training" if args.training else "whole"
+    common = {key: getattr(args, key) for key in ("labels", "xla", "features", "repeats")}
+    sizes, batches = args.sizes or SIZES[kind], args.batches or BATCHES[kind]
+    cases = [Case(kind, size, batch, **common) for size in sizes for batch in batches]
+    rows = [row for case in cases for row in run_apart(case)]
+    if args.torchio:
+        rows += [row for size in sizes for row in run_apart(Case("torchio", size, **common))]
+    if args.prototype:
+        rows += [run_prototype(args.prototype, case) for case in cases]
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print and write; 1 if a case failed."""
+    args = make_parser().parse_args(argv)
+    if args.case:
+        case = Case(**json.loads(args.case))
+        print(json.dumps(RUNNERS[case.kind](case)))
+        return 0
+    print(machine())
+    rows = measure_all(args)
+    print(format_table(rows))
     if args.json:
-        with open(args.json, "w") as file:
-            json.dump(rows, file, indent=2)
+        Path(args.json).write_text(json.dumps(rows, indent=2) + "\n")
+    if args.csv:
+        with open(args.csv, "w", newline="") as file:
+            writer = csv.DictWriter(file, columns_of(rows))
+            writer.writeheader()
+            writer.writerows(rows)
+    return int(any(row.get("note", "").startswith("failed") for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

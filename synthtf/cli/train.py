@@ -49,10 +49,18 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="resolution levels (default: %(default)s)",
     )
     network.add_argument("--max-features", type=int, metavar="N", help="of any level")
+    network.add_argument(
+        "--mixture",
+        type=int,
+        default=2,
+        metavar="N",
+        help="channels of the Gaussian mixture that adapts to the contrast of each image; "
+        "0 for SynthSeg's plain U-Net (default: %(default)s)",
+    )
     training = parser.add_argument_group("training")
     training.add_argument(
         "--loss",
-        default="dice+cross-entropy",
+        default="dice",
         choices=["dice", "dice+cross-entropy"],
         help="(default: %(default)s)",
     )
@@ -99,7 +107,12 @@ def run(args: argparse.Namespace) -> int:
     from synthtf.tasks.training import Schedule
     from synthtf.tasks.workflow import TrainingPlan, train_segmentation
 
-    network = UNetConfig(args.features, args.levels, max_features=args.max_features)
+    network = UNetConfig(
+        args.features,
+        args.levels,
+        max_features=args.max_features,
+        mixture_channels=args.mixture,
+    )
     schedule = Schedule(args.epochs, args.minutes, args.learning_rate, args.warm_up)
     plan = TrainingPlan(
         labels=args.labels,

@@ -8,7 +8,6 @@ import numpy as np
 from synthtf import figures
 from synthtf.data.label_table import LabelTable
 from synthtf.data.phantom_rendering import CONTRASTS, render_phantom
-from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.demo.settings import DemoSettings
@@ -57,7 +56,7 @@ def render_held_out(folder: Path, settings: DemoSettings, table: LabelTable) -> 
     affine = centred_affine(settings.shape, settings.spacing)
     scans = []
     for number in range(settings.num_held_out):
-        labels = head_phantom(settings.first_held_out + number, settings.shape, settings.spacing)
+        labels = settings.head(settings.first_held_out + number)
         reference = folder / f"head{number}_labels.nii.gz"
         write_volume(reference, count_as_outputs(labels, table), affine=affine)
         for contrast in CONTRASTS:

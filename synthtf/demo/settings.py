@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from synthtf.data.label_table import LabelTable
-from synthtf.data.phantoms import phantom_table
+from synthtf.data.phantoms import head_phantom, phantom_table
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import SynthesisConfig
 
@@ -85,7 +87,7 @@ class DemoSettings:
     Attributes:
         minutes: Of training.
         seed: Of heads, images and network; in [0, 100000).
-        spacing: Voxel size in mm.
+        spacing: Voxel size in mm; the heads are thickened for it.
         head_shape: Voxels of the phantoms, which hold whole heads.
         shape: Voxels of the synthetic images, around the brain, and of the scans in the test:
             instance normalisation makes a network depend on how much of a scan is air and neck.
@@ -106,7 +108,7 @@ class DemoSettings:
     num_heads: int = 32
     num_held_out: int = 3
     num_samples: int = 9
-    network: UNetConfig = field(default_factory=lambda: UNetConfig(features=8, levels=4))
+    network: UNetConfig = field(default_factory=lambda: UNetConfig(8, 4, mixture_channels=2))
     recipe: SynthesisConfig = field(default_factory=demo_recipe)
     learning_rate: float = 5e-3
     steps_per_epoch: int = 50
@@ -119,6 +121,10 @@ class DemoSettings:
             raise ValueError(
                 f"expected seed as a whole number in [0, 100000), received {self.seed}"
             )
+
+    def head(self, seed: int) -> np.ndarray:
+        """Make a phantom on the grid of the synthetic images."""
+        return head_phantom(seed, self.shape, self.spacing, detail=self.spacing)
 
     @property
     def first_head(self) -> int:

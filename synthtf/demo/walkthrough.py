@@ -102,6 +102,7 @@ def _make_heads(folder: Path, settings: DemoSettings, steps: Steps) -> list[Path
             settings.first_head,
             settings.head_shape,
             settings.spacing,
+            detail=settings.spacing,
         )
         demo_table().write(folder / "labels.tsv")
         steps.say(f"{folder}: label maps, and labels.tsv, which says what the labels are")
@@ -149,7 +150,7 @@ def _export(run: Run, folder: Path, settings: DemoSettings, steps: Steps) -> Non
             steps.say("Left out: only the TensorFlow backend of Keras writes SavedModels.")
             return
         saved_model = export_network(run, folder)
-        labels = head_phantom(settings.first_held_out, settings.shape, settings.spacing)
+        labels = settings.head(settings.first_held_out)
         image = render_phantom(labels, "T1", 0, settings.spacing)
         difference = compare_elsewhere(run, saved_model, image, settings.spacing)
         steps.say(f"A process that did not import synthtf gave the same, within {difference:.0e}.")
@@ -175,7 +176,8 @@ def _write_another_scan(path: Path, settings: DemoSettings) -> None:
     """Write a held-out head as T2, LIA, with voxels of three quarters of the usual size."""
     spacing = 0.75 * settings.spacing
     shape = tuple(math.ceil(n / 0.75) for n in settings.shape)
-    labels = head_phantom(settings.first_held_out + settings.num_held_out, shape, spacing)
+    seed = settings.first_held_out + settings.num_held_out
+    labels = head_phantom(seed, shape, spacing, settings.spacing)
     image = render_phantom(labels, "T2", 0, spacing)
     to_ras = np.eye(4)
     to_ras[:3, :3] = [[-1, 0, 0], [0, 0, 1], [0, -1, 0]]

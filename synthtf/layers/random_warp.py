@@ -30,8 +30,9 @@ class RandomWarp(RandomLayer):
     If `diffeomorphic`, `v` is a stationary velocity field that is integrated over
     unit time by scaling and squaring, so that the warp does not fold; if not, it
     is the displacement itself. Both are computed on a grid of two points per lattice
-    cell and upsampled linearly. Perlin noise is not faded here: it would be steeper
-    between its control points, where strong warps fold first.
+    cell, the velocity on at most one per two voxels, and upsampled linearly. Perlin noise
+    is not faded here: it would be steeper between its control points, where strong warps
+    fold first.
 
     Args:
         strength: `(low, high)`, mm, largest component of `v`; drawn per sample.
@@ -132,7 +133,8 @@ class RandomWarp(RandomLayer):
 
     def _grid(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         points = _GRID_POINTS_PER_CELL * lattice_size(self.noise, self.control_points)
-        return tuple(min(n, points) for n in self._volume(shape))
+        finest = 2 if self.diffeomorphic else 1
+        return tuple(min(-(-n // finest), points) for n in self._volume(shape))
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 Tensor = Any
 
@@ -17,6 +17,9 @@ _INSTANCE_EPSILON = 1e-5
 # What legacy Keras used, and hence what published weights were trained with.
 _BATCH_EPSILON = 1e-3
 _BATCH_MOMENTUM = 0.99
+# Least variance of a class, of channels whose variance over the image is one: a structure of
+# a few voxels must not turn into a spike of the likelihood.
+_MIXTURE_VARIANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class UNetConfig:
         normalization: "instance" for statistics of each sample and channel, "batch" for batch
             normalisation, None for none. At a batch size of 1, batch normalisation does not
             work at inference; it is meant for published weights.
+        mixture_channels: Channels of a Gaussian mixture by which the last layer adapts to the
+            contrast of each image; 0 for SynthSeg's plain U-Net. See `unet`.
 
     Raises:
         ValueError: If a value is out of range or of the wrong type.
@@ -47,6 +52,7 @@ class UNetConfig:
     kernel_size: int = 3
     activation: str = "elu"
     normalization: str | None = "instance"
+    mixture_channels: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -56,6 +62,11 @@ class UNetConfig:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, received {value!r}")
+        count = self.mixture_channels
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise ValueError(
+                f"mixture_channels must be an integer of at least 0, received {count!r}"
+            )
         if isinstance(self.multiplier, bool) or not isinstance(self.multiplier, (int, float)):
             raise ValueError(f"multiplier must be a number, received {self.multiplier!r}")
         if not 0 < self.multiplier <= 16:
@@ -120,6 +131,13 @@ def unet(
     convolves, activates and normalises. A convolution with a kernel of one voxel gives the
     logits. Logits and posteriors are float32 under mixed precision, too.
 
+    With `mixture_channels`, these logits are only the log of a prior: where each class tends to
+    lie. Channels that mix the image with the first level's features then play the part of
+    intensities, as in atlas-based segmentation by a Gaussian mixture: each class has the mean
+    and variance that the prior finds in this very image, and its log-likelihood is added to the
+    logits. A plain U-Net has to discover by itself that what is white matter in one place tells
+    what is white matter elsewhere, and spends its first thousands of steps without.
+
     Args:
         num_outputs: Output channels, the classes for "softmax".
         ndim: Spatial axes, 2 or 3.
@@ -138,6 +156,8 @@ def unet(
     Reference:
         Billot et al., SynthSeg: segmentation of brain MRI scans of any contrast and resolution
         without retraining, Medical Image Analysis 2023. Ronneberger et al., U-Net, MICCAI 2015.
+        Van Leemput et al., Automated model-based tissue classification of MR images of the
+        brain, IEEE TMI 1999, for the mixture with a spatial prior.
     """
     config = config or UNetConfig()
     if isinstance(num_outputs, bool) or not isinstance(num_outputs, int) or num_outputs < 1:
@@ -148,10 +168,18 @@ def unet(
         raise ValueError(
             f"final_activation must be one of {_FINAL_ACTIVATIONS}, received {final_activation!r}"
         )
+    if config.mixture_channels and final_activation != "softmax":
+        raise ValueError("mixture_channels needs final_activation='softmax': classes that compete")
     image = layers.Input((None,) * ndim + (1,), dtype="float32", name="image")
-    x = _decode(_encode(image, ndim, config), ndim, config)
+    features = _encode(image, ndim, config)
+    x = _decode(features, ndim, config)
     # Without float32, logits have three digits, and a distance of 100 mm a step of 0.5 mm.
-    output = _layer("Conv", ndim)(num_outputs, 1, dtype="float32", name="logits")(x)
+    name = "prior_logits" if config.mixture_channels else "logits"
+    output = _layer("Conv", ndim)(num_outputs, 1, dtype="float32", name=name)(x)
+    if config.mixture_channels:
+        channels = _mixture_channels(image, features[0], ndim, config)
+        likelihood = _log_likelihood(channels, layers.Softmax(name="prior")(output), ndim)
+        output = layers.Add(dtype="float32", name="logits")([output, likelihood])
     if final_activation:
         activation = layers.Activation(final_activation, dtype="float32", name="posteriors")
         output = activation(output)
@@ -191,6 +219,41 @@ def _decode(features: list[Tensor], ndim: int, config: UNetConfig) -> Tensor:
         x = _convolve(x, f"up_{level}", level, ndim, config)
         x = _normalize(x, f"up_{level}_norm", config)
     return x
+
+
+def _mixture_channels(image: Tensor, features: Tensor, ndim: int, config: UNetConfig) -> Tensor:
+    """Mix the image and the first features into channels of mean 0 and variance 1."""
+    x = layers.Concatenate(dtype="float32", name="mixture_concat")([image, features])
+    x = _layer("Conv", ndim)(config.mixture_channels, 1, dtype="float32", name="mixture_conv")(x)
+    norm = layers.GroupNormalization(
+        -1,
+        epsilon=_INSTANCE_EPSILON,
+        center=False,
+        scale=False,
+        dtype="float32",
+        name="mixture_norm",
+    )
+    return norm(x)
+
+
+def _log_likelihood(channels: Tensor, prior: Tensor, ndim: int) -> Tensor:
+    """Log-likelihood of the channels under each class, whose moments are weighted by the prior.
+
+    One step of expectation maximisation with diagonal covariances, up to a constant.
+    """
+    space = "xyz"[:ndim]
+    powers = ops.concatenate([channels, ops.square(channels)], axis=-1)
+    weight = ops.sum(prior, axis=tuple(range(1, ndim + 1)))
+    moments = ops.einsum(f"b{space}k,b{space}c->bkc", prior, powers)
+    # The small numbers decide for a class that has no prior anywhere: mean 0, least variance.
+    moments = moments / ops.expand_dims(weight + 1e-3, -1)
+    mean, square = ops.split(moments, 2, axis=-1)
+    variance = ops.maximum(square - ops.square(mean), 0.0) + _MIXTURE_VARIANCE
+    # -(c - mean)² / (2 variance) - log(variance) / 2 as a linear map of c and c².
+    linear = ops.concatenate([mean / variance, -0.5 / variance], axis=-1)
+    constant = -0.5 * ops.sum(ops.square(mean) / variance + ops.log(variance), axis=-1)
+    constant = ops.reshape(constant, (-1, *[1] * ndim, prior.shape[-1]))
+    return ops.einsum(f"b{space}c,bkc->b{space}k", powers, linear) + constant
 
 
 def _convolve(x: Tensor, prefix: str, level: int, ndim: int, config: UNetConfig) -> Tensor:

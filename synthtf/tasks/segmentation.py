@@ -101,7 +101,8 @@ def segmentation(
             says which label counts as which output label.
         spacing: mm per voxel, a scalar or one per axis.
         config: ranges of the synthesis. None: the tutorial's starter ranges.
-        network: size of the U-Net, or a task network to train further. None: SynthSeg's size.
+        network: size of the U-Net, or a task network to train further. None: SynthSeg's size,
+            with a Gaussian mixture of two channels, which learns much faster.
         loss: "dice", "dice+cross-entropy", "logits-l2" (SynthSeg's warm-up), or a Keras loss
             of one-hot labels and posteriors.
 
@@ -124,7 +125,7 @@ def segmentation(
     table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
     synthesis = labels_to_image(shape, table, config, spacing)
     if not isinstance(network, keras.Model):
-        network = network or UNetConfig()
+        network = network or UNetConfig(mixture_channels=2)
         if any(n % network.multiple for n in shape):
             raise ValueError(
                 f"`shape` must be a multiple of {network.multiple} along each axis for a network "

@@ -46,7 +46,7 @@ class TrainingPlan:
     spacing: float | Sequence[float] | None = None
     shape: Sequence[int] | None = None
     network: UNetConfig = field(default_factory=UNetConfig)
-    loss: str = "dice+cross-entropy"
+    loss: str = "dice"
     batch_size: int = 1
     steps_per_epoch: int = 100
     precision: str = "float32"

@@ -263,3 +263,22 @@ def test_shapes_are_depths():
     basis = spline_basis(line, 10.0, 60.0)
     np.testing.assert_allclose(basis.sum(1), 1, atol=1e-6)
     np.testing.assert_allclose(basis @ np.arange(-6, 7), line / 10, atol=1e-5)
+
+
+def test_detail_thickens_cortex_and_keeps_the_head(heads):
+    fine, coarse = heads[0], head_phantom(0, detail=4.0)
+    assert set(np.unique(coarse)) == {row[0] for row in PHANTOM_TABLE}
+
+    def inner(labels):
+        """Share of the cortex that is surrounded by cortex."""
+        cortex = np.isin(labels, (3, 42))
+        return ndimage.binary_erosion(cortex).sum() / cortex.sum()
+
+    assert inner(coarse) > 3 * inner(fine)
+    brain = [row[0] for row in PHANTOM_TABLE if row[5] == "yes"]
+    assert dice(np.isin(fine, brain), np.isin(coarse, brain)) > 0.9
+
+
+def test_detail_must_not_be_negative():
+    with pytest.raises(ValueError, match="detail, in mm, to be at least 0"):
+        head_phantom(0, detail=-1)

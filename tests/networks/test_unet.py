@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from synthtf.networks import UNetConfig, network_multiple, unet
+from synthtf.networks.unet import _log_likelihood
 
 TINY = UNetConfig(features=4, levels=2)
 
@@ -44,6 +45,8 @@ def test_config_refuses_unknown_names():
         ({"convolutions": True}, "convolutions must be an integer"),
         ({"max_features": -1}, "max_features must be an integer"),
         ({"kernel_size": "3"}, "kernel_size must be an integer"),
+        ({"mixture_channels": -1}, "mixture_channels must be an integer of at least 0"),
+        ({"mixture_channels": True}, "mixture_channels must be an integer of at least 0"),
         ({"multiplier": 0}, r"multiplier must be in \(0, 16\]"),
         ({"multiplier": None}, "multiplier must be a number"),
         ({"normalization": "layer"}, "normalization must be one of"),
@@ -142,9 +145,15 @@ def test_other_normalizations(normalization):
 
 # Keras 3.15 saves variables through an interface that NumPy 2 deprecates.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("normalization", ["instance", "batch"])
-def test_file_holds_standard_layers_only(tmp_path, normalization):
-    config = UNetConfig(features=4, levels=2, activation="leaky_relu", normalization=normalization)
+@pytest.mark.parametrize("normalization, mixture", [("instance", 0), ("batch", 0), ("instance", 2)])
+def test_file_holds_standard_layers_only(tmp_path, normalization, mixture):
+    config = UNetConfig(
+        features=4,
+        levels=2,
+        activation="leaky_relu",
+        normalization=normalization,
+        mixture_channels=mixture,
+    )
     model = unet(2, 3, config)
     model.save(tmp_path / "unet.keras")
     assert {layer.__class__.__module__.split(".")[0] for layer in model.layers} == {"keras"}
@@ -155,8 +164,9 @@ def test_file_holds_standard_layers_only(tmp_path, normalization):
     assert network_multiple(loaded) == config.multiple == 2
 
 
-def test_mixed_precision(bfloat16):
-    model = unet(3, 2, TINY)
+@pytest.mark.parametrize("mixture", [0, 2])
+def test_mixed_precision(bfloat16, mixture):
+    model = unet(3, 2, UNetConfig(features=4, levels=2, mixture_channels=mixture))
     assert model.get_layer("down_0_conv_0").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
     # bfloat16 has three digits: sums of posteriors rounded to it would be off by 1e-3.
@@ -179,3 +189,62 @@ def test_fit_learns(policy):
     model.compile(keras.optimizers.Adam(0.01), keras.losses.CategoricalCrossentropy())
     losses = model.fit(image, target, epochs=12, verbose=0).history["loss"]
     assert losses[-1] < 0.5 * losses[0]
+
+
+# Mixture
+
+
+def test_mixture_needs_classes_that_compete():
+    with pytest.raises(ValueError, match="mixture_channels needs final_activation='softmax'"):
+        unet(1, 2, UNetConfig(features=4, levels=2, mixture_channels=1), final_activation=None)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_mixture_is_the_posterior_of_the_moments_under_the_prior(ndim):
+    """Logits are the prior's plus the log-density of Gaussians, up to a constant per voxel."""
+    model = unet(3, ndim, UNetConfig(features=4, levels=2, mixture_channels=2))
+    names = ("mixture_norm", "prior_logits", "prior")
+    outputs = [model.get_layer(name).output for name in names] + [model.output]
+    inner = keras.Model(model.input, outputs)
+    channels, logits, prior, posteriors = (
+        np.asarray(x).reshape(-1, x.shape[-1]) for x in predict(inner, noise(1, *(8,) * ndim, 1))
+    )
+    for k in range(3):
+        weight = prior[:, k, None]
+        mean = (weight * channels).sum(0) / (weight.sum() + 1e-3)
+        square = (weight * channels**2).sum(0) / (weight.sum() + 1e-3)
+        variance = square - mean**2 + 0.01
+        density = np.exp(-((channels - mean) ** 2) / variance / 2) / np.sqrt(variance)
+        logits[:, k] += np.log(density).sum(-1)
+    expected = np.exp(logits - logits.max(-1, keepdims=True))
+    expected /= expected.sum(-1, keepdims=True)
+    np.testing.assert_allclose(posteriors, expected, atol=1e-4)
+
+
+def test_mixture_follows_the_contrast_of_each_image():
+    """A prior that is right on average labels each voxel by its intensity, bright or dark."""
+    truth = np.random.default_rng(0).integers(0, 2, (16, 16))
+    hint = np.where(truth == 1, 0.6, 0.4)
+    prior = np.stack([1 - hint, hint], -1)[None].astype("float32")
+    for sign in (1, -1):
+        channels = (sign * (2.0 * truth - 1))[None, ..., None].astype("float32")
+        likelihood = np.asarray(_log_likelihood(channels, prior, 2))
+        np.testing.assert_array_equal(likelihood[0].argmax(-1), truth)
+
+
+@pytest.mark.parametrize("image", ["constant", "bright"])
+def test_mixture_is_finite_for_odd_images(image):
+    model = unet(5, 2, UNetConfig(features=4, levels=2, mixture_channels=2))
+    x = np.zeros((1, 8, 8, 1), "float32") if image == "constant" else 1e6 * noise(1, 8, 8, 1)
+    posteriors = np.asarray(predict(model, x))
+    assert np.isfinite(posteriors).all()
+    np.testing.assert_allclose(posteriors.sum(-1), 1, atol=1e-4)
+
+
+def test_mixture_of_each_sample_is_its_own():
+    model = unet(3, 2, UNetConfig(features=4, levels=2, mixture_channels=2))
+    x = noise(3, 16, 16, 1) * np.array([1, 5, 0.1], "float32").reshape(3, 1, 1, 1)
+    together = np.asarray(predict(model, x))
+    for row in range(3):
+        alone = np.asarray(predict(model, x[row : row + 1]))
+        np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
