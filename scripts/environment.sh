@@ -1,28 +1,39 @@
 # Sourced by the scripts beside it: finds Python and makes the virtual environment.
 
+is_supported() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
 # Print the first Python from 3.10 to 3.13.
 find_python() {
-    local candidate
-    for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
-        if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c \
-            'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-            command -v "$candidate"
+    local name
+    for name in python3 python3.13 python3.12 python3.11 python3.10 python; do
+        if command -v "$name" >/dev/null && is_supported "$name"; then
+            command -v "$name"
             return
         fi
     done
-    echo "synthtf needs Python 3.10, 3.11, 3.12 or 3.13; none was found on the PATH" >&2
+    echo "Found no Python 3.10, 3.11, 3.12 or 3.13. Install one, on Debian and Ubuntu:" >&2
+    echo "  sudo apt-get install python3 python3-venv python3-pip" >&2
     return 1
 }
 
-# Make a virtual environment, unless it is there, and print its Python.
+# Make a virtual environment in a folder, unless it is there, and print its Python.
 make_environment() {
-    local folder="$1" base
+    local folder="$1" python version
+    if [ -x "$folder/bin/python" ] && ! is_supported "$folder/bin/python"; then
+        echo "$folder does not hold a Python 3.10 to 3.13 that runs; delete it and try again" >&2
+        return 1
+    fi
     if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
-        base="$(find_python)"
-        if ! "$base" -m venv --clear "$folder" >&2; then
-            echo "$base cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2
+        python="$(find_python)" || return 1
+        echo "Making a virtual environment in $folder with $("$python" --version)" >&2
+        if ! "$python" -m venv --clear "$folder" >&2; then
+            version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+            echo "$python cannot make virtual environments. On Debian and Ubuntu:" >&2
+            echo "  sudo apt-get install python$version-venv" >&2
             return 1
         fi
     fi
-    echo "$PWD/$folder/bin/python"
+    echo "$folder/bin/python"
 }

@@ -21,7 +21,7 @@ if [ -n "${SYNTHTF_PYTHON:-}" ]; then
 else
     # shellcheck source=scripts/environment.sh
     source scripts/environment.sh
-    python="$(make_environment .venv)"
+    python="$(make_environment "$PWD/.venv")"
     "$python" -m pip install --quiet --editable ".[dev]"
     if [ "$backend" = torch ]; then "$python" -m pip install --quiet ".[torch]"; fi
 fi

@@ -22,11 +22,12 @@ def load_backend() -> None:
 
     TensorFlow prints some messages before it reads its own log level; they are kept from
     the error stream here, and shown if the import fails. A user who sets
-    `TF_CPP_MIN_LOG_LEVEL` sees all that this level lets through.
+    `TF_CPP_MIN_LOG_LEVEL` below 3 sees all that this level lets through.
     """
     # Several times faster on processors without AVX-512, where TensorFlow leaves it off.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    # A process that was started by one of ours inherits the level 3 set below.
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         import keras
 
         return

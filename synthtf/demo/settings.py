@@ -40,12 +40,12 @@ _TISSUES: dict[str, tuple[int, ...]] = {
 # Milder than what real scans need: the poses of the phantoms are alike, and minutes are few.
 _RECIPE = {
     "affine": {
-        "translation": (-6, 6),
-        "rotation": (-8, 8),
+        "translation": (-4, 4),
+        "rotation": (-5, 5),
         "scaling": (0.95, 1.05),
         "shear": (0, 0),
     },
-    "warp": {"strength": (0, 3), "control_points": (3, 6), "integration_steps": 3},
+    "warp": {"strength": (0, 2), "control_points": (3, 6), "integration_steps": 3},
     "flip": {"probability": 0.5},
     "field_of_view": {"probability": 0.0},
     "intensity": {"std": (0, 0.05), "share": "tissues", "background_probability": 0.05},
@@ -100,7 +100,7 @@ class DemoSettings:
         steps_per_epoch: Of the training; a run stops between epochs.
     """
 
-    minutes: float = 4.0
+    minutes: float = 4.5
     seed: int = 0
     spacing: float = 4.0
     head_shape: tuple[int, int, int] = (48, 56, 48)

@@ -174,8 +174,8 @@ def unet(
     features = _encode(image, ndim, config)
     x = _decode(features, ndim, config)
     # Without float32, logits have three digits, and a distance of 100 mm a step of 0.5 mm.
-    name = "prior_logits" if config.mixture_channels else "logits"
-    output = _layer("Conv", ndim)(num_outputs, 1, dtype="float32", name=name)(x)
+    kind = "prior_logits" if config.mixture_channels else "logits"
+    output = _layer("Conv", ndim)(num_outputs, 1, dtype="float32", name=kind)(x)
     if config.mixture_channels:
         channels = _mixture_channels(image, features[0], ndim, config)
         likelihood = _log_likelihood(channels, layers.Softmax(name="prior")(output), ndim)
