@@ -88,7 +88,7 @@ def test_a_training_is_not_overwritten(maps, tmp_path):
         ({"recipe": "synthseg"}, "another recipe"),
         ({"network": UNetConfig(features=3, levels=2)}, "another `network`"),
         ({"seed": 4}, "another `seed`"),
-        ({"loss": "dice"}, "another `loss`"),
+        ({"loss": "dice+cross-entropy"}, "another `loss`"),
     ],
 )
 def test_resuming_with_other_settings_is_refused(maps, tmp_path, change, message):
