@@ -26,7 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        default=4.0,
+        default=4.5,
         metavar="M",
         help="of training (default: %(default)g)",
     )
