@@ -17,7 +17,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("task", choices=["segmentation"], help="what the network shall do")
     parser.add_argument("maps", metavar="LABEL_DIR", help="folder, file or .txt list of label maps")
     parser.add_argument("-o", "--output", required=True, metavar="RUN", help="folder of the run")
-    data = parser.add_argument_group("data")
+    _add_data(parser.add_argument_group("data"))
+    _add_network(parser.add_argument_group("network"))
+    _add_training(parser.add_argument_group("training"))
+
+
+def _add_data(data: "argparse._ArgumentGroup") -> None:
     data.add_argument("--labels", metavar="TABLE", help="label table: .tsv or FreeSurferColorLUT")
     data.add_argument(
         "--recipe",
@@ -33,7 +38,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="voxels per axis, around the brain (default: the whole maps)",
     )
-    network = parser.add_argument_group("network")
+
+
+def _add_network(network: "argparse._ArgumentGroup") -> None:
     network.add_argument(
         "--features",
         type=int,
@@ -57,7 +64,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="channels of the Gaussian mixture that adapts to the contrast of each image; "
         "0 for SynthSeg's plain U-Net (default: %(default)s)",
     )
-    training = parser.add_argument_group("training")
+
+
+def _add_training(training: "argparse._ArgumentGroup") -> None:
     training.add_argument(
         "--loss",
         default="dice",

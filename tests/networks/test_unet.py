@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from synthtf.networks import UNetConfig, network_multiple, unet
 from synthtf.networks.unet import _log_likelihood
@@ -199,37 +200,59 @@ def test_mixture_needs_classes_that_compete():
         unet(1, 2, UNetConfig(features=4, levels=2, mixture_channels=1), final_activation=None)
 
 
+def em_likelihood(channels, prior_logits, steps):
+    """Log-likelihood of Gaussians whose moments are those of every other voxel of each axis."""
+    ndim = channels.ndim - 1
+    sparse = (slice(None, None, 2),) * ndim
+    c, prior = (x[sparse].reshape(-1, x.shape[-1]) for x in (channels, prior_logits))
+    posterior = softmax(prior, axis=-1)
+    for _ in range(steps):
+        weight = posterior.sum(0)[:, None] + 1e-3
+        mean = posterior.T @ c / weight
+        variance = posterior.T @ c**2 / weight - mean**2 + 0.01
+        posterior = softmax(prior + gaussian_log_density(c, mean, variance), axis=-1)
+    return gaussian_log_density(channels, mean, variance)
+
+
+def gaussian_log_density(channels, mean, variance):
+    square = (channels[..., None, :] - mean) ** 2 / variance
+    return -0.5 * (square + np.log(variance)).sum(-1)
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
-def test_mixture_is_the_posterior_of_the_moments_under_the_prior(ndim):
+def test_mixture_is_expectation_maximisation_from_the_prior(ndim):
     """Logits are the prior's plus the log-density of Gaussians, up to a constant per voxel."""
     model = unet(3, ndim, UNetConfig(features=4, levels=2, mixture_channels=2))
-    names = ("mixture_norm", "prior_logits", "prior")
-    outputs = [model.get_layer(name).output for name in names] + [model.output]
-    inner = keras.Model(model.input, outputs)
-    channels, logits, prior, posteriors = (
-        np.asarray(x).reshape(-1, x.shape[-1]) for x in predict(inner, noise(1, *(8,) * ndim, 1))
-    )
-    for k in range(3):
-        weight = prior[:, k, None]
-        mean = (weight * channels).sum(0) / (weight.sum() + 1e-3)
-        square = (weight * channels**2).sum(0) / (weight.sum() + 1e-3)
-        variance = square - mean**2 + 0.01
-        density = np.exp(-((channels - mean) ** 2) / variance / 2) / np.sqrt(variance)
-        logits[:, k] += np.log(density).sum(-1)
-    expected = np.exp(logits - logits.max(-1, keepdims=True))
-    expected /= expected.sum(-1, keepdims=True)
-    np.testing.assert_allclose(posteriors, expected, atol=1e-4)
+    outputs = [model.get_layer(name).output for name in ("mixture_norm", "prior_logits")]
+    inner = keras.Model(model.input, [*outputs, model.output])
+    channels, logits, posteriors = map(np.asarray, predict(inner, noise(1, *(8,) * ndim, 1)))
+    expected = softmax(logits[0] + em_likelihood(channels[0], logits[0], steps=4), axis=-1)
+    np.testing.assert_allclose(posteriors[0], expected, atol=1e-4)
 
 
 def test_mixture_follows_the_contrast_of_each_image():
     """A prior that is right on average labels each voxel by its intensity, bright or dark."""
     truth = np.random.default_rng(0).integers(0, 2, (16, 16))
     hint = np.where(truth == 1, 0.6, 0.4)
-    prior = np.stack([1 - hint, hint], -1)[None].astype("float32")
+    prior = np.log(np.stack([1 - hint, hint], -1))[None].astype("float32")
     for sign in (1, -1):
         channels = (sign * (2.0 * truth - 1))[None, ..., None].astype("float32")
         likelihood = np.asarray(_log_likelihood(channels, prior, 2))
         np.testing.assert_array_equal(likelihood[0].argmax(-1), truth)
+
+
+def test_mixture_recovers_from_a_broad_prior():
+    """A structure that fills a third of the place where it may be is found by its intensity."""
+    image = np.zeros((32, 32)) + np.random.default_rng(0).normal(0, 0.1, (32, 32))
+    truth = np.zeros((32, 32), int)
+    truth[10:18, 10:18] = 1
+    place = np.zeros((32, 32), bool)
+    place[7:21, 7:21] = True
+    hint = np.where(place, 0.6, 1e-3)
+    prior = np.log(np.stack([1 - hint, hint], -1))[None].astype("float32")
+    channels = (image + 2.0 * truth)[None, ..., None].astype("float32")
+    logits = prior + np.asarray(_log_likelihood(channels, prior, 2))
+    np.testing.assert_array_equal(logits[0].argmax(-1), truth)
 
 
 @pytest.mark.parametrize("image", ["constant", "bright"])
