@@ -1,6 +1,7 @@
 """Shared fixtures: where the real data and the oracles lie, and the slow marker."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,11 @@ def shared():
         return path
 
     return find
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bounded_memory():
+    """Let go of what JAX compiled for a file of tests: gigabytes by the end of them all."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()

@@ -127,24 +127,30 @@ class LabelTable:
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def select(self, ids: Iterable[int]) -> "LabelTable":
-        """Return the table of some labels, with those that they count as, and the background.
+        """Return the table of some labels and the background, and of what these lead to.
+
+        Those are the labels that they count as, and the partners, which a flip turns them into.
 
         Args:
             ids: Labels of this table.
 
         Returns:
-            The smaller table; a partner that is left out becomes None.
+            The smaller table.
 
         Raises:
             ValueError: If a label is not listed.
         """
-        wanted = {int(i) for i in ids} | {0}
-        wanted |= {self.mapping[i] for i in wanted if self._row(i) is not None}
+        wanted: set[int] = set()
+        more = {0, *(int(i) for i in ids)}
+        while more:
+            wanted |= more
+            rows = [self._row(i) for i in more]
+            more = {self.outputs[row] for row in rows} | {self.partners[row] for row in rows}
+            more -= {None, *wanted}
         rows = [i for i, label in enumerate(self.ids) if label in wanted]
         columns = {
             name: tuple(getattr(self, name)[i] for i in rows) for name in self.__dataclass_fields__
         }
-        columns["partners"] = tuple(p if p in wanted else None for p in columns["partners"])
         return replace(self, **columns)
 
     def name(self, label: int) -> str:

@@ -1,13 +1,9 @@
-import os
-import subprocess
-import sys
-
 import nibabel
 import numpy as np
 import pytest
 
 from synthtf.cli.main import main
-from synthtf.data.phantoms import head_phantom, phantom_table
+from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
 from synthtf.synthesis.config import SynthesisConfig
 
@@ -99,28 +95,3 @@ def test_wrong_usage(maps, tmp_path, monkeypatch, capsys, words, message):
     assert main(["synthesize", "-o", "out", *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-def test_2d_extremes_on_jax_without_tensorflow(tmp_path):
-    pytest.importorskip("jax")
-    labels = head_phantom(0, (32, 32), 7.0)
-    write_volume(tmp_path / "slice.nii.gz", labels, affine=np.diag([7, 7, 7, 1.0]))
-    phantom_table().write(tmp_path / "labels.tsv")
-    words = ["synthesize", "slice.nii.gz", "-o", "out", "-n", "2", "--extremes"]
-    code = f"""
-import sys
-sys.modules["tensorflow"] = None
-from synthtf.cli.main import main
-sys.exit(main({[*words, "--labels", "labels.tsv"]}))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    image = nibabel.load(tmp_path / "out" / "slice_0001_image.nii.gz")
-    assert image.shape[:2] == (32, 32)
-    assert np.asarray(image.dataobj).std() > 0.01

@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -171,28 +169,3 @@ def test_spacing_is_checked():
         labels_to_image((8, 8), [0, 1], spacing=0)
     with pytest.raises(ValueError, match="one per axis"):
         labels_to_image((8, 8), [0, 1], spacing=(1, 1, 1))
-
-
-def test_trains_where_tensorflow_is_absent():
-    code = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ImportError("tensorflow is absent")
-sys.meta_path.insert(0, Absent())
-import numpy as np, synthtf
-from synthtf.networks import UNetConfig
-network = UNetConfig(features=2, levels=2)
-model = synthtf.tasks.segmentation((8, 8), [0, 1], network=network)
-model.compile("adam")
-maps = synthtf.data.LabelMaps([np.eye(8, dtype="int32")])
-print("loss", model.fit(maps, verbose=0).history["loss"][0])
-assert "tensorflow" not in sys.modules
-"""
-    environment = {"KERAS_BACKEND": "jax", "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    assert np.isfinite(float(done.stdout.split()[1]))

@@ -1,0 +1,115 @@
+"""What must hold between backends, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+
+from synthtf.data.phantoms import head_phantom, phantom_table
+from synthtf.data.volume_writer import write_volume
+
+LAYERS = """
+import sys
+import keras
+import numpy as np
+from synthtf import layers
+from synthtf.networks import UNetConfig, unet
+
+rng = np.random.default_rng(0)
+labels = rng.integers(0, 4, (2, 12, 13, 14, 1)).astype("int32")
+image = rng.random(labels.shape).astype("float32")
+key = np.array([[3, 4], [3, 5]], "int32")
+made = {
+    "affine": (layers.RandomAffine(spacing=2), labels),
+    "warp": (layers.RandomWarp(strength=8, spacing=2), labels),
+    "fractal": (layers.RandomWarp(strength=8, noise="fractal", diffeomorphic=False), labels),
+    "flip": (layers.RandomFlip(pairs=[(1, 2)]), labels),
+    "view": (layers.RandomFieldOfView(), image),
+    "intensity": (layers.RandomIntensity(labels=[0, 1, 2, 3]), labels),
+    "linear_bias": (layers.RandomBiasField(), image),
+    "exponential_bias": (layers.RandomBiasField(form="exponential"), image),
+    "blur": (layers.RandomBlur(std=(1, 3), spacing=2), image),
+    "noise": (layers.RandomNoise(distribution="rician"), image),
+    "gamma": (layers.RandomGamma(), image),
+    "resolution": (layers.RandomResolution(factor=(1, 4)), image),
+    "slices": (layers.RandomResolution(factor=(2, 4), mode="thick-slice"), image),
+    "cleared": (layers.RandomClearedSlices(proportion=(0.2, 0.5)), image),
+}
+if sys.argv[1] == "draw":
+    draws = {
+        f"{name}/{draw}": np.asarray(value)
+        for name, (layer, inputs) in made.items()
+        for draw, value in layer.sample(key, inputs.shape).items()
+    }
+    np.savez("draws.npz", **draws)
+draws = np.load("draws.npz")
+results = {}
+for name, (layer, inputs) in made.items():
+    own = {k.split("/")[1]: draws[k] for k in draws if k.split("/")[0] == name}
+    results[name] = layer.apply(inputs, own)
+results["resample"] = layers.Resample()(image, results["warp"])
+results["compose"] = layers.ComposeTransforms()([results["affine"], results["warp"]])
+if sys.argv[1] == "draw":
+    unet(4, 3, UNetConfig(4, 2, mixture_channels=2)).save("unet.keras")
+results["unet"] = keras.saving.load_model("unet.keras").predict_on_batch(image[:, :, :12])
+np.savez(f"{keras.backend.backend()}.npz", **{k: np.asarray(v) for k, v in results.items()})
+"""
+TRAIN_AND_SEGMENT = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ImportError("tensorflow is absent")
+sys.meta_path.insert(0, Absent())
+from synthtf.cli.main import main
+
+train = "train segmentation head.nii.gz -o run --labels labels.tsv --shape 16 16 16 --spacing 12"
+size = "--features 2 --levels 2 --epochs 1 --steps-per-epoch 2"
+for line in (
+    "synthesize head.nii.gz -o samples -n 1 --labels labels.tsv",
+    "synthesize slice.nii.gz -o slices -n 1 --labels labels.tsv --extremes",
+    f"{train} {size}",
+    "segment samples/head_0000_image.nii.gz -o segmented.nii.gz --model run",
+):
+    assert main(line.split()) == 0, line
+assert "tensorflow" not in sys.modules
+"""
+
+
+def run(backend, code, folder, *words):
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_layers_and_networks_agree(tmp_path):
+    """The same draws give the same samples, and a saved network the same posteriors."""
+    for backend in ("tensorflow", "jax"):
+        pytest.importorskip(backend)
+    run("tensorflow", LAYERS, tmp_path, "draw")
+    run("jax", LAYERS, tmp_path, "apply")
+    expected, results = (np.load(tmp_path / f"{name}.npz") for name in ("tensorflow", "jax"))
+    assert set(results) == set(expected)
+    for name, result in results.items():
+        np.testing.assert_allclose(result, expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_jax_needs_no_tensorflow(tmp_path):
+    pytest.importorskip("jax")
+    for name, shape in (("head", (16, 16, 16)), ("slice", (24, 24))):
+        labels = head_phantom(0, shape, 12.0)
+        write_volume(tmp_path / f"{name}.nii.gz", labels, affine=np.diag([12, 12, 12, 1.0]))
+    phantom_table().write(tmp_path / "labels.tsv")
+    run("jax", TRAIN_AND_SEGMENT, tmp_path)
+    for name in ("samples/head_0000_image.nii.gz", "slices/slice_0000_image.nii.gz"):
+        assert np.asarray(nibabel.load(tmp_path / name).dataobj).std() > 0.01
+    assert nibabel.load(tmp_path / "segmented.nii.gz").shape == (16, 16, 16)
