@@ -7,7 +7,7 @@ import numpy as np
 Box = tuple[slice, slice, slice]
 
 _MAX_PASSES = 5
-_SLACK = 4 / 3  # of the size of the training: up to this, more field of view does little harm
+_SLACK = 1.1  # of the size of the training: up to this, more field of view does little harm
 _MIN_SHARE = 0.01  # of the fullest slice: ignores a few wrong voxels far away
 _SETTLED = 1  # voxels: a window that moves no more than this has been found
 
@@ -33,7 +33,7 @@ def locate(
         margin: Voxels per axis by which the window becomes longer.
 
     Returns:
-        The window; `outer` if no axis of it is longer than `shape` by a third, if nothing is
+        The window; `outer` if no axis of it is longer than `shape` by a tenth, if nothing is
         found, or if two axes are filled from end to end, which means that the training was on
         parts of the structures.
 

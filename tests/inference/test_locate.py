@@ -29,7 +29,7 @@ def sizes(box):
 
 
 def test_a_field_of_view_like_that_of_the_training_is_taken_as_it_is():
-    find = Finder((40, 50, 40), ((10, 10, 10), (20, 20, 20)))
+    find = Finder((32, 43, 33), ((10, 10, 10), (20, 20, 20)))
     assert locate(find, find.outer, (30, 40, 32), MARGIN) == find.outer
     assert not find.windows
 
