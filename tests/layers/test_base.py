@@ -49,7 +49,7 @@ def test_computes_in_float32_and_never_casts_its_inputs():
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_images_become_float32(dtype):
-    assert keras.ops.dtype(as_image_or_labels(ops.ones(3, dtype))) == "float32"
+    assert keras.ops.dtype(as_image_or_labels(np.ones(3, dtype))) == "float32"
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "bool"])

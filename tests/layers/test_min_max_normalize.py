@@ -21,7 +21,8 @@ def test_each_sample_and_channel_reaches_both_ends(ndim):
     image = generator.normal(50, 20, (3, *(6,) * ndim, 2)).astype("float32")
     out = to_arrays(MinMaxNormalize()(image))[0]
     axes = tuple(range(1, ndim + 1))
-    assert (out.min(axes) == 0).all() and (out.max(axes) == 1).all()
+    assert (out.min(axes) == 0).all() and out.max() <= 1
+    np.testing.assert_allclose(out.max(axes), 1, atol=1e-6)
     low, high = image.min(axes, keepdims=True), image.max(axes, keepdims=True)
     np.testing.assert_allclose(out, (image - low) / (high - low), rtol=1e-5)
 

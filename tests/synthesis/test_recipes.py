@@ -73,9 +73,11 @@ def test_keys_decide_everything(ndim, config, tmp_path):
     assert set(np.unique(whole["labels"])) <= set(phantom_table().output_labels)
 
     # A batch of one is its row of the batch, to the bit: a sample is replayed from its key.
+    # XLA, hence JAX, may sum in another order for another batch size.
     alone = run(model, {name: x[2:3] for name, x in inputs.items()})
-    for name in whole:
-        np.testing.assert_array_equal(alone[name][0], whole[name][2])
+    np.testing.assert_array_equal(alone["labels"][0], whole["labels"][2])
+    tolerance = 1e-6 if keras.backend.backend() == "jax" else 0
+    np.testing.assert_allclose(alone["image"][0], whole["image"][2], rtol=0, atol=tolerance)
 
     # Changing one sample changes no other.
     other = {"labels": inputs["labels"].copy(), "key": inputs["key"].copy()}
