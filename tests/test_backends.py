@@ -37,12 +37,13 @@ made = {
     "resolution": (layers.RandomResolution(factor=(1, 4)), image),
     "slices": (layers.RandomResolution(factor=(2, 4), mode="thick-slice"), image),
     "cleared": (layers.RandomClearedSlices(proportion=(0.2, 0.5)), image),
+    "mask": (layers.RandomMask(labels=[1, 2], optional=[3]), [image, labels]),
 }
 if sys.argv[1] == "draw":
     draws = {
         f"{name}/{draw}": np.asarray(value)
         for name, (layer, inputs) in made.items()
-        for draw, value in layer.sample(key, inputs.shape).items()
+        for draw, value in layer.sample(key, labels.shape).items()
     }
     np.savez("draws.npz", **draws)
 draws = np.load("draws.npz")

@@ -20,8 +20,8 @@ _BATCH_MOMENTUM = 0.99
 # Least variance of a class, of channels whose variance over the image is one: a structure of
 # a few voxels must not turn into a spike of the likelihood.
 _MIXTURE_VARIANCE = 0.01
-# Steps of expectation maximisation, all but the last one on every other voxel of each axis: the
-# moments hardly differ, and the cost is an eighth.
+# Steps of expectation maximisation. Means and variances come from every other voxel of each
+# axis, at an eighth of the cost.
 _MIXTURE_STEPS = 4
 
 
