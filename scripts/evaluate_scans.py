@@ -238,7 +238,7 @@ def report(run: Run, load_seconds: float, results: Sequence[Result], pairs: Sequ
         "Brain mask: tissue is all labels but 24 with holes filled; closed is tissue closed "
         f"with a ball of {CLOSING_MM:g} mm; all takes 24 in.",
         "",
-        *_table(
+        *table(
             f"scan|{len(STRUCTURES)} structures|{len(LABELS)} labels|"
             "mask, tissue|mask, closed|mask, all|s",
             rows,
@@ -247,10 +247,10 @@ def report(run: Run, load_seconds: float, results: Sequence[Result], pairs: Sequ
     known = [r for r in results if r.structures]
     if known:
         rows = [[name, *(r.structures[name] for r in known)] for name in STRUCTURES]
-        lines += ["", *_table("|".join(["structure", *(r.name for r in known)]), rows)]
+        lines += ["", *table("|".join(["structure", *(r.name for r in known)]), rows)]
     if pairs:
         lines += ["", "Agreement between contrasts of one head, mean Dice of the structures:", ""]
-        lines += _table("one|other|Dice", pairs)
+        lines += table("one|other|Dice", pairs)
         lines += ["", f"Mean of the pairs: {_mean(d for *_, d in pairs):.3f}"]
     return "\n".join(lines) + "\n"
 
@@ -323,7 +323,8 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _table(titles: str, rows: Sequence[Sequence[object]]) -> list[str]:
+def table(titles: str, rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lay out rows as Markdown; titles are separated by bars."""
     columns = titles.split("|")
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     return lines + [f"| {' | '.join(map(_cell, row))} |" for row in rows]

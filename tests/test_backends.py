@@ -37,6 +37,7 @@ made = {
     "resolution": (layers.RandomResolution(factor=(1, 4)), image),
     "slices": (layers.RandomResolution(factor=(2, 4), mode="thick-slice"), image),
     "cleared": (layers.RandomClearedSlices(proportion=(0.2, 0.5)), image),
+    "shapes": (layers.RandomShapes(num_labels=5, size=(8, 16), spacing=2), labels),
     "mask": (layers.RandomMask(labels=[1, 2], optional=[3]), [image, labels]),
 }
 if sys.argv[1] == "draw":

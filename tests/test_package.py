@@ -23,17 +23,17 @@ ALLOWED = {
     "figures": set(),
     "ops": set(),
     "losses": {"ops"},
-    "metrics": {"ops"},
+    "metrics": {"ops", "ranges"},
     "layers": {"random", "ranges", "ops"},
     "data": set(),
-    "networks": set(),
-    "synthesis": {"layers", "ranges", "data", "xla"},
+    "networks": {"layers", "ops"},
+    "synthesis": {"layers", "random", "ranges", "data", "xla"},
     "tasks": {
         *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
         *("xla", "version", "layers"),
     },
-    "inference": {"tasks", "data", "networks"},
-    "interop": {"networks"},
+    "inference": {"tasks", "data", "networks", "interop", "ops"},
+    "interop": {"networks", "data"},
     "testing": {"layers", "random"},
 }
 

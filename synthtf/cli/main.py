@@ -12,7 +12,17 @@ from synthtf.cli.messages import describe, print_line
 from synthtf.cli.usage import UsageError
 from synthtf.version import __version__
 
-COMMANDS = ("demo", "synthesize", "train", "segment", "evaluate", "info")
+COMMANDS = (
+    "demo",
+    "synthesize",
+    "train",
+    "segment",
+    "register",
+    "apply",
+    "evaluate",
+    "convert",
+    "info",
+)
 """Subcommands, each a module of `synthtf.cli` (a hyphen stands for an underscore)."""
 
 SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130

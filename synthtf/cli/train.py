@@ -1,9 +1,18 @@
 """`synthtf train`: train a task network on a folder of label maps."""
 
 import argparse
+from typing import TYPE_CHECKING
 
+from synthtf.cli.arguments import existing_folder
 from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from synthtf.tasks.plans import TaskPlan
+
+Group = argparse._ArgumentGroup
+
+_KINDS = ("deformable", "affine", "rigid", "joint")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -14,21 +23,35 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         description="Train a network on images synthesised from label maps, a new one at each "
         "step. RUN receives the network, recipe, label table, log, figures and checkpoints.",
     )
-    parser.add_argument("task", choices=["segmentation"], help="what the network shall do")
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
+    _add_task(
+        tasks, "segmentation", "label each voxel of one image", _add_segmentation, _segmentation
+    )
+    _add_task(
+        tasks, "registration", "align an image with another", _add_registration, _registration
+    )
+
+
+def _add_task(
+    tasks: "argparse._SubParsersAction", name: str, text: str, add_network: object, plan: object
+) -> None:
+    parser = tasks.add_parser(name, help=text, description=f"Train a network to {text}.")
+    parser.set_defaults(make_task=plan)
     parser.add_argument("maps", metavar="LABEL_DIR", help="folder, file or .txt list of label maps")
     parser.add_argument("-o", "--output", required=True, metavar="RUN", help="folder of the run")
     _add_data(parser.add_argument_group("data"))
-    _add_network(parser.add_argument_group("network"))
+    add_network(parser.add_argument_group("network"))
     _add_training(parser.add_argument_group("training"))
 
 
-def _add_data(data: "argparse._ArgumentGroup") -> None:
+def _add_data(data: Group) -> None:
     data.add_argument("--labels", metavar="TABLE", help="label table: .tsv or FreeSurferColorLUT")
     data.add_argument(
         "--recipe",
         metavar="JSON|NAME",
         default="heads",
-        help="file of ranges, or tutorial, synthseg, heads (default: %(default)s)",
+        help="file of ranges, or the name of a preset such as heads or synthmorph-brains "
+        "(default: %(default)s)",
     )
     data.add_argument("--spacing", type=float, metavar="MM", help="voxel size (default: the maps')")
     data.add_argument(
@@ -40,46 +63,66 @@ def _add_data(data: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _add_network(network: "argparse._ArgumentGroup") -> None:
-    network.add_argument(
-        "--features",
-        type=int,
-        default=24,
-        metavar="N",
-        help="of the first level (default: %(default)s)",
-    )
-    network.add_argument(
-        "--levels",
-        type=int,
-        default=5,
-        metavar="N",
-        help="resolution levels (default: %(default)s)",
-    )
+def _add_segmentation(network: Group) -> None:
+    _add_number(network, "--features", 24, "of the first level")
+    _add_number(network, "--levels", 5, "resolution levels")
     network.add_argument("--max-features", type=int, metavar="N", help="of any level")
-    network.add_argument(
+    _add_number(
+        network,
         "--mixture",
-        type=int,
-        default=2,
-        metavar="N",
-        help="channels of the Gaussian mixture that adapts to the contrast of each image; "
-        "0 for SynthSeg's plain U-Net (default: %(default)s)",
+        2,
+        "channels of the Gaussian mixture that adapts to the contrast of each image; 0 for "
+        "SynthSeg's plain U-Net",
     )
-
-
-def _add_training(training: "argparse._ArgumentGroup") -> None:
-    training.add_argument(
+    network.add_argument(
         "--loss",
         default="dice",
         choices=["dice", "dice+cross-entropy"],
         help="(default: %(default)s)",
     )
-    training.add_argument("--batch-size", type=int, default=1, metavar="N")
-    training.add_argument(
-        "--epochs", type=int, default=100, metavar="N", help="(default: %(default)s)"
+    _add_number(network, "--warm-up", 0, "epochs on the L2 loss of the logits")
+
+
+def _add_registration(network: Group) -> None:
+    network.add_argument(
+        "--kind", choices=_KINDS, default="deformable", help="(default: %(default)s)"
     )
-    training.add_argument(
-        "--steps-per-epoch", type=int, default=100, metavar="N", help="(default: %(default)s)"
+    network.add_argument(
+        "--affine", metavar="RUN", help="trained run of the kind affine or rigid, for joint"
     )
+    network.add_argument(
+        "--features",
+        type=int,
+        default=16,
+        metavar="N",
+        help="of the first level (default: %(default)s)",
+    )
+    network.add_argument(
+        "--regularization",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="weight of the roughness of the velocity; joint learns all of (0, 1) at once "
+        "(default: %(default)s)",
+    )
+    network.add_argument(
+        "--same-anatomy",
+        action="store_true",
+        help="pairs of one label map deformed twice, as of longitudinal scans",
+    )
+    network.add_argument(
+        "--shapes",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="share of pairs that show random shapes instead of anatomy (default: %(default)s)",
+    )
+
+
+def _add_training(training: Group) -> None:
+    _add_number(training, "--batch-size", 1, "samples, or pairs, per step")
+    _add_number(training, "--epochs", 100, "at most")
+    _add_number(training, "--steps-per-epoch", 100, "steps between checkpoints")
     training.add_argument("--minutes", type=float, metavar="M", help="stop after so long")
     training.add_argument(
         "--learning-rate",
@@ -87,13 +130,6 @@ def _add_training(training: "argparse._ArgumentGroup") -> None:
         default=1e-3,
         metavar="X",
         help="at the start (default: %(default)s)",
-    )
-    training.add_argument(
-        "--warm-up",
-        type=int,
-        default=0,
-        metavar="N",
-        help="epochs on the L2 loss of the logits (default: %(default)s)",
     )
     training.add_argument(
         "--precision",
@@ -105,16 +141,45 @@ def _add_training(training: "argparse._ArgumentGroup") -> None:
     training.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
 
+def _add_number(group: Group, flag: str, default: int, text: str) -> None:
+    group.add_argument(
+        flag, type=int, default=default, metavar="N", help=f"{text} (default: %(default)s)"
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Train."""
     with usage_errors():
         from synthtf.data.paths import expand_inputs
 
         paths = expand_inputs(args.maps)
+        if getattr(args, "affine", None):
+            existing_folder(args.affine, "--affine")
     load_backend()
-    from synthtf.networks import UNetConfig
     from synthtf.tasks.training import Schedule
-    from synthtf.tasks.workflow import TrainingPlan, train_segmentation
+    from synthtf.tasks.workflow import TrainingPlan, train_run
+
+    warm_up = getattr(args, "warm_up", 0)
+    schedule = Schedule(args.epochs, args.minutes, args.learning_rate, warm_up)
+    plan = TrainingPlan(
+        labels=args.labels,
+        recipe=args.recipe,
+        spacing=args.spacing,
+        shape=args.shape,
+        task=args.make_task(args),
+        batch_size=args.batch_size,
+        steps_per_epoch=args.steps_per_epoch,
+        precision=args.precision,
+        seed=args.seed,
+    )
+    run = train_run(paths, args.output, plan, schedule, resume=args.resume)
+    print(f"{run.folder}: trained for {run.metadata['minutes_done']:g} minutes")
+    return 0
+
+
+def _segmentation(args: argparse.Namespace) -> "TaskPlan":
+    from synthtf.networks import UNetConfig
+    from synthtf.tasks.plans import SegmentationPlan
 
     network = UNetConfig(
         args.features,
@@ -122,19 +187,17 @@ def run(args: argparse.Namespace) -> int:
         max_features=args.max_features,
         mixture_channels=args.mixture,
     )
-    schedule = Schedule(args.epochs, args.minutes, args.learning_rate, args.warm_up)
-    plan = TrainingPlan(
-        labels=args.labels,
-        recipe=args.recipe,
-        spacing=args.spacing,
-        shape=args.shape,
-        network=network,
-        loss=args.loss,
-        batch_size=args.batch_size,
-        steps_per_epoch=args.steps_per_epoch,
-        precision=args.precision,
-        seed=args.seed,
+    return SegmentationPlan(network, args.loss)
+
+
+def _registration(args: argparse.Namespace) -> "TaskPlan":
+    from synthtf.tasks.plans import RegistrationPlan, registration_network
+
+    return RegistrationPlan(
+        args.kind,
+        network=registration_network(args.kind, args.features),
+        affine=args.affine,
+        regularization=args.regularization,
+        same_anatomy=args.same_anatomy,
+        shapes=args.shapes,
     )
-    run = train_segmentation(paths, args.output, plan, schedule, resume=args.resume)
-    print(f"{run.folder}: trained for {run.metadata['minutes_done']:g} minutes")
-    return 0

@@ -15,15 +15,21 @@ from synthtf.data.geometry import (
 )
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.paths import EXTENSIONS, expand_inputs, output_in, pair_outputs, stem
+from synthtf.data.transforms import Affine, Chain, Displacement, Transform, compose
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_geometry, read_volume
 
 __all__ = [
     "EXTENSIONS",
+    "Affine",
+    "Chain",
+    "Displacement",
     "LabelMaps",
     "LabelTable",
+    "Transform",
     "Volume",
     "bounding_box_centre",
+    "compose",
     "conform_labels",
     "count_labels",
     "crop_or_pad",

@@ -28,10 +28,11 @@ from synthtf.demo.saved_model import (
 from synthtf.demo.settings import DemoSettings, demo_table
 from synthtf.demo.steps import Steps, readable
 from synthtf.inference.tables import format_table
+from synthtf.tasks.plans import SegmentationPlan
 from synthtf.tasks.run import Run
 from synthtf.tasks.samples import SHEET, open_maps, synthesis_of, write_samples
 from synthtf.tasks.training import Schedule
-from synthtf.tasks.workflow import TrainingPlan, train_segmentation
+from synthtf.tasks.workflow import TrainingPlan, train_run
 
 _EPOCHS = 10_000  # more than fit into any number of minutes
 
@@ -88,7 +89,7 @@ def _plan(settings: DemoSettings) -> TrainingPlan:
         labels=demo_table(),
         recipe=settings.recipe,
         shape=settings.shape,
-        network=settings.network,
+        task=SegmentationPlan(settings.network),
         steps_per_epoch=settings.steps_per_epoch,
         seed=settings.seed,
     )
@@ -125,7 +126,7 @@ def _train(
     with steps.step(f"Train a 3D U-Net on such images, a new one at each step, for {time}"):
         steps.say("The first step takes longest: the model is compiled.")
         schedule = Schedule(_EPOCHS, settings.minutes, settings.learning_rate)
-        run = train_segmentation(maps, folder, plan, schedule, verbose="bar")
+        run = train_run(maps, folder, plan, schedule, verbose="bar")
         steps.say(f"{run.metadata['steps_done']} steps. Figure: {folder / 'learning_curve.png'}")
         steps.say(f"{folder}: the network, its recipe, its labels and the log of the training")
     return run

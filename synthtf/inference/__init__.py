@@ -1,17 +1,23 @@
 """Using trained networks on real scans: conform, predict, restore, measure."""
 
+from synthtf.inference.apply import apply_to_points, apply_transform
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.evaluate import dice, evaluate, hausdorff95
 from synthtf.inference.normalize import normalize_intensity
+from synthtf.inference.register import Registration, register
 from synthtf.inference.segment import EmptySegmentationWarning, Segmentation, segment
 
 __all__ = [
     "ConformedGrid",
     "EmptySegmentationWarning",
+    "Registration",
     "Segmentation",
+    "apply_to_points",
+    "apply_transform",
     "dice",
     "evaluate",
     "hausdorff95",
     "normalize_intensity",
+    "register",
     "segment",
 ]

@@ -1,5 +1,32 @@
-"""Published weights and the formats of other packages."""
+"""Published weights and the formats of other packages.
 
-from synthtf.interop.synthseg import load_synthseg, load_synthseg_weights
+The files of transforms need no Keras; the weights load it when they are first used.
+"""
 
-__all__ = ["load_synthseg", "load_synthseg_weights"]
+import importlib
+
+from synthtf.interop.transform_files import read_transform, write_transform
+
+__all__ = [
+    "load_published",
+    "load_synthseg",
+    "load_synthseg_weights",
+    "load_voxelmorph",
+    "load_voxelmorph_torch",
+    "read_transform",
+    "write_transform",
+]
+
+_WEIGHTS = {
+    "load_published": "published",
+    "load_synthseg": "synthseg",
+    "load_synthseg_weights": "synthseg",
+    "load_voxelmorph": "voxelmorph",
+    "load_voxelmorph_torch": "voxelmorph_torch",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _WEIGHTS:
+        return getattr(importlib.import_module(f"synthtf.interop.{_WEIGHTS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,11 +5,13 @@ half of the tensors. Everything is checked from what the file declares, before
 any array is allocated.
 """
 
+import json
 import math
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,13 +21,18 @@ Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 
 _MAX_MEMBERS = 20_000
 _MAX_ELEMENTS = 2**28  # 1 GiB as float32; the largest network of this kind has a tenth
+_MAX_CONFIG = 2**22
+# Where the weights of a file may lie, if not at its top: a whole model of legacy Keras, and
+# weights of Keras 3.
+_ROOTS = ("model_weights", "layers")
 
 
 def read_keras_h5(path: str | os.PathLike) -> Weights:
-    """Read the weights from a file of legacy Keras, one group per layer.
+    """Read the weights from a file of Keras, one group per layer.
 
-    Files of weights and of whole models are read; optimiser states are not. Each tensor is known
-    by its layer and its own name, without the ":0" of TensorFlow 1.
+    Files of weights and of whole models of legacy Keras are read, and files of weights of Keras
+    3; optimiser states are not. Each tensor is known by its layer and its own name, without the
+    ":0" of TensorFlow 1; Keras 3 counts the tensors of a layer instead, from "0".
 
     Args:
         path: File in HDF5 format.
@@ -44,11 +51,42 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
     try:
         with h5py.File(path, "r") as file:
             root = file
-            if _member(file, "model_weights", path) is not None:
-                root = _group(file, "model_weights", path)
+            for name in _ROOTS:
+                if _member(file, name, path) is not None:
+                    root = _group(file, name, path)
+                    break
             return _read(root, path)
     except OSError as error:
         raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
+
+
+def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
+    """Read how a model of legacy Keras was configured, as far as its file says.
+
+    Args:
+        path: File in HDF5 format, that `read_keras_h5` can read.
+
+    Returns:
+        What the model's `get_config` returned; empty if the file holds weights only.
+
+    Raises:
+        ValueError: If the configuration is damaged or too long.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            text = file.attrs.get("model_config", "{}")
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
+    try:
+        if not isinstance(text, str | bytes) or len(text) > _MAX_CONFIG:
+            raise ValueError("it is not a text of at most 4 MB")
+        values = json.loads(text)
+        config = values.get("config", {}) if isinstance(values, dict) else None
+        if not isinstance(config, dict):
+            raise ValueError("it holds no dictionary")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: the attribute model_config is damaged: {error}") from error
+    return config
 
 
 def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -> None:

@@ -2,6 +2,8 @@
 
 from synthtf.layers.base import RandomLayer, SynthesisLayer
 from synthtf.layers.compose_transforms import ComposeTransforms
+from synthtf.layers.hyper_conv import HyperConv
+from synthtf.layers.integrate_velocity import IntegrateVelocity
 from synthtf.layers.map_labels import MapLabels
 from synthtf.layers.min_max_normalize import MinMaxNormalize
 from synthtf.layers.one_hot import OneHot
@@ -16,11 +18,15 @@ from synthtf.layers.random_intensity import RandomIntensity
 from synthtf.layers.random_mask import RandomMask
 from synthtf.layers.random_noise import RandomNoise
 from synthtf.layers.random_resolution import RandomResolution
+from synthtf.layers.random_shapes import RandomShapes
 from synthtf.layers.random_warp import RandomWarp
 from synthtf.layers.resample import Resample
+from synthtf.layers.upsample_field import UpsampleField
 
 __all__ = [
     "ComposeTransforms",
+    "HyperConv",
+    "IntegrateVelocity",
     "MapLabels",
     "MinMaxNormalize",
     "OneHot",
@@ -36,7 +42,9 @@ __all__ = [
     "RandomMask",
     "RandomNoise",
     "RandomResolution",
+    "RandomShapes",
     "RandomWarp",
     "Resample",
     "SynthesisLayer",
+    "UpsampleField",
 ]

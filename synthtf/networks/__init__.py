@@ -1,5 +1,19 @@
-"""Task networks, of standard Keras layers."""
+"""Task networks."""
 
+from synthtf.networks.affine_detector import DetectorConfig, affine_detector
+from synthtf.networks.joint_registration import joint_registration
+from synthtf.networks.pairwise_unet import pairwise_unet
+from synthtf.networks.registration_unet import RegistrationConfig, registration_unet
 from synthtf.networks.unet import UNetConfig, network_multiple, unet
 
-__all__ = ["UNetConfig", "network_multiple", "unet"]
+__all__ = [
+    "DetectorConfig",
+    "RegistrationConfig",
+    "UNetConfig",
+    "affine_detector",
+    "joint_registration",
+    "network_multiple",
+    "pairwise_unet",
+    "registration_unet",
+    "unet",
+]

@@ -126,6 +126,7 @@ def unet(
     config: UNetConfig | None = None,
     final_activation: str | None = "softmax",
     name: str = "unet",
+    num_inputs: int = 1,
 ) -> keras.Model:
     """Build a U-Net whose .keras file loads without this package.
 
@@ -148,11 +149,13 @@ def unet(
         config: Size and style; SynthSeg's size with instance normalisation if None.
         final_activation: "softmax", "sigmoid", or None for a regression.
         name: Name of the model.
+        num_inputs: Input channels.
 
     Returns:
-        Model with the input "image", `(batch, *spatial, 1)`, float32, where every spatial size
-        is a multiple of `config.multiple`, and an output `(batch, *spatial, num_outputs)`: that
-        of the layer "posteriors", or, if `final_activation` is None, of the layer "logits".
+        Model with the input "image", `(batch, *spatial, num_inputs)`, float32, where every
+        spatial size is a multiple of `config.multiple`, and an output
+        `(batch, *spatial, num_outputs)`: that of the layer "posteriors", or, if
+        `final_activation` is None, of the layer "logits".
 
     Raises:
         ValueError: If an argument is out of range.
@@ -174,7 +177,7 @@ def unet(
         )
     if config.mixture_channels and final_activation != "softmax":
         raise ValueError("mixture_channels needs final_activation='softmax': classes that compete")
-    image = layers.Input((None,) * ndim + (1,), dtype="float32", name="image")
+    image = layers.Input((None,) * ndim + (num_inputs,), dtype="float32", name="image")
     features = _encode(image, ndim, config)
     x = _decode(features, ndim, config)
     # Without float32, logits have three digits, and a distance of 100 mm a step of 0.5 mm.

@@ -1,8 +1,9 @@
 """Composition, integration and Jacobians of displacement fields, in voxels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from synthtf.ops.linear import matrix_product
@@ -86,18 +87,31 @@ def integrate_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
 
 def integrate_components(velocity: Sequence[Tensor], steps: int) -> list[Tensor]:
     """Integrate a velocity given as one tensor `(batch, *spatial)` per axis."""
-    shape = tuple(velocity[0].shape[1:])
+    batch, *shape = ops.shape(velocity[0])
     ndim = len(shape)
     grid = [axis_grid(n, d, ndim) for d, n in enumerate(shape)]
-    batch = ops.shape(velocity[0])[0]
 
-    def square(_: Any, parts: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def square(parts: Sequence[Tensor]) -> tuple[Tensor, ...]:
         at = [clamp(x + v, n) for x, v, n in zip(grid, parts, shape, strict=True)]
         moved = sample_linear([ops.reshape(v, (-1,)) for v in parts], at, shape, batch)
         return tuple(v + m for v, m in zip(parts, moved, strict=True))
 
-    # A loop, since XLA takes minutes to compile several squarings unrolled.
-    return list(ops.fori_loop(0, steps, square, tuple(v / 2.0**steps for v in velocity)))
+    return list(_repeat(steps, square, tuple(v / 2.0**steps for v in velocity)))
+
+
+def _repeat(times: int, step: Callable, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Apply a step several times; a loop, since XLA takes minutes to compile several squarings."""
+    if keras.backend.backend() == "tensorflow":
+        # XLA can only differentiate a loop of TensorFlow whose greatest length is given; JAX
+        # can only differentiate one of the other kind.
+        start = (0, *values)
+        return ops.while_loop(
+            lambda i, *_: i < times,
+            lambda i, *parts: (i + 1, *step(parts)),
+            start,
+            maximum_iterations=times,
+        )[1:]
+    return ops.fori_loop(0, times, lambda _, parts: step(parts), values)
 
 
 def dense_displacement(matrix: Tensor, shape: Sequence[int]) -> Tensor:

@@ -92,7 +92,8 @@ def barycenter(x: Tensor) -> Tensor:
     for axis in axes:
         others = tuple(a for a in axes if a != axis)
         profile = ops.sum(x, axis=others)
-        size = x.shape[axis]
-        offset = (ops.arange(size, dtype="float32") - (size - 1) / 2) / size
+        size = ops.shape(x)[axis]
+        count = ops.cast(size, "float32")
+        offset = (ops.arange(size, dtype="float32") - (count - 1) / 2) / count
         out.append(ops.sum(profile * ops.reshape(offset, (1, -1, 1)), axis=1) / total)
     return ops.stack(out, axis=-1)

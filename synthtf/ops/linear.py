@@ -45,8 +45,8 @@ def apply_along_axes(
 
 
 def _apply_along_axis(x: Tensor, matrix: Tensor, axis: int, bandwidth: int | None) -> Tensor:
-    shape = tuple(x.shape)
-    rows, columns = matrix.shape[1:]
+    shape = ops.shape(x)
+    rows, columns = ops.shape(matrix)[1:]
     x = ops.reshape(x, (-1, math.prod(shape[1:axis]), columns, math.prod(shape[axis + 1 :])))
     if bandwidth is None or rows != columns or columns <= 2 * _TILE:
         x = _multiply(x, matrix)
@@ -65,6 +65,8 @@ def _multiply(x: Tensor, matrix: Tensor) -> Tensor:
     """Apply `(batch, m, n)` to `x` of shape `(batch, before, n, after)`."""
     before, columns, after = x.shape[1:]
     rows = matrix.shape[1]
+    if None in (before, columns, after, rows):  # in a graph for inputs of any shape
+        return _matmul(matrix[:, None], x)
     if (before == 1 or after == 1) and before * rows * columns * after <= _SMALL_PRODUCT:
         return ops.sum(matrix[:, None, :, :, None] * x[:, :, None], axis=3)
     if after == 1:

@@ -198,7 +198,8 @@ class SynthesisConfig:
         """Give a published recipe.
 
         Args:
-            name: "tutorial" (the defaults), "synthseg" or "heads".
+            name: "tutorial" (the defaults), "synthseg", "heads", "synthmorph-brains", or
+                "synthmorph-shapes", for label maps of `shapes_to_labels`.
 
         Raises:
             ValueError: if there is no such preset.
@@ -282,6 +283,26 @@ def _refuse_unknown(given: Any, known: Any, where: str) -> None:
             raise ValueError(f"{where}: unknown name {name!r}; the known ones are {sorted(known)}")
 
 
+# Hoffmann et al., SynthMorph, IEEE TMI 2022; voxelmorph's scripts/tf/train_synthmorph.py and
+# neurite's labels_to_image_old: no affine, intensities of 0-255 divided by 255, and gamma as
+# uniform as exp(N(0, 0.25²)) is wide. What the blocks do not express: the velocity's SD of each
+# scale is drawn by itself; blurring comes before the bias field; images are clipped at 255;
+# label maps are flipped along random axes without swapping left and right.
+_SYNTHMORPH: dict[str, Any] = {
+    "affine": {"probability": 0.0},
+    "field_of_view": {"probability": 0.0},
+    "intensity": {
+        "mean": (25 / 255, 225 / 255),
+        "std": (5 / 255, 25 / 255),
+        "background_probability": 0.8,
+    },
+    "bias": {"form": "exponential", "control_points": (4, 5), "std": (0, 0.3)},
+    "blur": {"std": (0, 1)},
+    "noise": {"probability": 0.0},
+    "gamma": {"gamma": (0.65, 1.54)},
+    "resolution": {"probability": 0.0},
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "tutorial": {},
     # SynthSeg/labels_to_image_model.py and scripts/tutorials/3-training.py, with intensities
@@ -330,5 +351,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "resolution": {"mode": "isotropic", "factor": (1, 3), "probability": 0.3},
         "thick_slices": {"factor": (2, 6), "probability": 0.4},
         "skull_strip": {"probability": 0.35},
+    },
+    # Velocities of an SD of up to 0.5 voxels of 2 mm, every 16 mm of 160-192 mm. The strength is
+    # the largest velocity, about four times the SD in the volume, to which interpolation between
+    # its points has brought the published one: about half.
+    "synthmorph-brains": {
+        **_SYNTHMORPH,
+        "warp": {"strength": (0, 2), "control_points": (11, 13), "noise": "gaussian"},
+    },
+    # The sum of velocities of an SD of up to 3 voxels of 2 mm, every 8, 16 and 32 mm; here each
+    # sample and axis draws one scale, with the SD of the sum. Both images of a pair show the
+    # same shapes, as of `labels_to_pairs` with `same_anatomy`.
+    "synthmorph-shapes": {
+        **_SYNTHMORPH,
+        "warp": {"strength": (0, 25), "control_points": (6, 25), "noise": "gaussian"},
     },
 }

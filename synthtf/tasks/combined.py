@@ -22,7 +22,12 @@ class CombinedModel(keras.Model):
         network: what is applied to the synthetic samples, if not `task_model` itself: a
             model that shares its layers.
         **kwargs: of `keras.Model`, such as `name`.
+
+    Attributes:
+        maps_per_sample: rows of a batch of `synthtf.data.LabelMaps` that make one sample.
     """
+
+    maps_per_sample = 1
 
     def __init__(
         self,

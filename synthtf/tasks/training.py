@@ -150,7 +150,7 @@ def train(
             f"{run.folder}: holds a training of {done} epochs; resume it or choose another folder"
         )
     if not done:
-        sample_sheet(model.synthesis, maps, run.folder / "samples.png")
+        sample_sheet(model.synthesis, maps, run.folder / "samples.png", model.maps_per_sample)
     run.update(schedule=asdict(schedule), batch_size=maps.batch_size, steps_per_epoch=len(maps))
     budget = CosineBudget(schedule, run.metadata.get("minutes_done", 0.0) if done else 0.0)
 
@@ -185,17 +185,25 @@ def finished_epochs(folder: Path) -> int:
         raise ValueError(f"{path}: not a checkpoint that can be read") from None
 
 
-def sample_sheet(synthesis: keras.Model, maps: LabelMaps, path: Path) -> None:
+def sample_sheet(
+    synthesis: keras.Model, maps: LabelMaps, path: Path, maps_per_sample: int = 1
+) -> None:
     """Draw the first synthetic images of a training, with the key of each.
 
     Args:
-        synthesis: model from label maps and keys to images.
+        synthesis: model from label maps and keys to images, or to pairs of images.
         maps: the label maps of the training.
         path: of the PNG to write.
+        maps_per_sample: how many of them make one sample.
     """
+    names = [name for name in ("image", "moving", "fixed") if name in synthesis.output]
     images, titles = [], []
-    for number in range(_SHEET_SAMPLES):
-        batch = maps.sample(number)[0]
-        images.append(np.asarray(keras.ops.convert_to_numpy(synthesis(batch)["image"]))[0, ..., 0])
-        titles.append(f"key {maps.seed}, {number}")
+    for first in range(0, _SHEET_SAMPLES, maps_per_sample):
+        numbers = range(first, first + maps_per_sample)
+        singles = [maps.sample(number)[0] for number in numbers]
+        batch = {name: np.concatenate([one[name] for one in singles]) for name in singles[0]}
+        output = synthesis(batch)
+        for number, name in zip(numbers, names, strict=True):
+            images.append(np.asarray(keras.ops.convert_to_numpy(output[name]))[0, ..., 0])
+            titles.append(f"key {maps.seed}, {number}")
     figures.contact_sheet(images, path, titles)

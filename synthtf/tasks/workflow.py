@@ -11,10 +11,10 @@ import keras
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
-from synthtf.networks import UNetConfig
 from synthtf.synthesis.config import PRESETS, SynthesisConfig
+from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.plans import SegmentationPlan, TaskPlan
 from synthtf.tasks.run import RECIPE, TABLE, Run
-from synthtf.tasks.segmentation import segmentation
 from synthtf.tasks.training import Schedule, finished_epochs, train
 
 # A map larger than the image on each side: what rotations and translations bring into
@@ -32,8 +32,7 @@ class TrainingPlan:
         spacing: mm per voxel. None: that of the first map.
         shape: voxels per axis, centred on the brain if the table knows it, else on all
             labels. None: the whole maps, enlarged to what the network needs.
-        network: size of the U-Net.
-        loss: name of a segmentation loss.
+        task: the network and its objective.
         batch_size: samples per step.
         steps_per_epoch: steps per epoch.
         precision: Keras dtype policy.
@@ -45,8 +44,7 @@ class TrainingPlan:
     recipe: str | os.PathLike | SynthesisConfig = "heads"
     spacing: float | Sequence[float] | None = None
     shape: Sequence[int] | None = None
-    network: UNetConfig = field(default_factory=UNetConfig)
-    loss: str = "dice"
+    task: TaskPlan = field(default_factory=SegmentationPlan)
     batch_size: int = 1
     steps_per_epoch: int = 100
     precision: str = "float32"
@@ -54,7 +52,7 @@ class TrainingPlan:
     seed: int = 0
 
 
-def train_segmentation(
+def train_run(
     maps: Sequence[Path] | str,
     folder: str | os.PathLike,
     plan: TrainingPlan,
@@ -62,7 +60,7 @@ def train_segmentation(
     resume: bool = False,
     verbose: int | str = "auto",
 ) -> Run:
-    """Train a segmentation network on label maps.
+    """Train a task network on label maps.
 
     Args:
         maps: files, or a folder or .txt list.
@@ -83,7 +81,9 @@ def train_segmentation(
     table, config = load_table(plan.labels), load_recipe(plan.recipe)
     data = make_maps(maps, table, plan)
     table = table.select({0, *data.labels}) if table else LabelTable.from_labels(data.labels)
-    facts = _facts(data, table, plan)
+    shape = model_shape(data, plan)
+    model = plan.task.build(shape, table, data.spacing, config)
+    facts = _facts(data, shape, model, plan)
     if resume and (Path(folder) / RECIPE).is_file():
         run = Run.load(folder)
         _refuse_difference(run, config, table, facts)
@@ -91,9 +91,6 @@ def train_segmentation(
         if finished_epochs(Path(folder)):
             raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
         run = Run.create(folder, table, config, facts)
-    model = segmentation(
-        model_shape(data, plan), table, data.spacing, config, plan.network, plan.loss
-    )
     train(run, model, data, schedule, resume, verbose, plan.jit_compile)
     return run
 
@@ -122,7 +119,7 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
     """Make the data set of a plan, with a margin around the shape that is synthesised."""
     options = {
         "seed": plan.seed,
-        "batch_size": plan.batch_size,
+        "batch_size": plan.batch_size * plan.task.maps_per_sample,
         "num_batches": plan.steps_per_epoch,
         "table": table,
         "spacing": plan.spacing,
@@ -136,19 +133,18 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
     """Give the shape of the plan, or that of the maps enlarged to what the network needs."""
     if plan.shape is not None:
         return tuple(plan.shape)
-    multiple = plan.network.multiple
+    multiple = plan.task.multiple
     return tuple(-(-n // multiple) * multiple for n in maps.shape)
 
 
-def _facts(data: LabelMaps, table: LabelTable, plan: TrainingPlan) -> dict[str, Any]:
+def _facts(
+    data: LabelMaps, shape: tuple[int, ...], model: CombinedModel, plan: TrainingPlan
+) -> dict[str, Any]:
     return {
-        "task": "segmentation",
-        "shape": list(model_shape(data, plan)),
+        **plan.task.facts(),
+        "shape": list(shape),
         "spacing": [float(mm) for mm in data.spacing],
-        "multiple": plan.network.multiple,
-        "output_labels": list(table.output_labels),
-        "network": plan.network.to_dict(),
-        "loss": plan.loss,
+        "output_labels": list(model.output_labels),
         "precision": plan.precision,
         "seed": plan.seed,
         "num_maps": data.num_maps,

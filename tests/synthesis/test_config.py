@@ -1,10 +1,14 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
+from scipy.ndimage import zoom
 
+from synthtf.layers import RandomWarp
 from synthtf.synthesis import SynthesisConfig
 from synthtf.synthesis.config import PRESETS, Bias, Intensity
+from synthtf.testing import make_keys, run
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -23,6 +27,38 @@ def test_defaults_are_the_starter_ranges_of_the_tutorial():
     assert config.bias.drop == (0, 0.5) and config.bias.control_points == (2, 4)
     assert config.blur.std == (0, 2) and config.noise.std == (0, 0.1)
     assert config.gamma.gamma == (0.5, 1.5) and config.resolution.factor == (1, 4)
+
+
+@pytest.mark.parametrize("name", ["synthmorph-brains", "synthmorph-shapes"])
+def test_synthmorph_deforms_and_leaves_the_pose_alone(name):
+    config = SynthesisConfig.preset(name)
+    blocks = ("affine", "flip", "field_of_view", "noise", "resolution", "thick_slices")
+    for block in (*blocks, "cleared_slices", "skull_strip"):
+        assert getattr(config, block).probability == 0
+    assert config.warp.diffeomorphic and config.warp.integration_steps == 5
+    assert config.bias.form == "exponential" and config.bias.std == (0, 0.3)
+    assert config.blur.std == (0, 1) and config.intensity.background_probability == 0.8
+    np.testing.assert_allclose(np.multiply(config.intensity.mean, 255), (25, 225))
+    np.testing.assert_allclose(np.multiply(config.intensity.std, 255), (5, 25))
+    # The log of a uniform exponent is as wide as N(0, 0.25²).
+    exponents = np.linspace(*config.gamma.gamma, 1000)
+    np.testing.assert_allclose(np.std(np.log(exponents)), 0.25, rtol=0.03)
+
+
+def test_velocities_of_synthmorph_are_as_strong_as_published():
+    """Root mean square over samples, against lattices of N(0, SD²), interpolated linearly."""
+    shape, keys = (160, 160, 160), make_keys(3)
+    for name, std, scales in (("brains", 1.0, (16,)), ("shapes", 6.0, (8, 16, 32))):
+        block = dataclasses.asdict(SynthesisConfig.preset(f"synthmorph-{name}").warp)
+        block |= {"diffeomorphic": False, "full_resolution": False}
+        strongest = RandomWarp(**block | {"strength": block["strength"][1]})
+        field = run(strongest, (np.zeros((3, *shape, 1), "int8"), keys))[0]
+        # A uniform factor leaves a third of the square, here and in the published SDs.
+        expected = 0
+        for scale in scales:
+            lattice = np.random.default_rng(0).normal(0, std, (160 // scale,) * 3)
+            expected += np.mean(zoom(lattice, 4, order=1) ** 2)
+        np.testing.assert_allclose(np.std(field), np.sqrt(expected), rtol=0.15)
 
 
 def test_scalars_are_constants():

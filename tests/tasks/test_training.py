@@ -8,11 +8,12 @@ import pytest
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import SynthesisConfig
 from synthtf.tasks import Run, Schedule
-from synthtf.tasks.workflow import TrainingPlan, load_recipe, train_segmentation
+from synthtf.tasks.plans import SegmentationPlan
+from synthtf.tasks.workflow import TrainingPlan, load_recipe, train_run
 
 PLAN = {
     "recipe": "tutorial",
-    "network": UNetConfig(features=2, levels=2),
+    "task": SegmentationPlan(UNetConfig(features=2, levels=2)),
     "shape": (16, 16),
     "steps_per_epoch": 2,
     "seed": 3,
@@ -30,7 +31,7 @@ def maps():
 def train(maps, folder, epochs, resume=False, warm_up=0, **plan):
     schedule = Schedule(epochs=epochs, learning_rate=0.01, warm_up=warm_up)
     plan = TrainingPlan(**{**PLAN, **plan})
-    return train_segmentation(maps, folder, plan, schedule, resume, verbose=0)
+    return train_run(maps, folder, plan, schedule, resume, verbose=0)
 
 
 def rows(run):
@@ -86,9 +87,9 @@ def test_a_training_is_not_overwritten(maps, tmp_path):
     "change, message",
     [
         ({"recipe": "synthseg"}, "another recipe"),
-        ({"network": UNetConfig(features=3, levels=2)}, "another `network`"),
+        ({"task": SegmentationPlan(UNetConfig(features=3, levels=2))}, "another `network`"),
         ({"seed": 4}, "another `seed`"),
-        ({"loss": "dice+cross-entropy"}, "another `loss`"),
+        ({"task": SegmentationPlan(PLAN["task"].network, "dice+cross-entropy")}, "another `loss`"),
     ],
 )
 def test_resuming_with_other_settings_is_refused(maps, tmp_path, change, message):
@@ -99,7 +100,7 @@ def test_resuming_with_other_settings_is_refused(maps, tmp_path, change, message
 
 def test_minutes_end_a_training(maps, tmp_path):
     schedule = Schedule(epochs=1000, minutes=1e-4)
-    run = train_segmentation(maps, tmp_path / "run", TrainingPlan(**PLAN), schedule, verbose=0)
+    run = train_run(maps, tmp_path / "run", TrainingPlan(**PLAN), schedule, verbose=0)
     assert run.metadata["epochs_done"] == 1
 
 

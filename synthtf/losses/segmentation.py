@@ -1,18 +1,11 @@
-"""Losses, for any number of spatial axes, computed in float32.
-
-Classes are `keras.losses.Loss`es, for `compile` and for the task models; each sample has its own
-loss, which changing another sample of the batch leaves alone. For the cross-entropy alone,
-`keras.losses.CategoricalCrossentropy` serves, on `(batch, *spatial, classes)`.
-"""
+"""Losses of segmentation."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-Tensor = Any
-
-_PENALTIES = ("l1", "l2")
+from synthtf.losses._tensors import Tensor, float32, float32_pair, spatial_axes
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -52,9 +45,9 @@ class SoftDice(keras.losses.Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each sample, `(batch,)`."""
-        y_true, y_pred = _float32_pair(y_true, y_pred)
+        y_true, y_pred = float32_pair(y_true, y_pred)
         first = _first_class(y_pred, self.include_background)
-        axes = _spatial_axes(y_pred)
+        axes = spatial_axes(y_pred)
         overlap = 2 * ops.sum(y_true * y_pred, axes)
         size = ops.sum(ops.square(y_true), axes) + ops.sum(ops.square(y_pred), axes)
         dice = (overlap + self.smooth) / (size + self.smooth)
@@ -103,9 +96,9 @@ class DiceCrossEntropy(keras.losses.Loss):
         if self.weight == 0:
             return loss
         # Before the cast: Keras on TensorFlow takes the logits from a softmax that it can see.
-        y_pred = _float32(y_pred)
-        entropy = keras.losses.categorical_crossentropy(_float32(y_true), y_pred)
-        return loss + self.weight * ops.mean(entropy, _spatial_axes(y_pred))
+        y_pred = float32(y_pred)
+        entropy = keras.losses.categorical_crossentropy(float32(y_true), y_pred)
+        return loss + self.weight * ops.mean(entropy, spatial_axes(y_pred))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -153,8 +146,8 @@ class LogitsL2(keras.losses.Loss):
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each sample, `(batch,)`."""
-        y_true, y_pred = _float32_pair(y_true, y_pred)
-        axes = _spatial_axes(y_pred)
+        y_true, y_pred = float32_pair(y_true, y_pred)
+        axes = spatial_axes(y_pred)
         # The small number decides for a sample that is background everywhere: its plain mean.
         # Not a sum, which graph optimisers would round away.
         weight = ops.maximum(1 - y_true[..., 0], 1e-8)
@@ -164,127 +157,6 @@ class LogitsL2(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return super().get_config() | {"target": self.target}
-
-
-def dice_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
-    """Return VoxelMorph's Dice loss, between -1 and 0.
-
-    Unlike in `SoftDice`, the denominator sums the values, not their squares, and a class that is
-    absent from both counts as an overlap of 0.
-
-    Args:
-        y_true: Tensor of shape `(batch, *spatial, classes)`, in [0, 1].
-        y_pred: Tensor of the same shape.
-
-    Returns:
-        Minus the overlap averaged over classes, `(batch,)`.
-
-    Raises:
-        ValueError: If the shapes differ.
-    """
-    y_true, y_pred = _float32_pair(y_true, y_pred)
-    axes = _spatial_axes(y_pred)
-    overlap = 2 * ops.sum(y_true * y_pred, axes)
-    size = ops.sum(y_true, axes) + ops.sum(y_pred, axes)
-    return -ops.mean(overlap / ops.maximum(size, 1e-5), axis=-1)
-
-
-def gradient_loss(displacement: Tensor, penalty: str = "l2") -> Tensor:
-    """Return the roughness of a field: the mean size of its forward differences.
-
-    Args:
-        displacement: Displacement or velocity field of shape `(batch, *spatial, ndim)`.
-        penalty: "l1" for absolute differences, "l2" for squared ones.
-
-    Returns:
-        Mean over voxels and components, then over axes, `(batch,)`.
-
-    Raises:
-        ValueError: If the penalty is unknown.
-    """
-    if penalty not in _PENALTIES:
-        raise ValueError(f"penalty must be one of {_PENALTIES}, received {penalty!r}")
-    field = _float32(displacement)
-    size = ops.abs if penalty == "l1" else ops.square
-    spatial = _spatial_axes(field)
-    means = []
-    for axis in spatial:
-        after = tuple(slice(1, None) if a == axis else slice(None) for a in range(axis + 1))
-        before = tuple(slice(None, -1) if a == axis else slice(None) for a in range(axis + 1))
-        means.append(ops.mean(size(field[after] - field[before]), axis=(*spatial, -1)))
-    return sum(means) / len(means)
-
-
-def local_ncc(a: Tensor, b: Tensor, window: int = 9) -> Tensor:
-    """Return minus the squared local correlation of two images, averaged over voxels.
-
-    Statistics are over a cube of voxels around each, zero outside of the image. Negative
-    correlations count as none. Channels are treated as more voxels of the cube.
-
-    Args:
-        a: Image of shape `(batch, *spatial, channels)`.
-        b: Image of the same shape.
-        window: Voxels per axis of the cube.
-
-    Returns:
-        Between -1 (equal up to brightness and contrast everywhere) and 0, `(batch,)`.
-
-    Raises:
-        ValueError: If the shapes differ, or the window is below 2.
-
-    Reference:
-        Balakrishnan et al., VoxelMorph, IEEE TMI 2019, and its loss `NCC`.
-    """
-    if isinstance(window, bool) or not isinstance(window, int) or window < 2:
-        raise ValueError(f"window must be an integer of at least 2, received {window!r}")
-    a, b = _float32_pair(a, b)
-    count = window ** len(_spatial_axes(a)) * a.shape[-1]
-    products = (a, b, a * a, b * b, a * b)
-    products = ops.stack([ops.sum(product, axis=-1) for product in products], axis=-1)
-    sums = _box_sum(products, window)
-    sum_a, sum_b, sum_aa, sum_bb, sum_ab = (sums[..., i] for i in range(5))
-    eps = 1e-5
-    covariance = ops.maximum(sum_ab - sum_a * sum_b / count, eps)
-    variance_a = ops.maximum(sum_aa - sum_a * sum_a / count, eps)
-    variance_b = ops.maximum(sum_bb - sum_b * sum_b / count, eps)
-    # Two quotients: the product of two small variances would leave the range of float32.
-    correlation = (covariance / variance_a) * (covariance / variance_b)
-    return -ops.mean(correlation, axis=tuple(range(1, len(correlation.shape))))
-
-
-def _box_sum(x: Tensor, window: int) -> Tensor:
-    """Sum over a cube around each voxel, per channel, by one convolution per axis."""
-    channels = x.shape[-1]
-    ndim = len(x.shape) - 2
-    for axis in range(ndim):
-        shape = [1] * ndim
-        shape[axis] = window
-        kernel = ops.reshape(ops.eye(channels), (*[1] * ndim, channels, channels))
-        kernel = ops.broadcast_to(kernel, (*shape, channels, channels))
-        x = ops.conv(x, kernel, padding="same", data_format="channels_last")
-    return x
-
-
-def _float32(x: Tensor) -> Tensor:
-    x = ops.convert_to_tensor(x)
-    # A cast to the same type would hide from Keras that posteriors come from a softmax.
-    return x if keras.backend.standardize_dtype(x.dtype) == "float32" else ops.cast(x, "float32")
-
-
-def _float32_pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    a, b = _float32(a), _float32(b)
-    known = zip(a.shape, b.shape, strict=False)
-    differ = any(m is not None and n is not None and m != n for m, n in known)
-    if len(a.shape) != len(b.shape) or len(a.shape) < 3 or differ:
-        raise ValueError(
-            "expected two tensors of the same shape (batch, *spatial, channels), received "
-            f"{tuple(a.shape)} and {tuple(b.shape)}; turn label maps into one-hot first"
-        )
-    return a, b
-
-
-def _spatial_axes(x: Tensor) -> tuple[int, ...]:
-    return tuple(range(1, len(x.shape) - 1))
 
 
 def _first_class(posteriors: Tensor, include_background: bool) -> int:

@@ -1,0 +1,218 @@
+"""`synthtf register`: align scans of any contrast with a trained network."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthtf.cli.arguments import add_threads, existing_folder
+from synthtf.cli.batch import for_each_file
+from synthtf.cli.startup import limit_threads, load_backend
+from synthtf.cli.usage import UsageError, usage_errors
+
+if TYPE_CHECKING:
+    from synthtf.data.volumes import Volume
+    from synthtf.inference.register import Registration
+
+_METHODS = ("rigid", "affine", "deformable", "joint")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser(
+        "register",
+        help="align scans of any contrast with a trained network",
+        description="Align MOVING with FIXED, two scans of any contrast, orientation and "
+        "resolution, with or without skull. `synthtf apply` moves other images, labels and "
+        "points by the transforms.",
+    )
+    parser.add_argument("moving", metavar="MOVING", help="a file, a folder, or a .txt list")
+    parser.add_argument("fixed", metavar="FIXED", help="a file, or as many as MOVING")
+    parser.add_argument("--model", required=True, metavar="RUN", help="folder of a training run")
+    _add_outputs(parser.add_argument_group("outputs, a folder for several pairs"))
+    _add_options(parser.add_argument_group("options"))
+    add_threads(parser)
+
+
+def _add_outputs(outputs: "argparse._ArgumentGroup") -> None:
+    outputs.add_argument("-o", "--output", metavar="MOVED", help="MOVING on the grid of FIXED")
+    outputs.add_argument("-O", "--inverse", metavar="MOVED", help="FIXED on the grid of MOVING")
+    outputs.add_argument(
+        "-t",
+        "--trans",
+        metavar="TRANS",
+        help="transform that moves MOVING to FIXED: .lta, .mat or .txt of an affine or rigid one, "
+        ".nii.gz of any; see synthtf apply --help",
+    )
+    outputs.add_argument(
+        "-T", "--inverse-trans", metavar="TRANS", help="transform that moves FIXED to MOVING"
+    )
+
+
+def _add_options(options: "argparse._ArgumentGroup") -> None:
+    options.add_argument(
+        "-m", "--method", choices=_METHODS, help="(default: what the model was trained for)"
+    )
+    options.add_argument(
+        "-r",
+        "--regularization",
+        type=float,
+        default=0.5,
+        metavar="LAMBDA",
+        help="in (0, 1), the higher the smoother; for joint models (default: %(default)s)",
+    )
+    options.add_argument(
+        "-n",
+        "--steps",
+        type=int,
+        default=7,
+        metavar="N",
+        help="integration steps, at least 5 (default: %(default)s)",
+    )
+    options.add_argument("-i", "--init", metavar="TRANS", help="transform to start from")
+    options.add_argument(
+        "-H",
+        "--header-only",
+        action="store_true",
+        help="change the header of outputs instead of their voxels; rigid and affine only",
+    )
+    options.add_argument(
+        "-M",
+        "--mid-space",
+        action="store_true",
+        help="move both, and make both transforms, to the space in the middle",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Register all pairs; 1 if some failed."""
+    limit_threads(args.threads)
+    with usage_errors():
+        _check(args)
+        from synthtf.interop.transform_files import TransformFile, read_transforms
+
+        folder = existing_folder(args.model, "--model")
+        jobs = _plan_jobs(args)
+        start = TransformFile.parse(args.init) if args.init else []
+    load_backend()
+    from synthtf.data.volumes import read_volume
+    from synthtf.inference.register import register
+    from synthtf.tasks.run import Run
+
+    model = Run.load(folder)
+    linear = (args.method or model.metadata.get("kind")) in ("rigid", "affine")
+    if args.header_only and not linear:
+        raise UsageError("-H: only a rigid or affine transform fits a header; add -m affine")
+
+    def register_one(job: _Job) -> None:
+        moving, fixed = read_volume(job.moving), read_volume(job.fixed)
+        init = read_transforms(start, moving=moving, fixed=fixed) if start else None
+        found = register(
+            moving,
+            fixed,
+            model,
+            method=args.method,
+            regularization=args.regularization,
+            steps=args.steps,
+            init=init,
+        )
+        _write(job, moving, fixed, found, args, ".lta" if linear else ".nii.gz")
+
+    failed = for_each_file(
+        "register", jobs, register_one, path=lambda job: job.moving, debug=args.debug
+    )
+    return 1 if failed else 0
+
+
+@dataclass(frozen=True)
+class _Job:
+    moving: Path
+    fixed: Path
+    in_folders: bool
+
+    def output(self, target: str, suffix: str, ending: str) -> Path:
+        """Where an output goes: the target itself, or a file in it."""
+        from synthtf.data.paths import output_in, stem
+
+        if not self.in_folders:
+            return Path(target)
+        return output_in(target, f"{stem(self.moving)}_to_{stem(self.fixed)}{suffix}{ending}")
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not any((args.output, args.inverse, args.trans, args.inverse_trans)):
+        raise UsageError("expected at least one output: -o, -O, -t or -T")
+    if not 0 < args.regularization < 1:
+        raise UsageError(f"-r: λ must lie in (0, 1). Received: {args.regularization:g}")
+    if args.steps < 5:
+        raise UsageError(f"-n: expected at least 5 integration steps. Received: {args.steps}")
+
+
+def _plan_jobs(args: argparse.Namespace) -> list[_Job]:
+    from synthtf.data.paths import expand_inputs, extension
+    from synthtf.interop.transform_files import transform_extension
+
+    moving, fixed = expand_inputs(args.moving), expand_inputs(args.fixed)
+    if len(fixed) == 1:
+        fixed = fixed * len(moving)
+    if len(fixed) != len(moving):
+        raise UsageError(
+            f"expected one FIXED, or as many as MOVING. Received: {len(moving)} and {len(fixed)}"
+        )
+    outputs = [args.output, args.inverse, args.trans, args.inverse_trans]
+    in_folders = len(moving) > 1
+    for target in filter(None, outputs):
+        if in_folders and (extension(target) or Path(target).is_file()):
+            raise UsageError(f"{target}: expected a folder for {len(moving)} pairs")
+        if not in_folders and Path(target).is_dir():
+            raise UsageError(f"{target}: expected a file for one pair, received a folder")
+    for target in filter(None, outputs[2:] if not in_folders else []):
+        transform_extension(target)
+    jobs = [_Job(m, f, in_folders) for m, f in zip(moving, fixed, strict=True)]
+    names = [job.output("", "", "") if in_folders else job for job in jobs]
+    if len(set(names)) < len(names):
+        raise UsageError("two pairs have scans of the same names: their outputs would be the same")
+    return jobs
+
+
+def _write(
+    job: _Job,
+    moving: "Volume",
+    fixed: "Volume",
+    found: "Registration",
+    args: argparse.Namespace,
+    ending: str,
+) -> None:
+    from synthtf.interop.transform_files import write_transform
+
+    forward, inverse = found.forward, found.inverse
+    if args.mid_space:
+        forward, inverse = found.middle_to_moving, found.middle_to_fixed
+    # Both moved scans are in the middle on the grid of the fixed one.
+    for target, suffix, scan, like, transform in (
+        (args.output, "_moved", moving, fixed, forward),
+        (args.inverse, "_inverse", fixed, fixed if args.mid_space else moving, inverse),
+    ):
+        if target:
+            _write_moved(job.output(target, suffix, ".nii.gz"), scan, like, transform, args)
+    for target, suffix, source, reference, transform in (
+        (args.trans, "_trans", moving, fixed, forward),
+        (args.inverse_trans, "_inverse", fixed, fixed if args.mid_space else moving, inverse),
+    ):
+        if target:
+            path = job.output(target, suffix, ending)
+            write_transform(path, transform, fixed=reference, moving=source)
+
+
+def _write_moved(
+    path: Path, scan: "Volume", like: "Volume", transform: object, args: argparse.Namespace
+) -> None:
+    from synthtf.data.volume_writer import write_volume
+    from synthtf.inference.apply import apply_transform
+
+    if args.header_only:
+        affine = transform.inverse().matrix @ scan.affine
+        write_volume(path, scan.data, like=scan, affine=affine)
+        return
+    moved = apply_transform(scan, transform, like=like)
+    write_volume(path, moved.data, like=moved)

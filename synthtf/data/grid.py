@@ -1,0 +1,115 @@
+"""Grids of voxels in space, and the affine matrices that place them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthtf.data.volumes import Volume
+
+_SLAB_POINTS = 2**20  # points that are worked on at once: some 100 MB with all that they need
+_SMALLEST_RATIO = 1e-6  # of the singular values of a matrix, below which it counts as singular
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Voxels of an image and their place in space, without their values.
+
+    Attributes:
+        shape: Voxels per axis; the third is 1 for a 2D image.
+        affine: `(4, 4)` float64, from voxel coordinates to RAS in mm.
+
+    Raises:
+        ValueError: If the shape is not three positive integers, or the affine is not `(4, 4)`,
+            finite and invertible.
+    """
+
+    shape: tuple[int, int, int]
+    affine: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check shape and affine."""
+        shape = tuple(int(n) for n in self.shape)
+        if len(shape) != 3 or min(shape) < 1 or shape != tuple(self.shape):
+            raise ValueError(f"expected three positive numbers of voxels, received {self.shape}")
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "affine", invertible(self.affine))
+
+    @classmethod
+    def of(cls, volume: "Volume | Grid") -> "Grid":
+        """Grid of a volume; a 2D image counts as a slice one voxel thick.
+
+        Args:
+            volume: 2D or 3D, with or without frames. A grid is returned as it is.
+        """
+        if isinstance(volume, Grid):
+            return volume
+        affine = volume.affine
+        if volume.ndim == 2 and abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+            # The header of a 2D image may leave the column of the third axis empty.
+            affine = affine.copy()
+            normal = np.cross(affine[:3, 0], affine[:3, 1])
+            affine[:3, 2] = normal / np.linalg.norm(normal)
+        return cls((*volume.shape, 1)[:3], affine)
+
+    def slabs(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Go through the voxels in slabs along the first axis, to bound memory.
+
+        Yields:
+            The slice of the first axis, and the `(n, y, z, 3)` points of its voxels in mm.
+        """
+        num_x, num_y, num_z = self.shape
+        step = max(1, _SLAB_POINTS // (num_y * num_z))
+        matrix, offset = self.affine[:3, :3], self.affine[:3, 3]
+        plane = np.stack(np.meshgrid(np.arange(num_y), np.arange(num_z), indexing="ij"), -1)
+        plane = plane @ matrix[:, 1:].T + offset
+        for start in range(0, num_x, step):
+            rows = np.arange(start, min(start + step, num_x))
+            yield (
+                slice(start, start + len(rows)),
+                plane + (rows[:, None] * matrix[:, 0])[:, None, None],
+            )
+
+    def to_voxels(self, points: np.ndarray) -> np.ndarray:
+        """Voxel coordinates `(..., 3)` of points `(..., 3)` in mm."""
+        return apply_matrix(np.linalg.inv(self.affine), points)
+
+
+def invertible(matrix: np.ndarray) -> np.ndarray:
+    """Return an affine matrix as a new `(4, 4)` float64 array.
+
+    Args:
+        matrix: `(4, 4)`, its last row `(0, 0, 0, 1)`.
+
+    Raises:
+        ValueError: If it is not `(4, 4)`, finite, affine and invertible.
+    """
+    matrix = np.array(matrix, np.float64)
+    if matrix.shape != (4, 4):
+        raise ValueError(f"expected a matrix of shape (4, 4), received {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"expected a matrix of finite numbers, received {matrix.tolist()}")
+    if np.abs(matrix[3] - (0, 0, 0, 1)).max() > 1e-6:
+        raise ValueError(f"expected the last row 0 0 0 1, received {matrix[3].tolist()}")
+    scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
+    if scales[-1] <= _SMALLEST_RATIO * scales[0]:
+        raise ValueError(f"expected a matrix that is invertible, received {matrix[:3].tolist()}")
+    matrix[3] = 0, 0, 0, 1
+    return matrix
+
+
+def apply_matrix(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map points `(..., 3)` by an affine matrix `(4, 4)`.
+
+    Args:
+        matrix: The matrix.
+        points: The points.
+
+    Returns:
+        Points of the same shape.
+
+    Example:
+        >>> apply_matrix(np.diag([2, 1, 1, 1]), np.ones((1, 3))).tolist()
+        [[2.0, 1.0, 1.0]]
+    """
+    return points @ matrix[:3, :3].T + matrix[:3, 3]

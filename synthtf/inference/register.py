@@ -1,0 +1,313 @@
+"""Registration of two scans of any contrast, orientation and resolution."""
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthtf.data.transforms import Affine, Displacement, Transform, compose
+from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.apply import apply_transform
+from synthtf.inference.conform import ConformedGrid
+from synthtf.inference.foreground import foreground_box
+from synthtf.inference.normalize import normalize_intensity
+
+if TYPE_CHECKING:
+    from synthtf.tasks.run import Run
+
+METHODS = {
+    "rigid": ("rigid", "affine", "joint"),
+    "affine": ("affine", "joint"),
+    "deformable": ("deformable",),
+    "joint": ("joint",),
+}
+"""What can be asked for, and the kinds of runs that can do it."""
+
+MIN_STEPS = 5
+DEFAULT_STEPS = 7
+DEFAULT_REGULARIZATION = 0.5
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What `register` returns: transforms between scanner coordinates in mm, RAS.
+
+    Attributes:
+        forward: from points of the fixed to points of the moving scan; it moves the moving
+            scan onto the fixed one.
+        inverse: from points of the moving to points of the fixed scan.
+        middle_to_moving: from the space in the middle, of which each scan is as far, to the
+            moving scan.
+        middle_to_fixed: from there to the fixed scan.
+    """
+
+    forward: Transform
+    inverse: Transform
+    middle_to_moving: Transform
+    middle_to_fixed: Transform
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A scan on voxels of the network, and the part of them that the network is shown."""
+
+    image: np.ndarray
+    affine: np.ndarray  # of the image, voxels to mm
+    corner: np.ndarray  # of the part, in voxels of the image
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, scan: Volume, run: "Run") -> "_Window":
+        data = scan.data[..., None] if scan.data.ndim == 2 else scan.data
+        grid = ConformedGrid.of(data.shape, scan.affine, run.spacing)
+        image = grid.conform(data)
+        if not image.max() > image.min():
+            raise ValueError(f"{scan.name}: the image is empty, every voxel is {image.max():g}")
+        return cls(image, grid.affine, _head_corner(image, run), run.shape)
+
+    @property
+    def centred(self) -> np.ndarray:
+        """`(4, 4)`, from voxels about the centre of the part to mm."""
+        to_image = np.eye(4)
+        to_image[:3, 3] = self.corner + (np.array(self.shape) - 1) / 2
+        return self.affine @ to_image
+
+    def sample(self, matrix: np.ndarray, ct: bool = False) -> np.ndarray:
+        """The part, seen through a matrix between voxels about its centre; normalised."""
+        from scipy import ndimage
+
+        about = np.eye(4)
+        about[:3, 3] = -(np.array(self.shape) - 1) / 2
+        move = np.linalg.inv(self.affine) @ self.centred @ matrix @ about
+        part = ndimage.affine_transform(
+            self.image, move[:3, :3], move[:3, 3], self.shape, order=1, mode="constant"
+        )
+        return normalize_intensity(part, ct=ct)
+
+
+def _head_corner(image: np.ndarray, run: "Run") -> np.ndarray:
+    """First voxel of the window: about the foreground, from its top where it is taller."""
+    box = foreground_box(image, run.spacing)
+    shape = np.array(run.shape)
+    tall = box[2].stop - box[2].start - shape[2]
+    if tall > 0:
+        top = slice(box[2].start + tall, box[2].stop)
+        inner = foreground_box(image[:, :, top], run.spacing)
+        box = (*inner[:2], top)
+    middle = np.array([(part.start + part.stop) / 2 for part in box])
+    return np.round(middle - shape / 2)
+
+
+def register(
+    moving: "Volume | str | PathLike",
+    fixed: "Volume | str | PathLike",
+    model: "Run | str | PathLike",
+    *,
+    method: str | None = None,
+    regularization: float = DEFAULT_REGULARIZATION,
+    steps: int = DEFAULT_STEPS,
+    init: Transform | None = None,
+) -> Registration:
+    """Register two scans with a trained network.
+
+    Both are brought to RAS orientation and the network's spacing, and cropped about the head.
+    Deformable networks see both scans in the space in the middle, each resampled once.
+
+    Args:
+        moving: a volume, or its file.
+        fixed: likewise.
+        model: a training run of the task "registration", or its folder.
+        method: "rigid", "affine", "deformable" or "joint". None: what the run was trained for.
+        regularization: λ in (0, 1), how smooth a warp of a joint network shall be.
+        steps: squarings that integrate the velocity, at least 5.
+        init: transform from fixed to moving scan to start from.
+
+    Returns:
+        Transforms in both directions and to the space in the middle.
+
+    Raises:
+        ValueError: if the scans, the run or an argument do not fit: one scan is 2D and the other
+            3D, an image is empty, there is no overlap, λ is outside (0, 1), steps are too few.
+        FileNotFoundError: if a file is missing.
+
+    Reference: Hoffmann et al., SynthMorph, Imaging Neuroscience 2024.
+    """
+    run = _load_run(model)
+    method = _check(run, method, regularization, steps)
+    moving, fixed = (
+        scan if isinstance(scan, Volume) else read_volume(scan) for scan in (moving, fixed)
+    )
+    _check_pair(moving, fixed)
+    if init is not None:
+        start = apply_transform(moving, init, like=fixed)
+        if not start.data.max() > start.data.min():
+            raise ValueError(
+                f"{moving.name}: no overlap with {fixed.name} after the init transform"
+            )
+        found = register(
+            start, fixed, run, method=method, regularization=regularization, steps=steps
+        )
+        return _after(found, init)
+
+    networks = _networks(run)
+    windows = _Window.of(moving, run), _Window.of(fixed, run)
+    matrix = np.eye(4)
+    if "affine" in networks:
+        matrix = _affine(networks["affine"], *(window.sample(matrix) for window in windows))
+    if method == "rigid":
+        matrix = _rigid(matrix)
+    half = _square_root(matrix)
+    if "deformable" not in networks or method in ("rigid", "affine"):
+        return _linear(windows, matrix, half)
+    images = windows[0].sample(half), windows[1].sample(np.linalg.inv(half))
+    velocity = _velocity(networks["deformable"], *images, regularization)
+    return _warped(windows, half, velocity, steps)
+
+
+def _load_run(model: "Run | str | PathLike") -> "Run":
+    if isinstance(model, str | PathLike):
+        from synthtf.tasks.run import Run
+
+        model = Run.load(model)
+    if model.task != "registration" or len(model.spacing) != 3:
+        raise ValueError(
+            f"Expected a run of the task 'registration' in 3D. Received {model.task!r} in "
+            f"{len(model.spacing)}D: {model.folder}"
+        )
+    return model
+
+
+def _check(run: "Run", method: str | None, regularization: float, steps: int) -> str:
+    kind = run.metadata["kind"]
+    method = method or kind
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {tuple(METHODS)}. Received: {method!r}")
+    if kind not in METHODS[method]:
+        raise ValueError(f"{run.folder}: a run of the kind {kind!r} cannot register {method!r}")
+    if not 0 < regularization < 1:
+        raise ValueError(f"λ must lie in (0, 1). Received: {regularization:g}")
+    if steps < MIN_STEPS:
+        raise ValueError(f"Expected at least {MIN_STEPS} integration steps. Received: {steps}")
+    return method
+
+
+def _check_pair(moving: Volume, fixed: Volume) -> None:
+    for scan in (moving, fixed):
+        if scan.data.ndim != scan.ndim:
+            raise ValueError(
+                f"{scan.name}: expected one channel. Received {scan.data.shape[-1]} frames"
+            )
+    if moving.ndim != fixed.ndim:
+        raise ValueError(
+            f"Expected two images of the same number of axes. Received: {moving.name} is "
+            f"{moving.ndim}D, {fixed.name} is {fixed.ndim}D"
+        )
+    if moving.ndim != 3:
+        raise ValueError(f"{moving.name}: expected 3D images. Received: 2D")
+
+
+def _networks(run: "Run") -> dict[str, Any]:
+    """The affine and the deformable network of a run."""
+    kind, model = run.metadata["kind"], run.task_model
+    if kind != "joint":
+        return {"deformable" if kind == "deformable" else "affine": model}
+    return {
+        "affine": model.get_layer("affine_registration"),
+        "deformable": model.get_layer("registration"),
+    }
+
+
+def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    batch = {name: np.asarray(value, np.float32)[None] for name, value in inputs.items()}
+    found = network.predict_on_batch({name: batch[name] for name in network.input})
+    return {name: np.asarray(value[0], np.float64) for name, value in found.items()}
+
+
+def _affine(network: Any, moving: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """Matrix from fixed to moving voxels, about the centre."""
+    return _call(network, moving=moving[..., None], fixed=fixed[..., None])["affine"]
+
+
+def _velocity(
+    network: Any, moving: np.ndarray, fixed: np.ndarray, regularization: float
+) -> np.ndarray:
+    """Velocity at half resolution, in its voxels."""
+    found = _call(
+        network,
+        moving=moving[..., None],
+        fixed=fixed[..., None],
+        regularization=np.array([regularization]),
+    )
+    return found["velocity"]
+
+
+def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> Displacement:
+    """Integrate a velocity; between voxels of the full resolution about the centre."""
+    from keras import ops
+
+    from synthtf.ops import integrate_velocity
+
+    field = integrate_velocity(np.asarray(velocity, "float32")[None], steps)
+    field = np.asarray(ops.convert_to_numpy(field)[0], np.float64)
+    # As `UpsampleField` has it: displacements double, corner voxels lie on corner voxels.
+    coarse = np.array(velocity.shape[:3])
+    step = (np.array(shape) - 1) / (coarse - 1)
+    affine = np.diag([*step, 1.0])
+    affine[:3, 3] = -(coarse - 1) / 2 * step
+    return Displacement(field * np.round(np.array(shape) / coarse), affine)
+
+
+def _warped(
+    windows: tuple[_Window, _Window], half: np.ndarray, velocity: np.ndarray, steps: int
+) -> Registration:
+    """Transforms of a velocity in the space in the middle."""
+    to_moving, to_fixed = (window.centred for window in windows)
+    shape = windows[1].shape
+    from_middle = np.linalg.inv(to_fixed)
+    warp, back = (_displacement(v, shape, steps) for v in (velocity, -velocity))
+    half_warp, half_back = (_displacement(v / 2, shape, steps) for v in (velocity, -velocity))
+    from_fixed, from_moving = half @ from_middle, np.linalg.inv(to_moving @ half)
+    back_to_fixed = to_fixed @ np.linalg.inv(half)
+    return Registration(
+        forward=compose(Affine(to_moving @ half), warp, Affine(from_fixed)),
+        inverse=compose(Affine(back_to_fixed), back, Affine(from_moving)),
+        middle_to_moving=compose(Affine(to_moving @ half), half_warp, Affine(from_middle)),
+        middle_to_fixed=compose(Affine(back_to_fixed), half_back, Affine(from_middle)),
+    )
+
+
+def _linear(windows: tuple[_Window, _Window], matrix: np.ndarray, half: np.ndarray) -> Registration:
+    to_moving, to_fixed = (window.centred for window in windows)
+    forward = to_moving @ matrix @ np.linalg.inv(to_fixed)
+    return Registration(
+        forward=Affine(forward),
+        inverse=Affine(np.linalg.inv(forward)),
+        middle_to_moving=Affine(to_moving @ half @ np.linalg.inv(to_fixed)),
+        middle_to_fixed=Affine(to_fixed @ np.linalg.inv(half) @ np.linalg.inv(to_fixed)),
+    )
+
+
+def _after(found: Registration, init: Transform) -> Registration:
+    """The transforms where the moving scan had been moved by `init` before."""
+    return Registration(
+        forward=compose(init, found.forward),
+        inverse=compose(found.inverse, init.inverse()),
+        middle_to_moving=compose(init, found.middle_to_moving),
+        middle_to_fixed=found.middle_to_fixed,
+    )
+
+
+def _rigid(matrix: np.ndarray) -> np.ndarray:
+    """Keep rotation and translation of the centre."""
+    from scipy.linalg import polar
+
+    rigid = matrix.copy()
+    rigid[:3, :3] = polar(matrix[:3, :3])[0]
+    return rigid
+
+
+def _square_root(matrix: np.ndarray) -> np.ndarray:
+    from scipy.linalg import sqrtm
+
+    return np.real(sqrtm(matrix))

@@ -1,0 +1,111 @@
+"""Displacement fields in NIfTI files: `u` of `T(x) = x + u(x)` in mm, on the fixed image's grid.
+
+    axes                  intent              components
+    (x, y, z, 1, 3)       1007 (vector)       LPS: ITK, ANTs
+    (x, y, z, 1, 3)       1006 (dispvect)     RAS: as NIfTI defines it; ITK turns it into LPS
+    (x, y, z, 3)          0, 1006 or 1007     RAS: written here, with 1006
+
+FSL's warps, which have four axes as well, are told by their intents (2006 to 2009) and refused.
+
+Reference:
+    The NIfTI-1 standard (nifti1.h); ITK's `itkNiftiImageIO`.
+"""
+
+import gzip
+import os
+import warnings
+
+import nibabel as nib
+import numpy as np
+
+from synthtf.data.grid import Grid
+from synthtf.data.integrity import FileHeader, read_verified
+from synthtf.data.paths import extension
+from synthtf.data.transforms import Displacement, Transform
+from synthtf.data.volumes import Volume
+from synthtf.interop.small_files import naming, write_whole
+
+_DISPVECT, _VECTOR = 1006, 1007
+_TO_RAS = np.array([-1, -1, 1], np.float32)
+
+
+def read_displacement_field(path: str | os.PathLike) -> Displacement:
+    """Read a displacement field of ITK or in RAS; the module's docstring says how they differ.
+
+    Args:
+        path: File ending in .nii.gz or .nii.
+
+    Returns:
+        The transform in RAS, whose fixed image has the grid of the field.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, no displacement field, or holds NaN or infinite numbers.
+
+    Warns:
+        UserWarning: If the header does not say how the voxels lie in space.
+    """
+    found, voxels = read_verified(path)
+    with naming(path):
+        to_ras = _TO_RAS if _is_lps(found) else np.ones(3, np.float32)
+        field = voxels.reshape((*found.shape[:3], 3), order="F")
+        try:
+            slope, inter = found.header.get_slope_inter()
+            affine = found.header.get_best_affine()
+        except nib.spatialimages.HeaderDataError as error:
+            raise ValueError(f"its header is damaged: {error}") from error
+        if slope is not None and (slope, inter) != (1, 0):
+            field = field * slope + inter
+        grid = Grid(found.shape[:3], affine)
+        if not found.oriented:
+            warnings.warn(
+                f"{path}: its header sets no orientation; left and right are unknown",
+                UserWarning,
+                stacklevel=2,
+            )
+        with np.errstate(over="ignore"):
+            field = np.multiply(field, to_ras, dtype=np.float32, casting="unsafe", order="C")
+        return Displacement(field, grid.affine, grid)
+
+
+def write_displacement_field(
+    path: str | os.PathLike, transform: Transform, *, fixed: Volume | Grid, itk: bool = False
+) -> None:
+    """Write any transform as a displacement field on the grid of the fixed image.
+
+    Args:
+        path: File ending in .nii.gz or .nii.
+        transform: From the fixed to the moving image.
+        fixed: Fixed image.
+        itk: Whether to write LPS components in five axes, for ITK and ANTs, instead of RAS
+            components in four.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    grid = Grid.of(fixed)
+    field = Displacement.of(transform, grid).field
+    if itk:
+        field = (field * _TO_RAS)[:, :, :, None]
+    image = nib.Nifti1Image(field, grid.affine)
+    image.header.set_intent(_VECTOR if itk else _DISPVECT)
+    image.header.set_sform(grid.affine, code="scanner")
+    image.header.set_xyzt_units("mm")
+    data = image.to_bytes()
+    # No time in the stream: equal fields give equal files.
+    write_whole(path, gzip.compress(data, 4, mtime=0) if extension(path) == ".nii.gz" else data)
+
+
+def _is_lps(found: FileHeader) -> bool:
+    """Whether the components are LPS; refuses what is no displacement field."""
+    intent = int(found.header["intent_code"])
+    axes = found.shape[3:]
+    if axes == (1, 3) and intent in (_DISPVECT, _VECTOR):
+        return intent == _VECTOR
+    if axes == (3,) and intent in (0, _DISPVECT, _VECTOR):
+        return False
+    raise ValueError(
+        f"unknown transform type: axes {found.shape}, intent {intent}; expected a displacement "
+        "field of (x, y, z, 1, 3) with intent 1007 (ITK, LPS) or 1006 (RAS), or of (x, y, z, 3) "
+        "without intent or with one of these (RAS)"
+    )

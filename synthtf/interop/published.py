@@ -1,0 +1,46 @@
+"""Published weights of any kind that this package reads."""
+
+import os
+
+import keras
+
+from synthtf.interop.h5 import read_keras_h5
+from synthtf.interop.synthseg import load_synthseg
+from synthtf.interop.voxelmorph import load_voxelmorph
+from synthtf.interop.voxelmorph_torch import load_voxelmorph_torch
+
+KINDS = ("voxelmorph", "synthseg")
+"""Kinds of networks whose weights can be read."""
+
+_ZIP = b"PK\x03\x04"  # how files of PyTorch, but not HDF5, begin
+
+
+def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Model:
+    """Build a network with published weights.
+
+    Args:
+        path: File of weights: HDF5 as Keras writes it, or a state dict of PyTorch for VoxelMorph.
+        kind: "voxelmorph", which includes SynthMorph, or "synthseg". None: what the names of the
+            tensors suggest.
+
+    Returns:
+        Model as of `load_voxelmorph`, `load_voxelmorph_torch` or `load_synthseg`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the kind is unknown, or the file does not suit it.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ValueError(f"kind must be one of {KINDS} or None, received {kind!r}")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} does not exist; expected a file of weights")
+    if kind != "synthseg":
+        with open(path, "rb") as file:
+            if file.read(len(_ZIP)) == _ZIP:
+                return load_voxelmorph_torch(path)
+    if kind is None:
+        names = list(read_keras_h5(path))
+        kind = "voxelmorph"
+        if any(name.startswith(("unet_conv_downarm", "unet_likelihood")) for name in names):
+            kind = "synthseg"
+    return load_synthseg(path) if kind == "synthseg" else load_voxelmorph(path)

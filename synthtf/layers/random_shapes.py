@@ -1,0 +1,195 @@
+"""Random label maps that show no anatomy."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from synthtf import random
+from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand
+from synthtf.layers.noise_field import check_control_points
+from synthtf.ops.linear import apply_along_axes, control_offset
+from synthtf.ops.noise import value_noise
+from synthtf.ops.resample import axis_grid, clamp, sample_linear
+from synthtf.ranges import Range, as_range, as_spacing, per_axis
+
+# Points per lattice cell of the grid that the warped noise is made on, then upsampled from.
+_NOISE_POINTS_PER_CELL = 4
+_WARP_POINTS_PER_CELL = 2
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class RandomShapes(RandomLayer):
+    """Replace label maps by random shapes: smooth regions that touch, of many sizes.
+
+    Each label draws a lattice of `N(0, 1)`, interpolated linearly and warped by a smooth field
+    of its own: `p_j(x) = n_j(x + u_j(x))`. A voxel takes the label `j` whose `p_j` is largest.
+    Networks that learn from such maps alone register brains that they have never seen.
+
+    SynthMorph adds up noise of two scales in each label; here each label draws its scale. The
+    warped noise is made on a grid of four points per lattice cell (two per cell of the warp),
+    upsampled by a cubic B-spline, which rounds off the kinks of the interpolation, and compared
+    one label at a time, so that memory does not grow with the number of labels.
+
+    Args:
+        num_labels: number of labels J. Some may lose everywhere and not occur.
+        size: `(low, high)`, mm between the lattice points of a label's noise; drawn per label.
+            Shapes are about that wide.
+        warp_strength: `(low, high)`, mm, largest component of `u_j`; drawn per label.
+        control_points: `(low, high)`, of the warps, drawn per sample and axis.
+        spacing: mm per voxel, a scalar or one per axis.
+        **kwargs: `probability`, `seed`, `name`. A sample that is left alone keeps its label map.
+
+    Input shape: `(batch, *spatial, channels)`; unless `probability` is below 1, only its shape
+        matters.
+    Output shape: `(batch, *spatial, 1)`, int32, labels from 1 to `num_labels`.
+
+    Raises:
+        ValueError: if a range is reversed or out of bounds, if `size` is below the voxel size,
+            or if the spatial shape is not known when a model is built.
+
+    Example:
+    >>> import numpy as np
+    >>> canvas = np.zeros((1, 64, 64, 1), "int32")
+    >>> shapes = np.asarray(RandomShapes(num_labels=5, size=16)(canvas))
+    >>> shapes.shape, bool(shapes.min() >= 1), bool(shapes.max() <= 5)
+    ((1, 64, 64, 1), True, True)
+
+    Reference: Hoffmann et al., SynthMorph: learning contrast-invariant registration without
+        acquired images, IEEE TMI 2022, where J is 26. In its authors' code (neurite), scales of
+        32 and 64 voxels for the noise, of 16, 32 and 64 for the warps.
+    """
+
+    def __init__(
+        self,
+        num_labels: int = 26,
+        size: Range = (32, 64),
+        warp_strength: Range = (0, 16),
+        control_points: Range = (3, 11),
+        spacing: Range = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if int(num_labels) != num_labels or num_labels < 1:
+            raise ValueError(
+                f"`num_labels` must be a whole number, at least 1. Received: {num_labels!r}"
+            )
+        self.num_labels = int(num_labels)
+        self.size = as_range(size, "size", 1e-3)
+        self.warp_strength = as_range(warp_strength, "warp_strength", 0)
+        self.control_points = check_control_points(as_range(control_points, "control_points", 2))
+        self.spacing = as_spacing(spacing)
+
+    def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw the noise of each label, its size and shift, and its warp."""
+        ndim, labels = len(shape) - 2, self.num_labels
+        warp_lattice = (labels, *(self.control_points[1],) * ndim, ndim)
+        points = random.fold_in(key, "control_points")
+        return {
+            "noise": random.normal(random.fold_in(key, "noise"), (labels, *self._lattice(shape))),
+            "size": self.uniform(key, "size", self.size, (labels,)),
+            "shift": self.uniform(key, "shift", (-0.5, 0.5), (labels, ndim)),
+            "warp": self.uniform(key, "warp", (0.0, 1.0), warp_lattice),
+            "warp_strength": self.uniform(key, "warp_strength", self.warp_strength, (labels,)),
+            "control_points": random.integers(points, (ndim,), *self.control_points),
+        }
+
+    def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Make the noise of one label after the other, and keep the largest."""
+        shape = tuple(tree.flatten(inputs)[0].shape)
+        grid = self._grid(shape)
+        spread = [
+            None if n == m else _spline_matrix(n, m) for n, m in zip(shape[1:-1], grid, strict=True)
+        ]
+
+        def field(label: Any) -> Tensor:
+            coarse = self._warped_noise(draws, label, shape, grid)
+            return apply_along_axes(coarse[..., None], spread)
+
+        def compare(label: Any, best: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            largest, winner = best
+            here = field(label)
+            winner = ops.where(here > largest, ops.cast(label + 1, "int32"), winner)
+            return ops.maximum(here, largest), winner
+
+        first = field(0)
+        best = (first, ops.ones_like(first, "int32"))
+        return ops.fori_loop(1, self.num_labels, compare, best)[1]
+
+    def _warped_noise(
+        self, draws: dict[str, Tensor], label: Any, shape: tuple, grid: tuple[int, ...]
+    ) -> Tensor:
+        """Noise of one label, warped, on the grid: `(batch, *grid)`."""
+        ndim = len(grid)
+        noise, size, shift, warp, strength = (
+            ops.take(draws[name], label, axis=1)
+            for name in ("noise", "size", "shift", "warp", "warp_strength")
+        )
+        lattice = tuple(noise.shape[1:])
+        warp = 2.0 * value_noise(warp, draws["control_points"], grid) - 1.0
+        at = []
+        for d, extent in enumerate(self._extent(shape)):
+            step = extent / max(grid[d] - 1, 1)
+            place = axis_grid(grid[d], d, ndim) * step - extent / 2
+            place = place + expand(strength, warp[..., d]) * warp[..., d]
+            middle = (lattice[d] - 1) / 2 + shift[:, d]
+            place = place / expand(size, place) + expand(middle, place)
+            at.append(clamp(place, lattice[d]))
+        return sample_linear([ops.reshape(noise, (-1,))], at, lattice, ops.shape(noise)[0])[0]
+
+    def identity(self, inputs: Tensor) -> Tensor:
+        """Give the label map."""
+        return as_labels(inputs)
+
+    def output_spec(self, inputs: Any) -> Any:
+        """One label map per sample."""
+        self._extent(tuple(inputs.shape))  # refuses a shape that is not known
+        return keras.KerasTensor((*inputs.shape[:-1], 1), "int32")
+
+    def _extent(self, shape: tuple[int | None, ...]) -> tuple[float, ...]:
+        """Give the distance in mm between the first and the last voxel, per axis."""
+        spatial = shape[1:-1]
+        if None in spatial:
+            raise ValueError(
+                f"{self.name}: the spatial shape must be known. Received: an input of shape {shape}"
+            )
+        spacing = per_axis(self.spacing, len(spatial))
+        if self.size[0] < max(spacing):
+            raise ValueError(
+                f"{self.name}: `size` must be at least the voxel size. "
+                f"Received: size={self.size} mm, spacing={spacing} mm"
+            )
+        return tuple((n - 1) * mm for n, mm in zip(spatial, spacing, strict=True))
+
+    def _lattice(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        """Give the number of lattice points that the smallest size needs, warps included."""
+        margin = 2 * self.warp_strength[1]
+        return tuple(math.ceil((mm + margin) / self.size[0]) + 2 for mm in self._extent(shape))
+
+    def _grid(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        """Give the number of points that noise and warps are made on."""
+        warp = _WARP_POINTS_PER_CELL * (self.control_points[1] - 1) + 1
+        points = [
+            max(math.ceil(_NOISE_POINTS_PER_CELL * mm / self.size[0]) + 1, warp)
+            for mm in self._extent(shape)
+        ]
+        return tuple(min(n, m) for n, m in zip(shape[1:-1], points, strict=True))
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_labels": self.num_labels,
+            "size": self.size,
+            "warp_strength": self.warp_strength,
+            "control_points": self.control_points,
+            "spacing": self.spacing,
+        }
+
+
+def _spline_matrix(size: int, num_points: int) -> Tensor:
+    """Cubic B-spline weights of control points whose first and last lie on the border."""
+    distance = ops.abs(control_offset(ops.full((1,), num_points), size, num_points))
+    weight = ops.power(ops.relu(2.0 - distance), 3) - 4.0 * ops.power(ops.relu(1.0 - distance), 3)
+    return weight / ops.sum(weight, axis=-1, keepdims=True)

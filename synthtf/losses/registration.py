@@ -1,0 +1,111 @@
+"""Losses of registration: overlap of warped labels, and regularity of the warp."""
+
+from keras import ops
+
+from synthtf.losses._tensors import Tensor, float32, float32_pair, spatial_axes
+
+_PENALTIES = ("l1", "l2")
+
+
+def dice_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """Return VoxelMorph's Dice loss, between -1 and 0.
+
+    Unlike in `SoftDice`, the denominator sums the values, not their squares, and a class that is
+    absent from both counts as an overlap of 0.
+
+    Args:
+        y_true: Tensor of shape `(batch, *spatial, classes)`, in [0, 1].
+        y_pred: Tensor of the same shape.
+
+    Returns:
+        Minus the overlap averaged over classes, `(batch,)`.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    y_true, y_pred = float32_pair(y_true, y_pred)
+    axes = spatial_axes(y_pred)
+    overlap = 2 * ops.sum(y_true * y_pred, axes)
+    size = ops.sum(y_true, axes) + ops.sum(y_pred, axes)
+    return -ops.mean(overlap / ops.maximum(size, 1e-5), axis=-1)
+
+
+def gradient_loss(displacement: Tensor, penalty: str = "l2") -> Tensor:
+    """Return the roughness of a field: the mean size of its forward differences.
+
+    Args:
+        displacement: Displacement or velocity field of shape `(batch, *spatial, ndim)`.
+        penalty: "l1" for absolute differences, "l2" for squared ones.
+
+    Returns:
+        Mean over voxels and components, then over axes, `(batch,)`.
+
+    Raises:
+        ValueError: If the penalty is unknown.
+    """
+    if penalty not in _PENALTIES:
+        raise ValueError(f"penalty must be one of {_PENALTIES}, received {penalty!r}")
+    field = float32(displacement)
+    size = ops.abs if penalty == "l1" else ops.square
+    spatial = spatial_axes(field)
+    means = []
+    for axis in spatial:
+        after = tuple(slice(1, None) if a == axis else slice(None) for a in range(axis + 1))
+        before = tuple(slice(None, -1) if a == axis else slice(None) for a in range(axis + 1))
+        means.append(ops.mean(size(field[after] - field[before]), axis=(*spatial, -1)))
+    return sum(means) / len(means)
+
+
+def bending_energy(displacement: Tensor) -> Tensor:
+    """Return the curvature of a field: the mean of its squared second derivatives.
+
+    Unlike `gradient_loss`, it is 0 for every affine displacement. The mean is over voxels, one
+    from the border inwards, components, and the entries of the Hessian, in which each mixed
+    derivative occurs twice; Rueckert's sum over components and entries is `ndim³` times as much.
+
+    Args:
+        displacement: Displacement or velocity field of shape `(batch, *spatial, ndim)`.
+
+    Returns:
+        In voxels⁻², for a field in voxels, `(batch,)`.
+
+    Raises:
+        ValueError: If there are fewer than three voxels along an axis.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.arange(6.0)
+        >>> field = np.broadcast_to(x[:, None, None] ** 2, (1, 6, 5, 2))
+        >>> float(bending_energy(field)[0])  # one of four entries, 2 per voxel²
+        1.0
+
+    Reference:
+        Rueckert et al., Nonrigid registration using free-form deformations, IEEE TMI 1999.
+    """
+    field = float32(displacement)
+    axes = spatial_axes(field)
+    sizes = tuple(field.shape[axis] for axis in axes)
+    if any(n is not None and n < 3 for n in sizes):
+        raise ValueError(f"expected three voxels or more along each axis, received {sizes}")
+    ndim = len(axes)
+    energy = 0.0
+    for i in range(ndim):
+        for j in range(i, ndim):
+            entry = ops.mean(ops.square(_second_derivative(field, i, j)), (*axes, -1))
+            energy = energy + (1.0 if i == j else 2.0) * entry
+    return energy / ndim**2
+
+
+def _second_derivative(x: Tensor, i: int, j: int) -> Tensor:
+    """Second differences along two spatial axes, of all voxels but those on the border."""
+
+    def shifted(*steps: tuple[int, int]) -> Tensor:
+        index = [slice(1, -1)] * (len(x.shape) - 2)
+        for axis, step in steps:
+            index[axis] = slice(1 + step, -1 + step or None)
+        return x[(slice(None), *index)]
+
+    if i == j:
+        return shifted((i, 1)) - 2.0 * shifted() + shifted((i, -1))
+    same = shifted((i, 1), (j, 1)) + shifted((i, -1), (j, -1))
+    return (same - shifted((i, 1), (j, -1)) - shifted((i, -1), (j, 1))) / 4.0

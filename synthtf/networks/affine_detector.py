@@ -1,0 +1,225 @@
+"""Affine and rigid registration by feature detection."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from synthtf.layers.base import SynthesisLayer
+from synthtf.networks.unet import UNetConfig, unet
+from synthtf.ops.affine import fit_affine, homogeneous, invert_affine
+from synthtf.ops.labels import barycenter
+from synthtf.ops.matrices import geometric_mean, nearest_rotation
+
+Tensor = Any
+
+_KINDS = ("affine", "rigid")
+# Weight of points that hold the fit at the identity, against 1 for all features together: it
+# decides only where the features leave it open, as for an empty image.
+_ANCHOR = 1e-5
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Size of the network that detects corresponding features in each of two images.
+
+    Attributes:
+        num_features: Feature maps, each of which becomes one pair of points.
+        backbone: U-Net that finds them, on voxels of twice the size.
+    """
+
+    num_features: int = 32
+    backbone: UNetConfig = field(default_factory=lambda: UNetConfig(16, 4, max_features=64))
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        count = self.num_features
+        if isinstance(count, bool) or not isinstance(count, int) or count < 4:
+            raise ValueError(f"num_features must be an integer of at least 4, received {count!r}")
+
+    @property
+    def multiple(self) -> int:
+        """Number that every spatial size of the input must be a multiple of."""
+        return 2 * self.backbone.multiple
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a dictionary that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "DetectorConfig":
+        """Make a configuration from what `to_dict` returned.
+
+        Raises:
+            ValueError: If a name is unknown, or a value is out of range.
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ValueError(f"unknown detector option {name!r}; the options are {known}")
+        values = dict(values)
+        if "backbone" in values:
+            values["backbone"] = UNetConfig.from_dict(values["backbone"])
+        return cls(**values)
+
+
+def affine_detector(
+    ndim: int = 3,
+    kind: str = "affine",
+    config: DetectorConfig | None = None,
+    name: str = "affine_registration",
+) -> keras.Model:
+    """Build a network that aligns two images by an affine or a rigid transform.
+
+    A U-Net turns each image, by itself, into non-negative feature maps. Each map has a centre of
+    mass and a power; the transform that takes the centres of one image to those of the other
+    follows in closed form by least squares, weighted with the product of the powers. So the
+    network need not learn what a rotation is. Swapping the images inverts the transform.
+
+    Args:
+        ndim: Spatial axes, 2 or 3.
+        kind: "affine", or "rigid" for the rotation and translation alone.
+        config: Size of the detector.
+        name: Name of the model.
+
+    Returns:
+        Model with the inputs "moving" and "fixed", `(batch, *spatial, 1)`, float32 of isotropic
+        voxels, where every spatial size is a multiple of `config.multiple`; and the outputs
+        "affine", `(batch, ndim + 1, ndim + 1)`, which maps voxels of the fixed image to voxels
+        of the moving one, both counted from the centre, and "inverse".
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Hoffmann et al., Anatomy-aware and acquisition-agnostic joint registration with
+        SynthMorph, Imaging Neuroscience 2024, where the two directions are averaged
+        arithmetically, which is not symmetric, and rigid drops scaling and shear.
+    """
+    config = config or DetectorConfig()
+    if ndim not in (2, 3):
+        raise ValueError(f"ndim must be 2 or 3, received {ndim!r}")
+    if kind not in _KINDS:
+        raise ValueError(f"kind must be one of {_KINDS}, received {kind!r}")
+    inputs = {
+        name: layers.Input((None,) * ndim + (1,), dtype="float32", name=name)
+        for name in ("moving", "fixed")
+    }
+    # One batch of both images: one pass of convolutions is faster than two.
+    images = layers.Concatenate(axis=0, name="images")([inputs["moving"], inputs["fixed"]])
+    features = feature_detector(ndim, config)(images)
+    matrix = FitTransform(kind, name="fit")([features, images])
+    outputs = {"affine": matrix, "inverse": ops.linalg.inv(matrix)}
+    return keras.Model(inputs, outputs, name=name)
+
+
+def feature_detector(ndim: int, config: DetectorConfig) -> keras.Model:
+    """Build the network from images to non-negative feature maps at half their resolution.
+
+    Args:
+        ndim: Spatial axes, 2 or 3.
+        config: Its size.
+
+    Returns:
+        Model from `(batch, *spatial, 1)` to `(batch, *spatial / 2, num_features)`, float32.
+    """
+    image = layers.Input((None,) * ndim + (1,), dtype="float32", name="image")
+    backbone = config.backbone
+    first = getattr(layers, f"Conv{ndim}D")(
+        backbone.features,
+        backbone.kernel_size,
+        strides=2,
+        padding="same",
+        activation=backbone.activation,
+        name="halve",
+    )
+    network = unet(
+        config.num_features, ndim, backbone, final_activation=None, num_inputs=backbone.features
+    )
+    maps = layers.ReLU(dtype="float32", name="features")(network(first(image)))
+    return keras.Model(image, maps, name="detector")
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class FitTransform(SynthesisLayer):
+    """Fit the affine or rigid transform between feature maps of two images.
+
+    Args:
+        kind: "affine" or "rigid".
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape: `[maps, images]`: feature maps `(2 · batch, *coarse, features)`, non-negative,
+        those of the moving images first; and the images, of which only the shape matters.
+    Output shape: `(batch, ndim + 1, ndim + 1)`, from fixed to moving voxels about the centre.
+
+    Raises:
+        ValueError: if the kind is unknown.
+    """
+
+    def __init__(self, kind: str = "affine", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if kind not in _KINDS:
+            raise ValueError(f"`kind` must be one of {_KINDS}. Received: kind={kind!r}")
+        self.kind = kind
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        """Fit in both directions and average."""
+        features, images = inputs
+        ndim = len(features.shape) - 2
+        sizes = ops.cast(ops.stack(ops.shape(images)[1:-1]), "float32")
+        # In units of the longest axis, about the centre: isotropic, and well conditioned.
+        unit = ops.max(sizes)
+        points = barycenter(features) * (sizes / unit)
+        power = ops.mean(features, axis=tuple(range(1, ndim + 1)))
+        batch = ops.shape(features)[0] // 2
+        weights = power[:batch] * power[batch:]
+        weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-12)
+        moving, fixed, weights = _anchored(points[:batch], points[batch:], weights)
+        forward = fit_affine(moving, fixed, weights)
+        backward = fit_affine(fixed, moving, weights)
+        matrix = geometric_mean(forward, invert_affine(backward))
+        if self.kind == "rigid":
+            matrix = _rigid(matrix, moving, fixed, weights)
+        scale = ops.concatenate([ops.ones((ndim, ndim)), ops.full((ndim, 1), unit)], axis=1)
+        return homogeneous(matrix[:, :ndim] * scale)
+
+    def output_spec(self, inputs: list[Any]) -> Any:
+        """One matrix per pair."""
+        features = inputs[0]
+        size = len(features.shape) - 1
+        batch = None if features.shape[0] is None else features.shape[0] // 2
+        return keras.KerasTensor((batch, size, size), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "kind": self.kind}
+
+
+def _anchored(moving: Tensor, fixed: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Append points that correspond by the identity, with next to no weight."""
+    ndim = moving.shape[-1]
+    corners = np.concatenate([np.eye(ndim), -np.eye(ndim)]).astype("float32") / 2
+    anchors = ops.broadcast_to(corners, (ops.shape(moving)[0], *corners.shape))
+    low = ops.full((ops.shape(moving)[0], 2 * ndim), _ANCHOR)
+    return (
+        ops.concatenate([moving, anchors], axis=1),
+        ops.concatenate([fixed, anchors], axis=1),
+        ops.concatenate([weights, low], axis=1),
+    )
+
+
+def _rigid(matrix: Tensor, moving: Tensor, fixed: Tensor, weights: Tensor) -> Tensor:
+    """Keep the rotation of an affine matrix, with the translation that is then the best."""
+    ndim = moving.shape[-1]
+    rotation = nearest_rotation(matrix[:, :ndim, :ndim])
+    total = ops.sum(weights, axis=1, keepdims=True)
+    centre_moving, centre_fixed = (
+        ops.sum(points * weights[..., None], axis=1) / total for points in (moving, fixed)
+    )
+    turned = ops.sum(rotation * centre_fixed[:, None], axis=-1)
+    translation = centre_moving - turned
+    return homogeneous(ops.concatenate([rotation, translation[..., None]], axis=-1))

@@ -1,0 +1,237 @@
+"""The deformable registration network of VoxelMorph, SynthMorph and EasyReg."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from synthtf.layers.hyper_conv import HyperConv
+from synthtf.layers.integrate_velocity import IntegrateVelocity
+from synthtf.layers.upsample_field import UpsampleField
+
+Tensor = Any
+
+# Of the velocity's convolution: the first displacements are next to nothing.
+_VELOCITY_STD = 1e-5
+_HYPER_LAYERS = 4
+
+
+@dataclass(frozen=True)
+class RegistrationConfig:
+    """Size and style of a registration network. The defaults are VoxelMorph's sizes.
+
+    Attributes:
+        encoder: Feature maps of each convolution on the way down; after each, the resolution
+            halves.
+        decoder: Feature maps of the convolutions on the way up: one per level, as many as
+            `encoder` has, and then any number at the final resolution.
+        integration_steps: Squarings that turn the velocity into a displacement; 0 for none.
+        symmetric: Whether the two images are treated alike: swapping them negates the velocity.
+        full_resolution: Whether the way up ends at the resolution of the images instead of half
+            of it; the velocity is then downsampled.
+        hyper_units: Units of the layers that make all kernels a function of the strength of
+            the regularisation, an input then; 0 for ordinary convolutions.
+        negative_slope: Of the leaky rectifiers.
+
+    Raises:
+        ValueError: If a value is out of range or of the wrong type.
+    """
+
+    encoder: tuple[int, ...] = (16, 32, 32, 32)
+    decoder: tuple[int, ...] = (32, 32, 32, 32, 16)
+    integration_steps: int = 5
+    symmetric: bool = True
+    full_resolution: bool = False
+    hyper_units: int = 0
+    negative_slope: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name in ("encoder", "decoder"):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not all(_is_count(n, 1) for n in value):
+                raise ValueError(
+                    f"{name} must be a tuple of integers of at least 1, received {value!r}"
+                )
+            object.__setattr__(self, name, tuple(value))
+        if not self.encoder or len(self.decoder) < len(self.encoder):
+            raise ValueError(
+                "encoder must have a level or more, and decoder no fewer, received "
+                f"encoder={self.encoder} and decoder={self.decoder}"
+            )
+        for name in ("integration_steps", "hyper_units"):
+            if not _is_count(getattr(self, name), 0):
+                raise ValueError(
+                    f"{name} must be an integer of at least 0, received {getattr(self, name)!r}"
+                )
+        for name in ("symmetric", "full_resolution"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, received {getattr(self, name)!r}")
+        slope = self.negative_slope
+        if isinstance(slope, bool) or not isinstance(slope, int | float) or not 0 <= slope < 1:
+            raise ValueError(f"negative_slope must be a number in [0, 1), received {slope!r}")
+
+    @property
+    def multiple(self) -> int:
+        """Number that every spatial size of the input must be a multiple of."""
+        return 2 ** len(self.encoder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as a dictionary that JSON can hold."""
+        values = dataclasses.asdict(self)
+        return {**values, "encoder": list(self.encoder), "decoder": list(self.decoder)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RegistrationConfig":
+        """Make a configuration from what `to_dict` returned.
+
+        Args:
+            values: Attribute name to value; what is left out keeps its default.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            ValueError: If a name is unknown, or a value is out of range.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ValueError(
+                    f"unknown option {name!r} of a registration network; the options are {known}"
+                )
+        return cls(**values)
+
+
+def registration_unet(
+    ndim: int = 3, config: RegistrationConfig | None = None, name: str = "registration"
+) -> keras.Model:
+    """Build a network that finds the deformation between two images.
+
+    A U-Net f of leaky rectifiers, max pooling, nearest upsampling and skip connections gives a
+    stationary velocity field at half the resolution; scaling and squaring integrates it. With
+    `symmetric`, the velocity is `(f(moving, fixed) - f(fixed, moving)) / 2`, as in EasyReg, else
+    `f(moving, fixed)`, as in VoxelMorph. With `hyper_units`, a few dense layers turn the input
+    "regularization" into the kernels of all convolutions of f, per sample, as in SynthMorph:
+    one network then serves smooth and detailed deformations.
+
+    Loading the model's .keras file needs this package; its SavedModel does not.
+
+    Args:
+        ndim: Spatial axes, 2 or 3.
+        config: Size and style; symmetric, with VoxelMorph's sizes, if None.
+        name: Name of the model.
+
+    Returns:
+        Model with a dictionary of inputs, "moving" and "fixed", `(batch, *spatial, 1)`, float32
+        in [0, 1], where every spatial size is a multiple of `config.multiple`, and, with
+        `hyper_units`, "regularization", `(batch, 1)`, in [0, 1]. Its dictionary of outputs holds,
+        in float32, "velocity", `(batch, *spatial / 2, ndim)`, in voxels of that grid;
+        "displacement", `(batch, *spatial, ndim)`, in voxels, with
+        `moved(x) = moving(x + displacement(x))`; and "inverse", that of the negated velocity,
+        which moves the fixed image onto the moving one.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Balakrishnan et al., VoxelMorph: a learning framework for deformable medical image
+        registration, IEEE TMI 2019. Iglesias, A ready-to-use machine learning tool for symmetric
+        multi-modality registration of brain MRI, Scientific Reports 2023 (EasyReg). Hoffmann et
+        al., Anatomy-aware and acquisition-agnostic joint registration with SynthMorph, Imaging
+        Neuroscience 2024.
+    """
+    config = config or RegistrationConfig()
+    if ndim not in (2, 3):
+        raise ValueError(f"ndim must be 2 or 3, received {ndim!r}")
+    inputs = {
+        key: layers.Input((None,) * ndim + (1,), dtype="float32", name=key)
+        for key in ("moving", "fixed")
+    }
+    moving, fixed = inputs.values()
+    hyper = None
+    if config.hyper_units:
+        hyper = inputs["regularization"] = layers.Input((1,), name="regularization")
+        for index in range(_HYPER_LAYERS):
+            hyper = layers.Dense(
+                config.hyper_units,
+                activation="relu",
+                kernel_initializer="he_normal",
+                name=f"hyper_{index}",
+            )(hyper)
+    pair = layers.Concatenate(name="pair")([moving, fixed])
+    if config.symmetric:
+        # Both orders are a batch, so that each sample goes through the network twice.
+        swapped = layers.Concatenate(name="swapped_pair")([fixed, moving])
+        pair = ops.concatenate([pair, swapped], axis=0)
+        hyper = hyper if hyper is None else ops.concatenate([hyper, hyper], axis=0)
+    velocity = _velocity(pair, hyper, ndim, config)
+    if config.symmetric:
+        forward, backward = ops.split(velocity, 2, axis=0)
+        velocity = (forward - backward) * 0.5
+    outputs = {
+        "velocity": velocity,
+        "displacement": _displacement(velocity, "displacement", config),
+        "inverse": _displacement(-velocity, "inverse", config),
+    }
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _velocity(x: Tensor, hyper: Tensor | None, ndim: int, config: RegistrationConfig) -> Tensor:
+    """Apply the U-Net to a pair of images, `(batch, *spatial, 2)`."""
+    levels = len(config.encoder)
+    skips = []
+    for index, features in enumerate(config.encoder):
+        x = _convolve(x, hyper, f"encoder_{index}", features, ndim, config)
+        skips.append(x)
+        x = _layer("MaxPooling", ndim)(2, name=f"encoder_{index}_pool")(x)
+    for index, features in enumerate(config.decoder[:levels]):
+        x = _convolve(x, hyper, f"decoder_{index}", features, ndim, config)
+        if config.full_resolution or index < levels - 1:
+            x = _layer("UpSampling", ndim)(2, name=f"decoder_{index}_upsample")(x)
+            x = layers.Concatenate(name=f"decoder_{index}_concat")([x, skips.pop()])
+    for index, features in enumerate(config.decoder[levels:]):
+        x = _convolve(x, hyper, f"final_{index}", features, ndim, config)
+    # Half precision would round displacements of ten voxels to a hundredth.
+    if hyper is None:
+        x = _layer("Conv", ndim)(
+            ndim,
+            3,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomNormal(0.0, _VELOCITY_STD),
+            dtype="float32",
+            name="velocity_conv",
+        )(x)
+    else:
+        conv = HyperConv(ndim, kernel_std=_VELOCITY_STD, dtype="float32", name="velocity_conv")
+        x = conv([x, hyper])
+    if config.full_resolution:
+        x = UpsampleField(0.5, name="velocity_downsample")(x)
+    return x
+
+
+def _convolve(
+    x: Tensor, hyper: Tensor | None, name: str, features: int, ndim: int, config: RegistrationConfig
+) -> Tensor:
+    if hyper is None:
+        conv = _layer("Conv", ndim)
+        x = conv(features, 3, padding="same", kernel_initializer="he_normal", name=name)(x)
+    else:
+        x = HyperConv(features, name=name)([x, hyper])
+    return layers.LeakyReLU(config.negative_slope, name=f"{name}_activation")(x)
+
+
+def _displacement(velocity: Tensor, name: str, config: RegistrationConfig) -> Tensor:
+    field = IntegrateVelocity(config.integration_steps, name=f"{name}_integrate")(velocity)
+    return UpsampleField(2, name=f"{name}_upsample")(field)
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _layer(kind: str, ndim: int) -> type[layers.Layer]:
+    return getattr(layers, f"{kind}{ndim}D")

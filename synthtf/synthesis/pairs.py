@@ -1,0 +1,128 @@
+"""Pairs of images for registration."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from synthtf import random, xla
+from synthtf.data.label_table import LabelTable
+from synthtf.layers import MapLabels, RandomShapes, Resample
+from synthtf.layers.base import SynthesisLayer, Tensor
+from synthtf.ranges import Range, as_range
+from synthtf.synthesis.config import SynthesisConfig
+from synthtf.synthesis.recipes import labels_to_image
+
+# Shapes are larger than the image on each side: what a warp draws in then is shapes, too.
+_SHAPES_MARGIN = 0.15
+
+
+def labels_to_pairs(
+    shape: Sequence[int],
+    labels: Sequence[int] | LabelTable,
+    config: SynthesisConfig | None = None,
+    spacing: Range = 1.0,
+    same_anatomy: bool = False,
+    shapes: float = 0.0,
+) -> keras.Model:
+    """Build the model that turns label maps into pairs of images of different contrast.
+
+    Each sample of a batch is synthesised by itself, with its own key, as `labels_to_image` does
+    it; then the first and the second, the third and the fourth, ... make a pair.
+
+    Args:
+        shape: spatial shape of the images, two or three axes.
+        labels: label values that occur, or a label table; see `labels_to_image`.
+        config: ranges and probabilities. None: the tutorial's starter ranges.
+        spacing: mm per voxel of label maps and images, a scalar or one per axis.
+        same_anatomy: make both images of a pair of the first of the two label maps, which is
+            then deformed twice, as for longitudinal scans; the second is not used.
+        shapes: probability that a pair shows random shapes (`RandomShapes`) instead of anatomy;
+            both images are then of the same shapes, which take the labels of the structures in
+            the table. At 1, the label maps do not matter: any will do, such as `np.ones(shape)`.
+
+    Returns:
+        Model from `{"labels": int32 (2 · pairs, *any, 1), "key": int32 (2 · pairs, 2)}` to
+        `{"moving", "fixed"}`, float32 `(pairs, *shape, 1)` in [0, 1]; `{"moving_labels",
+        "fixed_labels"}`, int32 `(pairs, *shape, 1)`; and "regularization", float32
+        `(pairs, 1)`, drawn from [0, 1] for each pair, for a network that takes it as an input.
+
+    Raises:
+        ValueError: as `labels_to_image`.
+
+    Example:
+    >>> import numpy as np
+    >>> model = labels_to_pairs((32, 32), labels=[0, 1])
+    >>> batch = {"labels": np.ones((2, 32, 32, 1), "int32"), "key": np.array([[0, 1], [0, 2]])}
+    >>> sorted(model(batch))
+    ['fixed', 'fixed_labels', 'moving', 'moving_labels', 'regularization']
+
+    Reference: Hoffmann et al., SynthMorph, IEEE TMI 2022.
+    """
+    table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
+    single = labels_to_image(shape, table, config, spacing)
+    inputs = {
+        name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in single.input.items()
+    }
+    maps = inputs["labels"]
+    if same_anatomy:
+        maps = ops.repeat(maps[::2, ...], 2, axis=0)
+    if as_range(shapes, "shapes", 0, 1)[1]:
+        maps = _with_shapes(maps, inputs["key"], shape, table, spacing, shapes)
+    samples = single({"labels": maps, "key": inputs["key"]})
+    outputs = {
+        "moving": samples["image"][0::2, ...],
+        "fixed": samples["image"][1::2, ...],
+        "moving_labels": samples["labels"][0::2, ...],
+        "fixed_labels": samples["labels"][1::2, ...],
+        "regularization": DrawRegularization(name="regularization")(inputs["key"]),
+    }
+    return xla.choose(keras.Model(inputs, outputs, name="pair_synthesis"))
+
+
+def _with_shapes(
+    maps: Tensor,
+    key: Tensor,
+    shape: Sequence[int],
+    table: LabelTable,
+    spacing: Range,
+    probability: float,
+) -> Tensor:
+    """Replace both maps of some pairs by the same shapes, labelled as structures of the table."""
+    structures = {table.mapping[label]: label for label in reversed(table.ids)}
+    structures.pop(0, None)
+    # Out of the way of the labels of the shapes, which are 1, 2, ...
+    first = 1 + max(len(structures), *table.ids)
+    numbers = {label: first + index for index, label in enumerate(table.ids)}
+    names = {number: label for label, number in numbers.items()}
+    names.update(enumerate(structures.values(), start=1))
+
+    size = tuple(n + 2 * math.ceil(_SHAPES_MARGIN * n) for n in shape)
+    still = ops.cast(key[:, :1, None], "float32") * 0 + np.eye(len(size) + 1, dtype="float32")
+    maps = Resample(shape=size, name="canvas")(maps, still)
+    maps = MapLabels(numbers, name="numbers")(maps)
+    layer = RandomShapes(
+        len(structures), spacing=spacing, probability=probability, name="random_shapes"
+    )
+    maps = layer(maps, key=ops.repeat(key[::2, ...], 2, axis=0))
+    return MapLabels(names, name="names")(maps)
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class DrawRegularization(SynthesisLayer):
+    """Draw the weight of the regularisation for each pair, from the key of its first sample.
+
+    Input shape: `(2 · pairs, 2)`, int32.
+    Output shape: `(pairs, 1)`, float32.
+    """
+
+    def call(self, key: Tensor) -> Tensor:
+        """Draw, uniformly from [0, 1]."""
+        return random.uniform(random.fold_in(key[::2], self.name), (1,), 0.0, 1.0)
+
+    def output_spec(self, key: Tensor) -> Tensor:
+        """One number per pair."""
+        batch = key.shape[0]
+        return keras.KerasTensor((batch and batch // 2, 1), "float32")

@@ -1,0 +1,156 @@
+"""What each task adds to the plan of a training: a new task is a class here."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from synthtf.data.label_table import LabelTable
+from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
+from synthtf.synthesis.config import SynthesisConfig
+from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.registration import KINDS, RegistrationModel, registration
+from synthtf.tasks.run import Run
+from synthtf.tasks.segmentation import segmentation
+
+_HYPER_UNITS = 16
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """A task: its network and its objective; abstract.
+
+    Attributes:
+        name: of the task, as `synthtf train` and `run.json` have it.
+        maps_per_sample: label maps that make one training sample, that of the model it builds.
+    """
+
+    name: ClassVar[str]
+    maps_per_sample: ClassVar[int] = 1
+
+    @property
+    def multiple(self) -> int:
+        """Number that every size of the images must be a multiple of."""
+        return self.network.multiple
+
+    def build(
+        self,
+        shape: Sequence[int],
+        table: LabelTable,
+        spacing: Sequence[float],
+        config: SynthesisConfig,
+    ) -> CombinedModel:
+        """Build the combined model; implemented by each task."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `build`")
+
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` shall say; a run with other facts is not resumed."""
+        return {"task": self.name, "multiple": self.multiple, "network": self.network.to_dict()}
+
+
+@dataclass(frozen=True)
+class SegmentationPlan(TaskPlan):
+    """Segmentation.
+
+    Attributes:
+        network: size of the U-Net.
+        loss: name of a segmentation loss.
+    """
+
+    name: ClassVar[str] = "segmentation"
+    network: UNetConfig = field(default_factory=UNetConfig)
+    loss: str = "dice"
+
+    def build(
+        self,
+        shape: Sequence[int],
+        table: LabelTable,
+        spacing: Sequence[float],
+        config: SynthesisConfig,
+    ) -> CombinedModel:
+        """Build the combined model."""
+        return segmentation(shape, table, spacing, config, self.network, self.loss)
+
+    def facts(self) -> dict[str, Any]:
+        """The loss as well."""
+        return {**super().facts(), "loss": self.loss}
+
+
+@dataclass(frozen=True)
+class RegistrationPlan(TaskPlan):
+    """Registration.
+
+    Attributes:
+        kind: "deformable", "affine", "rigid" or "joint".
+        network: size of the network, a `DetectorConfig` for affine and rigid. None: the default.
+        affine: run of the kind "affine" or "rigid", for "joint".
+        regularization: weight of the roughness of the velocity.
+        same_anatomy: each pair is one label map deformed twice.
+        shapes: share of pairs of random shapes instead of anatomy.
+    """
+
+    name: ClassVar[str] = "registration"
+    maps_per_sample: ClassVar[int] = RegistrationModel.maps_per_sample
+    kind: str = "deformable"
+    network: RegistrationConfig | DetectorConfig | None = None
+    affine: str | os.PathLike | None = None
+    regularization: float = 1.0
+    same_anatomy: bool = False
+    shapes: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Choose the default network of the kind."""
+        if self.kind not in KINDS:
+            raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={self.kind!r}")
+        if self.network is None:
+            object.__setattr__(self, "network", registration_network(self.kind))
+
+    def build(
+        self,
+        shape: Sequence[int],
+        table: LabelTable,
+        spacing: Sequence[float],
+        config: SynthesisConfig,
+    ) -> CombinedModel:
+        """Build the combined model."""
+        return registration(
+            shape,
+            table,
+            self.kind,
+            spacing,
+            config,
+            self.network,
+            affine=Run.load(self.affine).task_model if self.affine else None,
+            same_anatomy=self.same_anatomy,
+            shapes=self.shapes,
+            regularization=self.regularization,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The kind and the options as well."""
+        return {
+            **super().facts(),
+            "kind": self.kind,
+            "regularization": self.regularization,
+            "same_anatomy": self.same_anatomy,
+            "shapes": self.shapes,
+        }
+
+
+def registration_network(
+    kind: str, features: int | None = None
+) -> RegistrationConfig | DetectorConfig:
+    """Give a registration network of some width, in the proportions of the default one.
+
+    Args:
+        kind: "deformable", "affine", "rigid" or "joint", which takes the regularisation as input.
+        features: of the first level. None: 16.
+    """
+    features = 16 if features is None else features
+    if kind in ("affine", "rigid"):
+        return DetectorConfig(backbone=UNetConfig(features, 4, max_features=4 * features))
+    return RegistrationConfig(
+        encoder=(features, *(2 * features,) * 3),
+        decoder=(*(2 * features,) * 4, features),
+        hyper_units=_HYPER_UNITS if kind == "joint" else 0,
+    )

@@ -1,0 +1,247 @@
+"""Contrast-agnostic registration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from synthtf.data.label_table import LabelTable
+from synthtf.layers import OneHot, Resample
+from synthtf.losses import SoftDice, gradient_loss
+from synthtf.networks import (
+    DetectorConfig,
+    RegistrationConfig,
+    affine_detector,
+    joint_registration,
+    registration_unet,
+)
+from synthtf.ranges import Range
+from synthtf.synthesis import SynthesisConfig, labels_to_pairs
+from synthtf.tasks.combined import CombinedModel
+
+Tensor = Any
+
+KINDS = ("deformable", "affine", "rigid", "joint")
+OVERLAPS = ("dice", "mse")
+# A matrix has so few parameters that labels on voxels of twice the size decide them as well.
+_COARSE = 2
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class RegistrationModel(CombinedModel):
+    """Synthesis of pairs and a registration network; see `registration`, which makes one.
+
+    The loss is the mismatch of the structures of the moved and the fixed label map, plus, for a
+    network with an output "velocity", the squared gradient of the velocity. A network with an
+    input "regularization", λ, is trained on `(1 - λ) mismatch + λ roughness` with a random λ in
+    each pair, one without it on `mismatch + regularization · roughness`.
+
+    Args:
+        synthesis: as `labels_to_pairs` builds it.
+        task_model: from the inputs "moving" and "fixed" to "displacement", or to "affine".
+        structures: label values that shall overlap; all others count as background.
+        overlap: "dice" for one minus the soft Dice averaged over structures, "mse" for the mean
+            squared difference of one-hot labels, over voxels and structures.
+        regularization: weight of the roughness, at least 0.
+        **kwargs: of `keras.Model`.
+
+    Attributes:
+        output_labels: 0 and the structures.
+    """
+
+    maps_per_sample = 2
+
+    def __init__(
+        self,
+        synthesis: keras.Model,
+        task_model: keras.Model,
+        structures: Sequence[int],
+        overlap: str = "dice",
+        regularization: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        structures = tuple(int(v) for v in structures)
+        if not structures or min(structures) < 1 or list(structures) != sorted(set(structures)):
+            raise ValueError(
+                "`structures` must be ascending positive label values. "
+                f"Received: structures={structures}"
+            )
+        if overlap not in OVERLAPS:
+            raise ValueError(f"`overlap` must be one of {OVERLAPS}. Received: overlap={overlap!r}")
+        if not regularization >= 0:
+            raise ValueError(f"`regularization` must not be negative. Received: {regularization!r}")
+        network = _with_moved_structures(synthesis, task_model, (0, *structures))
+        super().__init__(synthesis, task_model, network, **kwargs)
+        self.output_labels = (0, *structures)
+        self.overlap = overlap
+        self.regularization = float(regularization)
+        self.soft_dice = SoftDice(reduction=None)
+        self.dice = keras.metrics.Mean(name="dice")
+
+    @staticmethod
+    def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
+        """Register the synthetic pair and move the structures."""
+        return network({name: samples[name] for name in network.input})
+
+    def objective(self, outputs: dict[str, Tensor]) -> Tensor:
+        """Compare the moved structures with the fixed ones; penalise a rough velocity."""
+        fixed, moved = outputs["fixed_structures"], outputs["moved_structures"]
+        if self.overlap == "mse":
+            axes = tuple(range(1, len(fixed.shape)))
+            mismatch = ops.mean(ops.square(fixed - moved), axis=axes)
+        else:
+            mismatch = self.soft_dice(fixed, moved)
+        if "velocity" not in outputs:
+            return ops.mean(mismatch)
+        roughness = gradient_loss(outputs["velocity"])
+        if "regularization" in outputs:
+            weight = outputs["regularization"][:, 0]
+            return ops.mean((1 - weight) * mismatch + weight * roughness)
+        return ops.mean(mismatch + self.regularization * roughness)
+
+    def update_metrics(self, outputs: dict[str, Tensor]) -> None:
+        """Update the soft Dice."""
+        fixed, moved = outputs["fixed_structures"], outputs["moved_structures"]
+        self.dice.update_state(1 - self.soft_dice(fixed, moved))
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "structures": self.output_labels[1:],
+            "overlap": self.overlap,
+            "regularization": self.regularization,
+        }
+
+
+def _with_moved_structures(
+    synthesis: keras.Model, task_model: keras.Model, values: Sequence[int]
+) -> keras.Model:
+    """Give the network that also takes label maps and moves them, one channel per structure."""
+    images = task_model.input
+    names = [*images, "moving_labels", "fixed_labels"]
+    inputs = {
+        name: layers.Input(synthesis.output[name].shape[1:], dtype=dtype, name=name)
+        for name, dtype in zip(names, ["float32"] * len(images) + ["int32"] * 2, strict=True)
+    }
+    found = task_model({name: inputs[name] for name in images})
+    transform = found.get("displacement", found.get("affine"))
+    one_hot = OneHot(values, name="structures")
+    moving, fixed = (one_hot(inputs[name])[..., 1:] for name in ("moving_labels", "fixed_labels"))
+    if "displacement" not in found:
+        moving, fixed, transform = _coarser(moving, fixed, transform)
+    outputs = {
+        "moved_structures": Resample(name="moved_structures")(moving, transform),
+        "fixed_structures": fixed,
+    }
+    if "velocity" in found:
+        outputs["velocity"] = found["velocity"]
+    if "regularization" in inputs:
+        outputs["regularization"] = inputs["regularization"]
+    return keras.Model(inputs, outputs, name=task_model.name)
+
+
+def _coarser(moving: Tensor, fixed: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Average structures over larger voxels, in which the translation is a smaller number."""
+    ndim = matrix.shape[-1] - 1
+    pool = getattr(layers, f"AveragePooling{ndim}D")(_COARSE, name="coarse_structures")
+    scale = np.ones((ndim + 1, ndim + 1), "float32")
+    scale[:ndim, ndim] = 1 / _COARSE
+    return pool(moving), pool(fixed), matrix * scale
+
+
+def registration(
+    shape: Sequence[int],
+    labels: Sequence[int] | LabelTable,
+    kind: str = "deformable",
+    spacing: Range = 1.0,
+    config: SynthesisConfig | None = None,
+    network: RegistrationConfig | DetectorConfig | keras.Model | None = None,
+    affine: keras.Model | None = None,
+    structures: Sequence[int] | None = None,
+    same_anatomy: bool = False,
+    shapes: float = 0.0,
+    **options: Any,
+) -> RegistrationModel:
+    """Build a model that learns to register images of any contrast from label maps alone.
+
+    Args:
+        shape: spatial shape of the synthetic images, two or three axes.
+        labels: label values that occur, or a label table.
+        kind: "deformable", "affine", "rigid", or "joint": `affine` and a deformable network in
+            the space in the middle.
+        spacing: mm per voxel, a scalar or one per axis; must be isotropic but for "deformable".
+        config: ranges of the synthesis. None: the tutorial's starter ranges.
+        network: size of the network, or a task network to train further.
+        affine: trained task network of the kind "affine" or "rigid", for "joint"; stays as it is.
+        structures: output labels that shall overlap. None: those of the brain, so that skull
+            and neck are ignored without skull-stripping; all if the table does not know it.
+        same_anatomy: each pair is one label map deformed twice, as for longitudinal scans.
+        shapes: share of pairs of random shapes instead of anatomy, in [0, 1].
+        **options: `overlap` and `regularization` of `RegistrationModel`; `overlap` is "mse" for
+            affine and rigid by default, "dice" for the others.
+
+    Returns:
+        Keras model that fits on `synthtf.data.LabelMaps` of an even batch size: two samples make
+        a pair. `.synthesis` gives pairs; `.task_model` maps images "moving" and "fixed",
+        `(batch, *any, 1)` in [0, 1], to transforms from fixed to moving voxels.
+
+    Raises:
+        ValueError: if the shape is not a multiple of what the network needs, or an argument is
+            out of range.
+
+    Example:
+    >>> model = registration((32, 32), labels=[0, 1])
+    >>> sorted(model.task_model.output)
+    ['displacement', 'inverse', 'velocity']
+
+    Reference: Hoffmann et al., SynthMorph, IEEE TMI 2022; Anatomy-aware and
+        acquisition-agnostic joint registration with SynthMorph, Imaging Neuroscience 2024.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={kind!r}")
+    table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
+    synthesis = labels_to_pairs(shape, table, config, spacing, same_anatomy, shapes)
+    if not isinstance(network, keras.Model):
+        network = _build(kind, tuple(shape), network, affine)
+    if structures is None:
+        structures = brain_structures(table)
+    if kind in ("affine", "rigid"):
+        options = {"overlap": "mse", **options}
+    return RegistrationModel(synthesis, network, structures, name="registration", **options)
+
+
+def brain_structures(table: LabelTable) -> tuple[int, ...]:
+    """Output labels of the brain, or all but the background where the table does not know."""
+    brain = {table.mapping[label] for label in table.brain_labels} - {0}
+    return tuple(sorted(brain or set(table.output_labels) - {0}))
+
+
+def _build(
+    kind: str,
+    shape: tuple[int, ...],
+    config: RegistrationConfig | DetectorConfig | None,
+    affine: keras.Model | None,
+) -> keras.Model:
+    expected = DetectorConfig if kind in ("affine", "rigid") else RegistrationConfig
+    config = config or expected()
+    if not isinstance(config, expected):
+        raise ValueError(
+            f"`network` must be a {expected.__name__} for the kind {kind!r}. Received: {config!r}"
+        )
+    if any(n % config.multiple for n in shape):
+        raise ValueError(
+            f"`shape` must be a multiple of {config.multiple} along each axis for this network. "
+            f"Received: shape={shape}"
+        )
+    if kind in ("affine", "rigid"):
+        return affine_detector(len(shape), kind, config)
+    deformable = registration_unet(len(shape), config)
+    if kind == "deformable":
+        return deformable
+    if affine is None:
+        raise ValueError('`affine` must be a trained network for the kind "joint". Received: None')
+    affine.trainable = False
+    return joint_registration(affine, deformable)

@@ -1,0 +1,134 @@
+import nibabel
+import numpy as np
+import pytest
+from registration_runs import scan, write_run
+
+from synthtf.cli.main import main
+from synthtf.data.transforms import Affine
+from synthtf.data.volume_writer import write_volume
+from synthtf.data.volumes import read_volume
+from synthtf.inference.apply import apply_transform
+from synthtf.interop.transform_files import read_transform
+
+
+def pose():
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[0.96, -0.28], [0.28, 0.96]]
+    matrix[:3, 3] = (6, -4, 5)
+    return Affine(matrix)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Runs, a fixed scan, and two moving ones of which the first has another orientation."""
+    folder = tmp_path_factory.mktemp("data ü")
+    for kind in ("affine", "joint"):
+        write_run(folder / kind, kind, shift=(0.5, 0, 0))
+    for name, volume in (
+        ("fixed", scan()),
+        ("moving/a", scan(pose(), axes="LPS")),
+        ("moving/b", scan(pose())),
+    ):
+        write_volume(folder / f"{name}.nii.gz", volume.data, affine=volume.affine)
+    return folder
+
+
+def run(folder, *words, moving="moving/a.nii.gz", model="joint"):
+    fixed = folder / "fixed.nii.gz"
+    words = ["register", folder / moving, fixed, "--model", folder / model, *words]
+    return main([str(word) for word in words])
+
+
+def error(path, truth):
+    points = np.random.default_rng(0).uniform(-30, 30, (50, 3))
+    found = read_transform(path)(points)
+    return np.linalg.norm(found - truth(points), axis=-1).max()
+
+
+def difference(a, b):
+    return np.abs(a - b).mean()
+
+
+def test_writes_moved_scans_and_transforms(folder, tmp_path, capsys):
+    outputs = ("-o", tmp_path / "m.nii.gz", "-O", tmp_path / "i.nii.gz")
+    transforms = ("-t", tmp_path / "t.lta", "-T", tmp_path / "u.lta")
+    assert run(folder, *outputs, *transforms, model="affine") == 0
+    assert capsys.readouterr().err == ""
+    assert error(tmp_path / "t.lta", pose()) < 0.5
+    assert error(tmp_path / "u.lta", pose().inverse()) < 0.5
+    moving, fixed = (read_volume(folder / f"{name}.nii.gz") for name in ("moving/a", "fixed"))
+    moved, inverse = (read_volume(tmp_path / f"{name}.nii.gz") for name in "mi")
+    np.testing.assert_array_equal(moved.affine, fixed.affine)
+    np.testing.assert_array_equal(inverse.affine, moving.affine)
+    still = apply_transform(moving, Affine(np.eye(4)), like=fixed)
+    assert difference(moved.data, fixed.data) < 0.3 * difference(still.data, fixed.data)
+    assert difference(inverse.data, moving.data) < 0.02
+
+
+def test_a_warp_is_the_moved_image_again(folder, tmp_path):
+    assert run(folder, "-o", tmp_path / "m.nii.gz", "-t", tmp_path / "t.nii.gz") == 0
+    moving, moved = read_volume(folder / "moving/a.nii.gz"), read_volume(tmp_path / "m.nii.gz")
+    again = apply_transform(moving, read_transform(tmp_path / "t.nii.gz"), like=moved)
+    assert difference(again.data, moved.data) < 1e-3
+    assert error(tmp_path / "t.nii.gz", pose()) == pytest.approx(2, abs=0.5)
+
+
+def test_the_method_and_the_regularization_are_passed_on(folder, tmp_path):
+    assert run(folder, "-t", tmp_path / "a.lta", "-m", "affine") == 0
+    assert error(tmp_path / "a.lta", pose()) < 0.5
+    assert run(folder, "-t", tmp_path / "w.nii.gz", "-r", "0.25") == 0
+    assert error(tmp_path / "w.nii.gz", pose()) == pytest.approx(1, abs=0.5)
+
+
+def test_header_only_keeps_the_voxels(folder, tmp_path):
+    assert run(folder, "-H", "-m", "affine", "-o", tmp_path / "m.nii.gz") == 0
+    moving, moved = (
+        nibabel.load(path) for path in (folder / "moving/a.nii.gz", tmp_path / "m.nii.gz")
+    )
+    np.testing.assert_array_equal(moved.get_fdata(), moving.get_fdata())
+    np.testing.assert_allclose(pose().matrix @ moved.affine, moving.affine, atol=0.5)
+
+
+def test_both_meet_in_the_middle(folder, tmp_path):
+    outputs = ("-o", tmp_path / "m.nii.gz", "-O", tmp_path / "f.nii.gz")
+    assert run(folder, "-M", *outputs, model="affine") == 0
+    moved, fixed = (read_volume(tmp_path / f"{name}.nii.gz") for name in "mf")
+    np.testing.assert_array_equal(moved.affine, fixed.affine)
+    still = read_volume(folder / "fixed.nii.gz")
+    assert difference(moved.data, fixed.data) < 0.5 * difference(fixed.data, still.data)
+
+
+def test_a_folder_of_scans_with_a_bad_one(folder, tmp_path, capsys):
+    (folder / "moving" / "c.nii.gz").write_bytes(b"no scan")
+    try:
+        status = run(folder, "-o", tmp_path / "m", "-t", tmp_path / "t", moving="moving")
+    finally:
+        (folder / "moving" / "c.nii.gz").unlink()
+    assert status == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    names = {path.name for path in (tmp_path / "m").iterdir()}
+    assert names == {"a_to_fixed_moved.nii.gz", "b_to_fixed_moved.nii.gz"}
+    assert (tmp_path / "t" / "a_to_fixed_trans.nii.gz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "expected at least one output"),
+        (("-o", "x.nii.gz", "-r", "1"), "λ must lie in"),
+        (("-o", "x.nii.gz", "-n", "3"), "at least 5 integration steps"),
+        (("-H", "-o", "x.nii.gz"), "only a rigid or affine transform fits a header"),
+        (("-t", "x.lta", "-i", "none.lta"), "none.lta"),
+    ],
+)
+def test_wrong_usage_is_one_line(folder, words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(folder, *words) == 2
+    text = capsys.readouterr().err
+    assert message in text and text.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_affine_run_cannot_warp(folder, tmp_path, capsys):
+    assert run(folder, "-o", tmp_path / "x.nii.gz", "-m", "joint", model="affine") != 0
+    assert "cannot register 'joint'" in capsys.readouterr().err

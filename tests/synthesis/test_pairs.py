@@ -1,0 +1,91 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from synthtf.synthesis import SynthesisConfig, labels_to_image
+from synthtf.synthesis.pairs import labels_to_pairs
+
+SHAPES = {2: (24, 20), 3: (12, 16, 10)}
+
+
+def batch(ndim, pairs=2):
+    rng = np.random.default_rng(ndim)
+    labels = rng.integers(0, 4, (2 * pairs, *SHAPES[ndim], 1)).astype("int32")
+    key = np.stack([np.full(2 * pairs, 5), np.arange(2 * pairs)], 1).astype("int32")
+    return {"labels": labels, "key": key}
+
+
+def run(model, inputs):
+    return {name: ops.convert_to_numpy(x) for name, x in model(inputs).items()}
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_two_samples_make_a_pair(ndim):
+    inputs = batch(ndim)
+    single = run(labels_to_image(SHAPES[ndim], range(4)), inputs)
+    pairs = run(labels_to_pairs(SHAPES[ndim], range(4)), inputs)
+    for name, rows in (("moving", slice(0, None, 2)), ("fixed", slice(1, None, 2))):
+        np.testing.assert_array_equal(pairs[name], single["image"][rows])
+        np.testing.assert_array_equal(pairs[f"{name}_labels"], single["labels"][rows])
+        assert pairs[f"{name}_labels"].dtype == "int32"
+    assert not np.array_equal(pairs["moving"], pairs["fixed"])
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_same_anatomy_uses_the_first_map(ndim):
+    inputs = batch(ndim)
+    still = SynthesisConfig.from_dict(
+        {"affine": {"probability": 0}, "warp": {"strength": 0}, "flip": {"probability": 0},
+         "field_of_view": {"probability": 0}}
+    )  # fmt: skip
+    pairs = run(labels_to_pairs(SHAPES[ndim], range(4), still, same_anatomy=True), inputs)
+    np.testing.assert_array_equal(pairs["moving_labels"], inputs["labels"][::2])
+    np.testing.assert_array_equal(pairs["fixed_labels"], inputs["labels"][::2])
+    assert not np.array_equal(pairs["moving"], pairs["fixed"])
+    moved = labels_to_pairs(SHAPES[ndim], range(4), spacing=8, same_anatomy=True)
+    moved = run(moved, inputs)
+    assert not np.array_equal(moved["moving_labels"], moved["fixed_labels"])
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_some_pairs_show_shapes(ndim):
+    """Anatomy here is label 2 everywhere, and shapes are of all labels."""
+    inputs = batch(ndim, pairs=12)
+    inputs["labels"] = np.full_like(inputs["labels"], 2)
+    still = SynthesisConfig.from_dict(
+        {"affine": {"probability": 0}, "warp": {"strength": 0}, "flip": {"probability": 0},
+         "field_of_view": {"probability": 0}}
+    )  # fmt: skip
+    model = labels_to_pairs(SHAPES[ndim], [0, 2, 700, 40000], still, spacing=8, shapes=0.5)
+    pairs = run(model, inputs)
+    np.testing.assert_array_equal(pairs["moving_labels"], pairs["fixed_labels"])
+    anatomy = [np.all(labels == 2) for labels in pairs["moving_labels"]]
+    assert 1 <= sum(anatomy) <= 11
+    assert set(np.unique(pairs["moving_labels"])) == {2, 700, 40000}
+    assert not np.array_equal(pairs["moving"], pairs["fixed"])
+
+
+def test_a_pair_does_not_depend_on_its_batch():
+    model, inputs = labels_to_pairs(SHAPES[2], range(4)), batch(2, pairs=3)
+    whole = run(model, inputs)
+    alone = run(model, {name: x[2:4] for name, x in inputs.items()})
+    for name, value in alone.items():
+        np.testing.assert_array_equal(value, whole[name][1:2], err_msg=name)
+
+
+def test_regularization_is_drawn_for_each_pair():
+    model, inputs = labels_to_pairs((4, 4), range(4)), batch(2, pairs=100)
+    inputs["labels"] = inputs["labels"][:, :4, :4]
+    drawn = run(model, inputs)["regularization"]
+    assert drawn.shape == (100, 1) and len(np.unique(drawn)) == 100
+    assert drawn.min() >= 0 and drawn.max() <= 1
+    assert abs(drawn.mean() - 0.5) < 4 * np.sqrt(1 / 12 / 100)
+
+
+def test_saves_and_loads(tmp_path):
+    model, inputs = labels_to_pairs(SHAPES[2], range(4), same_anatomy=True), batch(2)
+    model.save(tmp_path / "pairs.keras")
+    again = run(keras.saving.load_model(tmp_path / "pairs.keras"), inputs)
+    for name, value in run(model, inputs).items():
+        np.testing.assert_array_equal(again[name], value)
