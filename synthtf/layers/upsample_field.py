@@ -56,7 +56,7 @@ class UpsampleField(SynthesisLayer):
         check_field(inputs, self.__class__.__name__)
         field = as_image(inputs) * float(self.factor)
         sizes = ops.shape(field)[1:-1]
-        matrices = [_interpolation(n, self._target(n)) for n in sizes]
+        matrices = [upsampling_matrix(n, self._target(n)) for n in sizes]
         return apply_along_axes(field, matrices)
 
     def output_spec(self, inputs: Any) -> Any:
@@ -80,8 +80,16 @@ class UpsampleField(SynthesisLayer):
         return ops.cast(ops.floor(ops.cast(size, "float32") * self.factor + 1e-4), "int32")
 
 
-def _interpolation(size: Any, target: Any) -> Tensor:
-    """Matrix `(1, target, size)` that interpolates linearly, corners on corners."""
+def upsampling_matrix(size: Any, target: Any) -> Tensor:
+    """Linear interpolation from one grid to another along an axis, corners on corners.
+
+    Args:
+        size: number of voxels, an int or a scalar tensor.
+        target: number of voxels of the result, likewise.
+
+    Returns:
+        float32 tensor of shape `(1, target, size)`.
+    """
     cells, intervals = (ops.cast(n, "float32") - 1.0 for n in (size, target))
     position = ops.arange(target, dtype="float32") * (cells / ops.maximum(intervals, 1.0))
     voxel = ops.arange(size, dtype="float32")

@@ -6,7 +6,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from synthtf.layers.base import SynthesisLayer, as_image
 from synthtf.layers.integrate_velocity import IntegrateVelocity
+from synthtf.layers.upsample_field import upsampling_matrix
+from synthtf.ops.linear import apply_along_axes
 
 Tensor = Any
 
@@ -60,7 +63,7 @@ def pairwise_unet(
         x = _layer("MaxPooling", ndim)(2, name=f"encoder_{index}_pool")(x)
     x = _convolve(x, "lowest", decoder[0], ndim)
     for index, features in enumerate(decoder[1:]):
-        x = _upsample(x, f"decoder_{index}", ndim)
+        x = UpsampleLinear(name=f"decoder_{index}_upsample")(x)
         x = layers.Concatenate(name=f"decoder_{index}_concat")([x, skips.pop()])
         x = _convolve(x, f"decoder_{index}", features, ndim)
     x = _layer("Conv", ndim)(ndim, 1, dtype="float32", name="output_conv")(x)
@@ -79,17 +82,24 @@ def _convolve(x: Tensor, name: str, features: int, ndim: int) -> Tensor:
     return conv(features, 3, padding="same", activation="relu", name=name)(x)
 
 
-def _upsample(x: Tensor, name: str, ndim: int) -> Tensor:
-    """Upsample linearly by two, as PyTorch does: voxels, not corners, keep their places.
+@keras.saving.register_keras_serializable(package="synthtf")
+class UpsampleLinear(SynthesisLayer):
+    """Upsample features by two, linearly, corner voxels on corner voxels.
 
-    Weights of 3/4 and 1/4 are those of repeated voxels after a blur of 1/4, 1/2, 1/4, that is,
-    after two averages of neighbours.
+    Input shape: `(batch, *spatial, channels)`.
+    Output shape: `(batch, *(2 * spatial), channels)`, float32.
     """
-    x = _layer("UpSampling", ndim)(2, name=f"{name}_upsample")(x)
-    x = ops.pad(x, [(0, 0), *[(1, 1)] * ndim, (0, 0)], mode="symmetric")
-    for index in range(2):
-        x = _layer("AveragePooling", ndim)(2, strides=1, name=f"{name}_average_{index}")(x)
-    return x
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Interpolate along each axis."""
+        sizes = ops.shape(inputs)[1:-1]
+        return apply_along_axes(as_image(inputs), [upsampling_matrix(n, 2 * n) for n in sizes])
+
+    def output_spec(self, inputs: Any) -> Any:
+        """Twice as many voxels along each axis; unknown sizes stay unknown."""
+        batch, *sizes, channels = inputs.shape
+        sizes = [None if n is None else 2 * n for n in sizes]
+        return keras.KerasTensor((batch, *sizes, channels), "float32")
 
 
 def _layer(kind: str, ndim: int) -> type[layers.Layer]:

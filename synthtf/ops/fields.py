@@ -101,6 +101,8 @@ def integrate_components(velocity: Sequence[Tensor], steps: int) -> list[Tensor]
 
 def _repeat(times: int, step: Callable, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Apply a step several times; a loop, since XLA takes minutes to compile several squarings."""
+    if times == 0:
+        return values
     if keras.backend.backend() == "tensorflow":
         # XLA can only differentiate a loop of TensorFlow whose greatest length is given; JAX
         # can only differentiate one of the other kind.

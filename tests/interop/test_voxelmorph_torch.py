@@ -29,7 +29,7 @@ def make_torch_model(voxelmorph, ndim, features=FEATURES, steps=5):
     model = voxelmorph.nn.models.VxmPairwise(
         ndim, 1, 1, nb_features=features, integration_steps=steps
     )
-    torch.nn.init.normal_(model.flow_layer.conv0.weight, std=1.0)
+    torch.nn.init.normal_(model.flow_layer.conv0.weight, std=0.2)
     return model.eval()
 
 
@@ -64,7 +64,7 @@ def test_state_dict(voxelmorph, tmp_path, ndim, features):
     np.testing.assert_allclose(outputs["velocity"], velocity, atol=1e-4)
     # Where a path leaves the field of view the two packages differ.
     displacement = to_numpy(theirs(*pair))
-    margin = 1 + int(np.ceil(np.abs(displacement).max()))
+    margin = 2 + int(np.ceil(np.abs(displacement).max()))
     assert 2 * margin < min(displacement.shape[1:-1])
     np.testing.assert_allclose(
         inside(outputs["displacement"], margin), inside(displacement, margin), atol=1e-4
@@ -80,7 +80,7 @@ def test_state_dict(voxelmorph, tmp_path, ndim, features):
 def test_layers_agree(voxelmorph, ndim):
     generator = np.random.default_rng(0)
     shape = (2, *(12, 14, 10)[:ndim])
-    field = generator.uniform(-2, 2, (*shape, ndim)).astype("float32")
+    field = generator.uniform(-1, 1, (*shape, ndim)).astype("float32")
     image = generator.uniform(size=(*shape, 1)).astype("float32")
     theirs = voxelmorph.nn.functional.integrate_vec(to_torch(field), 5, non_spatial_dims=(0,))
     ours = ops.convert_to_numpy(IntegrateVelocity(5)(field))

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -51,6 +52,32 @@ def test_negated_velocity_gives_the_inverse(shape):
     back = to_arrays(Resample(fill=None)(backward, forward))[0]
     assert np.abs(forward).max() > 1
     np.testing.assert_allclose(forward + back, 0, atol=0.1)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a gradient of TensorFlow")
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_gradient(steps, jit_compile):
+    """That of the end of the path with respect to the velocity, by finite differences."""
+    import tensorflow as tf
+
+    velocity = smooth_velocity((6, 8))
+    direction = np.random.default_rng(0).normal(size=velocity.shape).astype("float32")
+
+    def loss(velocity):
+        return tf.reduce_sum(IntegrateVelocity(steps)(velocity) ** 2)
+
+    @tf.function(jit_compile=jit_compile, autograph=False)
+    def slope(velocity):
+        with tf.GradientTape() as tape:
+            tape.watch(velocity)
+            value = loss(velocity)
+        return tf.reduce_sum(tape.gradient(value, velocity) * direction)
+
+    ahead, behind = (loss(velocity + sign * 1e-3 * direction) for sign in (1, -1))
+    np.testing.assert_allclose(
+        slope(tf.constant(velocity)), (ahead - behind) / 2e-3, rtol=0.02, atol=0.1
+    )
 
 
 def test_a_field_is_needed():
