@@ -1,19 +1,19 @@
 # Sourced by the scripts beside it: finds Python and makes the virtual environment.
 
 is_supported() {
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
-# Print the first Python from 3.10 to 3.13.
+# Print the first Python from 3.11 to 3.13.
 find_python() {
     local name
-    for name in python3 python3.13 python3.12 python3.11 python3.10 python; do
+    for name in python3 python3.13 python3.12 python3.11 python; do
         if command -v "$name" >/dev/null && is_supported "$name"; then
             command -v "$name"
             return
         fi
     done
-    echo "Found no Python 3.10, 3.11, 3.12 or 3.13. Install one, on Debian and Ubuntu:" >&2
+    echo "Found no Python 3.11, 3.12 or 3.13. Install one, on Debian and Ubuntu:" >&2
     echo "  sudo apt-get install python3 python3-venv python3-pip" >&2
     return 1
 }
@@ -22,7 +22,7 @@ find_python() {
 make_environment() {
     local folder="$1" python version
     if [ -x "$folder/bin/python" ] && ! is_supported "$folder/bin/python"; then
-        echo "$folder does not hold a Python 3.10 to 3.13 that runs; delete it and try again" >&2
+        echo "$folder does not hold a Python 3.11 to 3.13 that runs; delete it and try again" >&2
         return 1
     fi
     if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
