@@ -65,9 +65,8 @@ def test_learns_from_label_maps_alone(kind):
 @pytest.mark.parametrize("kind", ["deformable", "affine"])
 def test_moves_in_three_dimensions(kind):
     model = make(3, kind)
-    model.compile("adam")
-    assert np.isfinite(model.fit(maps(3), epochs=1, verbose=0).history["loss"][0])
     outputs = numpy(model(maps(3)[0][0]))
+    assert np.isfinite(float(model.objective(outputs)))
     assert outputs["moved_structures"].shape == outputs["fixed_structures"].shape
     assert outputs["moved_structures"].shape[-1] == 2
 
