@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from synthtf.data.whole_files import write_whole
+
 POINT_ENDINGS = (".csv", ".tsv", ".txt")
 """Endings of the files of points."""
 
@@ -102,18 +104,11 @@ def write_points(path: str | os.PathLike, table: PointTable) -> None:
     Raises:
         OSError: If the file cannot be written; it is then as it was.
     """
-    path = Path(path)
     rounded = np.round(table.points, 6) + 0.0  # no -0
     rows = [table.delimiter.join(f"{number:.6f}" for number in point) for point in rounded]
     rest = table.rest or ("",) * len(rows)
     lines = [*table.header, *(row + more for row, more in zip(rows, rest, strict=True))]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
 def _numbers(words: list[str]) -> list[float] | None:

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import secrets
 from pathlib import Path
 
 import nibabel as nib
@@ -11,6 +10,7 @@ from nibabel.freesurfer.mghformat import MGHHeader
 
 from synthtf.data.paths import EXTENSIONS, extension
 from synthtf.data.volumes import Volume
+from synthtf.data.whole_files import written_aside
 
 _GEOMETRY = (
     "qform_code",
@@ -169,22 +169,16 @@ def _mgh(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.MGHIm
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with aside.open("xb") as file:
-                if extension(path) in {".nii.gz", ".mgz"}:
-                    # No name and no time in the stream: equal volumes give equal files.
-                    with gzip.GzipFile("", "wb", 4, file, mtime=0) as stream:
-                        stream.write(data)
-                else:
-                    file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
+        with written_aside(path) as aside, aside.open("xb") as file:
+            if extension(path) in {".nii.gz", ".mgz"}:
+                # No name and no time in the stream: equal volumes give equal files.
+                with gzip.GzipFile("", "wb", 4, file, mtime=0) as stream:
+                    stream.write(data)
+            else:
+                file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         reason = error.strerror or error
         raise OSError(f"cannot write {path} ({reason}); it is as it was before") from error

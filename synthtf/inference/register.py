@@ -59,9 +59,8 @@ class _Window:
 
     @classmethod
     def of(cls, scan: Volume, run: "Run") -> "_Window":
-        data = scan.data[..., None] if scan.data.ndim == 2 else scan.data
-        grid = ConformedGrid.of(data.shape, scan.affine, run.spacing)
-        image = grid.conform(data)
+        grid = ConformedGrid.of(scan.data.shape, scan.affine, run.spacing)
+        image = grid.conform(scan.data)
         if not image.max() > image.min():
             raise ValueError(f"{scan.name}: the image is empty, every voxel is {image.max():g}")
         return cls(image, grid.affine, _head_corner(image, run), run.shape)
@@ -73,7 +72,7 @@ class _Window:
         to_image[:3, 3] = self.corner + (np.array(self.shape) - 1) / 2
         return self.affine @ to_image
 
-    def sample(self, matrix: np.ndarray, ct: bool = False) -> np.ndarray:
+    def sample(self, matrix: np.ndarray) -> np.ndarray:
         """The part, seen through a matrix between voxels about its centre; normalised."""
         from scipy import ndimage
 
@@ -83,7 +82,7 @@ class _Window:
         part = ndimage.affine_transform(
             self.image, move[:3, :3], move[:3, 3], self.shape, order=1, mode="constant"
         )
-        return normalize_intensity(part, ct=ct)
+        return normalize_intensity(part)
 
 
 def _head_corner(image: np.ndarray, run: "Run") -> np.ndarray:

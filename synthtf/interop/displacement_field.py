@@ -23,7 +23,8 @@ from synthtf.data.integrity import FileHeader, read_verified
 from synthtf.data.paths import extension
 from synthtf.data.transforms import Displacement, Transform
 from synthtf.data.volumes import Volume
-from synthtf.interop.small_files import naming, write_whole
+from synthtf.data.whole_files import write_whole
+from synthtf.interop.small_files import naming
 
 _DISPVECT, _VECTOR = 1006, 1007
 _TO_RAS = np.array([-1, -1, 1], np.float32)

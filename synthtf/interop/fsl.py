@@ -15,7 +15,8 @@ import numpy as np
 from synthtf.data.grid import Grid, invertible
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
-from synthtf.interop.small_files import naming, parse_numbers, read_text, write_whole
+from synthtf.data.whole_files import write_whole
+from synthtf.interop.small_files import naming, parse_numbers, read_text
 
 
 def read_fsl(

@@ -19,7 +19,8 @@ from scipy.io import loadmat, savemat
 from scipy.spatial.transform import Rotation
 
 from synthtf.data.transforms import Affine
-from synthtf.interop.small_files import naming, parse_numbers, read_small, read_text, write_whole
+from synthtf.data.whole_files import write_whole
+from synthtf.interop.small_files import naming, parse_numbers, read_small, read_text
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _BANNER = "#Insight Transform File V1.0"

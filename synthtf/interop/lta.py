@@ -18,7 +18,8 @@ import numpy as np
 from synthtf.data.grid import Grid
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
-from synthtf.interop.small_files import naming, parse_numbers, read_text, write_whole
+from synthtf.data.whole_files import write_whole
+from synthtf.interop.small_files import naming, parse_numbers, read_text
 
 _VOXEL_TO_VOXEL, _RAS_TO_RAS = 0, 1
 _AXES = ("xras", "yras", "zras")

@@ -1,7 +1,6 @@
-"""Small files of transforms: read whole with a limit, written whole or not at all."""
+"""Small files of transforms: read whole, with a limit."""
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,23 +81,3 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith(str(path)) else f"{path}: {text}") from error
-
-
-def write_whole(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file aside and move it into place, so that nothing partial is found under its name.
-
-    Args:
-        path: The file; an existing one is replaced, folders are made.
-        data: Its content.
-
-    Raises:
-        OSError: If it cannot be written; it is then as it was.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -6,7 +6,8 @@ from keras import ops
 
 Tensor = Any
 
-# The iterations converge quadratically; for what registers heads they have after five.
+# The iterations converge quadratically: for rotations of 45° about each axis and scaling by 0.8
+# to 1.25, to float32 after four or five.
 _ITERATIONS = 10
 
 

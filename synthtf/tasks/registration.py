@@ -25,7 +25,7 @@ Tensor = Any
 
 KINDS = ("deformable", "affine", "rigid", "joint")
 OVERLAPS = ("dice", "mse")
-# A matrix has so few parameters that labels on voxels of twice the size decide them as well.
+# Labels that a matrix moves are compared on voxels of twice the size, at an eighth of the cost.
 _COARSE = 2
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.data.label_table import LabelTable
+from synthtf.data.whole_files import write_whole, written_aside
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.version import __version__
 
@@ -85,11 +86,12 @@ class Run:
     def update(self, **facts: Any) -> None:
         """Add facts to the metadata and write them, in one piece."""
         self.metadata.update(facts)
-        _replace(self.folder / FACTS, lambda path: path.write_text(self._text()))
+        write_whole(self.folder / FACTS, self._text().encode())
 
     def save_model(self, model: "keras.Model") -> None:
         """Write the task network, in one piece."""
-        _replace(self.folder / MODEL, lambda path: model.save(path))
+        with written_aside(self.folder / MODEL) as aside:
+            model.save(aside)
 
     def _text(self) -> str:
         return json.dumps(self.metadata, indent=2) + "\n"
@@ -144,13 +146,3 @@ class Run:
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"{path}: not a model that can be loaded, {reason}") from error
-
-
-def _replace(path: Path, write: Any) -> None:
-    """Write a file aside and move it into place, so that no half of it is ever read."""
-    aside = path.with_name(f".{path.name}.part{path.suffix}")
-    try:
-        write(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

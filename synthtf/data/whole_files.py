@@ -1,0 +1,48 @@
+"""Files that are written whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from synthtf.data.paths import extension
+
+
+@contextmanager
+def written_aside(path: str | os.PathLike) -> Iterator[Path]:
+    """Write a file aside and move it into place, so that nothing partial is found under its name.
+
+    Args:
+        path: The file; an existing one is replaced, folders are made.
+
+    Yields:
+        Path in the same folder, of the same ending, to write to. If the block fails, it is
+        deleted, and `path` is as it was.
+
+    Raises:
+        OSError: If the file cannot be moved into place.
+    """
+    path = Path(path)
+    ending = extension(path) or path.suffix
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{ending}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_whole(path: str | os.PathLike, data: bytes) -> None:
+    """Write bytes to a file, in one piece.
+
+    Args:
+        path: The file; an existing one is replaced, folders are made.
+        data: Its content.
+
+    Raises:
+        OSError: If it cannot be written; it is then as it was.
+    """
+    with written_aside(path) as aside:
+        aside.write_bytes(data)
