@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from synthtf.layers.base import SynthesisLayer
+from synthtf.networks.from_options import from_options
 from synthtf.networks.unet import UNetConfig, unet
 from synthtf.ops.affine import fit_affine, homogeneous, invert_affine
 from synthtf.ops.labels import barycenter
@@ -57,14 +58,10 @@ class DetectorConfig:
         Raises:
             ValueError: If a name is unknown, or a value is out of range.
         """
-        known = [f.name for f in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                raise ValueError(f"unknown detector option {name!r}; the options are {known}")
         values = dict(values)
         if "backbone" in values:
             values["backbone"] = UNetConfig.from_dict(values["backbone"])
-        return cls(**values)
+        return from_options(cls, values, "unknown detector option {}")
 
 
 def affine_detector(

@@ -11,6 +11,7 @@ from keras import layers, ops
 from synthtf.layers.hyper_conv import HyperConv
 from synthtf.layers.integrate_velocity import IntegrateVelocity
 from synthtf.layers.upsample_field import UpsampleField
+from synthtf.networks.from_options import from_options
 
 Tensor = Any
 
@@ -97,13 +98,7 @@ class RegistrationConfig:
         Raises:
             ValueError: If a name is unknown, or a value is out of range.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                raise ValueError(
-                    f"unknown option {name!r} of a registration network; the options are {known}"
-                )
-        return cls(**values)
+        return from_options(cls, values, "unknown option {} of a registration network")
 
 
 def registration_unet(

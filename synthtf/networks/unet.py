@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from synthtf.networks.from_options import from_options
+
 Tensor = Any
 
 _NORMALIZATIONS = ("instance", "batch", None)
@@ -113,11 +115,7 @@ class UNetConfig:
         Raises:
             ValueError: If a name is unknown, or a value is out of range.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                raise ValueError(f"unknown U-Net option {name!r}; the options are {known}")
-        return cls(**values)
+        return from_options(cls, values, "unknown U-Net option {}")
 
 
 def unet(
