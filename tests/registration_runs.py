@@ -17,10 +17,14 @@ CENTRES = np.linspace(0.2, 1, 9, dtype="float32")
 
 
 def affine_network(kind="affine"):
-    """A detector of intensities, which moves with the image whatever the transform."""
+    """A detector of balls by their brightness, which move with the image whatever the transform.
+
+    Edges, which interpolation gives the brightness of other balls, are thinner than three voxels.
+    """
     moving, fixed = (keras.Input((None, None, None, 1), name=n) for n in ("moving", "fixed"))
     images = layers.Concatenate(axis=0)([moving, fixed])
     maps = keras.ops.relu(1 - 40 * keras.ops.abs(images - CENTRES))
+    maps = -layers.MaxPooling3D(3, strides=1, padding="same")(-maps)
     maps = layers.AveragePooling3D(2)(maps)
     matrix = FitTransform(kind, name="fit")([maps, images])
     outputs = {"affine": matrix, "inverse": keras.ops.linalg.inv(matrix)}
@@ -76,5 +80,5 @@ def scan(transform=None, spacing=(2.0, 2.0, 2.0), shape=(80, 88, 80), axes="RAS"
     image = np.zeros(shape)
     # The brightest is the largest, so that percentiles find its brightness.
     for point, height in zip(points, CENTRES, strict=True):
-        image[np.linalg.norm(world - point, axis=-1) < (18 if height == 1 else 14)] = height
+        image[np.linalg.norm(world - point, axis=-1) < (24 if height == 1 else 14)] = height
     return Volume(image.astype("float32"), affine)

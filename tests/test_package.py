@@ -32,7 +32,7 @@ ALLOWED = {
         *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
         *("xla", "version", "layers"),
     },
-    "inference": {"tasks", "data", "networks", "interop", "ops"},
+    "inference": {"tasks", "data", "networks", "interop", "ops", "figures"},
     "interop": {"networks", "data"},
     "testing": {"layers", "random"},
 }

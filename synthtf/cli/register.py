@@ -29,6 +29,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument("moving", metavar="MOVING", help="a file, a folder, or a .txt list")
     parser.add_argument("fixed", metavar="FIXED", help="a file, or as many as MOVING")
     parser.add_argument("--model", required=True, metavar="RUN", help="folder of a training run")
+    parser.add_argument(
+        "--affine", metavar="RUN", help="run of the kind affine or rigid, before a deformable one"
+    )
     _add_outputs(parser.add_argument_group("outputs, a folder for several pairs"))
     _add_options(parser.add_argument_group("options"))
     add_threads(parser)
@@ -47,11 +50,22 @@ def _add_outputs(outputs: "argparse._ArgumentGroup") -> None:
     outputs.add_argument(
         "-T", "--inverse-trans", metavar="TRANS", help="transform that moves FIXED to MOVING"
     )
+    outputs.add_argument(
+        "--figure",
+        metavar="PNG",
+        help="picture of both scans before and after, the deformation grid, and the Jacobian",
+    )
 
 
 def _add_options(options: "argparse._ArgumentGroup") -> None:
     options.add_argument(
         "-m", "--method", choices=_METHODS, help="(default: what the model was trained for)"
+    )
+    options.add_argument(
+        "--labels",
+        nargs=2,
+        metavar=("MOVING", "FIXED"),
+        help="label maps of a pair, whose mean Dice before and after is printed",
     )
     options.add_argument(
         "-r",
@@ -92,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         from synthtf.interop.transform_files import TransformFile, read_transforms
 
         folder = existing_folder(args.model, "--model")
+        before = existing_folder(args.affine, "--affine") if args.affine else None
         jobs = _plan_jobs(args)
         start = TransformFile.parse(args.init) if args.init else []
     load_backend()
@@ -100,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     from synthtf.tasks.run import Run
 
     model = Run.load(folder)
+    affine = before and Run.load(before)
     linear = (args.method or model.metadata.get("kind")) in ("rigid", "affine")
     if args.header_only and not linear:
         raise UsageError("-H: only a rigid or affine transform fits a header; add -m affine")
@@ -111,12 +127,14 @@ def run(args: argparse.Namespace) -> int:
             moving,
             fixed,
             model,
+            affine=affine,
             method=args.method,
             regularization=args.regularization,
             steps=args.steps,
             init=init,
         )
         _write(job, moving, fixed, found, args, ".lta" if linear else ".nii.gz")
+        _show(job, moving, fixed, found, args)
 
     failed = for_each_file(
         "register", jobs, register_one, path=lambda job: job.moving, debug=args.debug
@@ -140,8 +158,9 @@ class _Job:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if not any((args.output, args.inverse, args.trans, args.inverse_trans)):
-        raise UsageError("expected at least one output: -o, -O, -t or -T")
+    outputs = (args.output, args.inverse, args.trans, args.inverse_trans, args.figure, args.labels)
+    if not any(outputs):
+        raise UsageError("expected at least one output: -o, -O, -t, -T, --figure or --labels")
     if not 0 < args.regularization < 1:
         raise UsageError(f"-r: λ must lie in (0, 1). Received: {args.regularization:g}")
     if args.steps < 5:
@@ -159,17 +178,19 @@ def _plan_jobs(args: argparse.Namespace) -> list[_Job]:
         raise UsageError(
             f"expected one FIXED, or as many as MOVING. Received: {len(moving)} and {len(fixed)}"
         )
-    outputs = [args.output, args.inverse, args.trans, args.inverse_trans]
+    outputs = [args.output, args.inverse, args.trans, args.inverse_trans, args.figure]
     in_folders = len(moving) > 1
     for target in filter(None, outputs):
         if in_folders and (extension(target) or Path(target).is_file()):
             raise UsageError(f"{target}: expected a folder for {len(moving)} pairs")
         if not in_folders and Path(target).is_dir():
             raise UsageError(f"{target}: expected a file for one pair, received a folder")
-    for target in filter(None, outputs[2:] if not in_folders else []):
+    for target in filter(None, outputs[2:4] if not in_folders else []):
         transform_extension(target)
     jobs = [_Job(m, f, in_folders) for m, f in zip(moving, fixed, strict=True)]
     names = [job.output("", "", "") if in_folders else job for job in jobs]
+    if args.labels and in_folders:
+        raise UsageError("--labels: only for one pair")
     if len(set(names)) < len(names):
         raise UsageError("two pairs have scans of the same names: their outputs would be the same")
     return jobs
@@ -202,6 +223,25 @@ def _write(
         if target:
             path = job.output(target, suffix, ending)
             write_transform(path, transform, fixed=reference, moving=source)
+
+
+def _show(
+    job: _Job, moving: "Volume", fixed: "Volume", found: "Registration", args: argparse.Namespace
+) -> None:
+    """Measure and draw the result."""
+    from synthtf.data.volumes import read_volume
+    from synthtf.inference.registration_picture import draw_registration, overlap
+
+    title = f"{job.moving.name} to {job.fixed.name}"
+    if args.labels:
+        maps = [read_volume(path, labels=True) for path in args.labels]
+        before, after = (overlap(*maps, transform) for transform in (None, found.forward))
+        score = f"mean Dice {before:.3f} before, {after:.3f} after"
+        print(f"{title}: {score}")
+        title = f"{title}: {score}"
+    if args.figure:
+        path = job.output(args.figure, "", ".png")
+        draw_registration(path, moving, fixed, found.forward, title)
 
 
 def _write_moved(

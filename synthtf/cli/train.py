@@ -106,6 +106,14 @@ def _add_registration(network: Group) -> None:
         "(default: %(default)s)",
     )
     network.add_argument(
+        "--landmarks",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="for affine and rigid: weight of teaching the detector to show one structure in each "
+        "of its first maps (default: %(default)s)",
+    )
+    network.add_argument(
         "--same-anatomy",
         action="store_true",
         help="pairs of one label map deformed twice, as of longitudinal scans",
@@ -198,6 +206,7 @@ def _registration(args: argparse.Namespace) -> "TaskPlan":
         network=registration_network(args.kind, args.features),
         affine=args.affine,
         regularization=args.regularization,
+        landmarks=args.landmarks,
         same_anatomy=args.same_anatomy,
         shapes=args.shapes,
     )

@@ -16,17 +16,14 @@ from synthtf.inference.normalize import normalize_intensity
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
 
-METHODS = {
-    "rigid": ("rigid", "affine", "joint"),
-    "affine": ("affine", "joint"),
-    "deformable": ("deformable",),
-    "joint": ("joint",),
-}
-"""What can be asked for, and the kinds of runs that can do it."""
+METHODS = ("rigid", "affine", "deformable", "joint")
+"""What can be asked for; joint is affine, then deformable."""
 
 MIN_STEPS = 5
 DEFAULT_STEPS = 7
 DEFAULT_REGULARIZATION = 0.5
+# Times that an affine network sees the images, each time with what it found before undone.
+_PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -103,21 +100,23 @@ def register(
     fixed: "Volume | str | PathLike",
     model: "Run | str | PathLike",
     *,
+    affine: "Run | str | PathLike | None" = None,
     method: str | None = None,
     regularization: float = DEFAULT_REGULARIZATION,
     steps: int = DEFAULT_STEPS,
     init: Transform | None = None,
 ) -> Registration:
-    """Register two scans with a trained network.
+    """Register two scans with trained networks.
 
     Both are brought to RAS orientation and the network's spacing, and cropped about the head.
-    Deformable networks see both scans in the space in the middle, each resampled once.
+    Networks see both scans in the space in the middle, each resampled once.
 
     Args:
         moving: a volume, or its file.
         fixed: likewise.
         model: a training run of the task "registration", or its folder.
-        method: "rigid", "affine", "deformable" or "joint". None: what the run was trained for.
+        affine: one of the kind "affine" or "rigid", to come before a `model` that is deformable.
+        method: "rigid", "affine", "deformable" or "joint". None: what the runs were trained for.
         regularization: λ in (0, 1), how smooth a warp of a joint network shall be.
         steps: squarings that integrate the velocity, at least 5.
         init: transform from fixed to moving scan to start from.
@@ -132,35 +131,43 @@ def register(
 
     Reference: Hoffmann et al., SynthMorph, Imaging Neuroscience 2024.
     """
-    run = _load_run(model)
-    method = _check(run, method, regularization, steps)
+    networks = _Networks.of(_load_run(model), affine and _load_run(affine))
+    method = _check(networks, method, regularization, steps)
     moving, fixed = (
         scan if isinstance(scan, Volume) else read_volume(scan) for scan in (moving, fixed)
     )
     _check_pair(moving, fixed)
-    if init is not None:
-        start = apply_transform(moving, init, like=fixed)
-        if not start.data.max() > start.data.min():
-            raise ValueError(
-                f"{moving.name}: no overlap with {fixed.name} after the init transform"
-            )
-        found = register(
-            start, fixed, run, method=method, regularization=regularization, steps=steps
-        )
-        return _after(found, init)
+    if init is None:
+        return _register(moving, fixed, networks, method, regularization, steps)
+    start = apply_transform(moving, init, like=fixed)
+    if not start.data.max() > start.data.min():
+        raise ValueError(f"{moving.name}: no overlap with {fixed.name} after the init transform")
+    return _after(_register(start, fixed, networks, method, regularization, steps), init)
 
-    networks = _networks(run)
+
+def _register(
+    moving: Volume,
+    fixed: Volume,
+    networks: "_Networks",
+    method: str,
+    regularization: float,
+    steps: int,
+) -> Registration:
+    found = None
+    if method != "deformable":
+        network, run = networks.affine
+        windows = _Window.of(moving, run), _Window.of(fixed, run)
+        found = _linear(windows, _affine(network, windows, rigid=method == "rigid"))
+    if method in ("rigid", "affine"):
+        return found
+    network, run = networks.deformable
     windows = _Window.of(moving, run), _Window.of(fixed, run)
     matrix = np.eye(4)
-    if "affine" in networks:
-        matrix = _affine(networks["affine"], *(window.sample(matrix) for window in windows))
-    if method == "rigid":
-        matrix = _rigid(matrix)
+    if found is not None:
+        to_moving, to_fixed = (window.centred for window in windows)
+        matrix = np.linalg.inv(to_moving) @ found.forward.matrix @ to_fixed
     half = _square_root(matrix)
-    if "deformable" not in networks or method in ("rigid", "affine"):
-        return _linear(windows, matrix, half)
-    images = windows[0].sample(half), windows[1].sample(np.linalg.inv(half))
-    velocity = _velocity(networks["deformable"], *images, regularization)
+    velocity = _velocity(network, *_halfway(windows, half), regularization)
     return _warped(windows, half, velocity, steps)
 
 
@@ -177,13 +184,48 @@ def _load_run(model: "Run | str | PathLike") -> "Run":
     return model
 
 
-def _check(run: "Run", method: str | None, regularization: float, steps: int) -> str:
-    kind = run.metadata["kind"]
-    method = method or kind
+@dataclass(frozen=True)
+class _Networks:
+    """The networks of one run or two, each with the run that says what it expects.
+
+    Attributes:
+        affine: of the kind "affine" or "rigid", or the affine part of a joint one.
+        deformable: likewise.
+        methods: what they can do, first what they do by default.
+    """
+
+    affine: "tuple[Any, Run] | None"
+    deformable: "tuple[Any, Run] | None"
+    methods: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: "Run", before: "Run | None") -> "_Networks":
+        kind, model = run.metadata["kind"], run.task_model
+        if before is not None:
+            first = before.metadata["kind"]
+            if (first, kind) not in (("affine", "deformable"), ("rigid", "deformable")):
+                raise ValueError(
+                    "Expected an affine or rigid run to come before a deformable one. Received: "
+                    f"{before.folder} ({first}) and {run.folder} ({kind})"
+                )
+            return cls((before.task_model, before), (model, run), ("joint", "affine", "rigid"))
+        if kind == "joint":
+            parts = (model.get_layer(name) for name in ("affine_registration", "registration"))
+            return cls(*((part, run) for part in parts), ("joint", "affine", "rigid"))
+        if kind == "deformable":
+            return cls(None, (model, run), ("deformable",))
+        return cls((model, run), None, ("affine", "rigid") if kind == "affine" else ("rigid",))
+
+
+def _check(networks: _Networks, method: str | None, regularization: float, steps: int) -> str:
+    method = method or networks.methods[0]
     if method not in METHODS:
-        raise ValueError(f"`method` must be one of {tuple(METHODS)}. Received: {method!r}")
-    if kind not in METHODS[method]:
-        raise ValueError(f"{run.folder}: a run of the kind {kind!r} cannot register {method!r}")
+        raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}")
+    if method not in networks.methods:
+        raise ValueError(
+            f"The trained networks can do {', '.join(networks.methods)}. Received: "
+            f"method={method!r}"
+        )
     if not 0 < regularization < 1:
         raise ValueError(f"λ must lie in (0, 1). Received: {regularization:g}")
     if steps < MIN_STEPS:
@@ -206,26 +248,27 @@ def _check_pair(moving: Volume, fixed: Volume) -> None:
         raise ValueError(f"{moving.name}: expected 3D images. Received: 2D")
 
 
-def _networks(run: "Run") -> dict[str, Any]:
-    """The affine and the deformable network of a run."""
-    kind, model = run.metadata["kind"], run.task_model
-    if kind != "joint":
-        return {"deformable" if kind == "deformable" else "affine": model}
-    return {
-        "affine": model.get_layer("affine_registration"),
-        "deformable": model.get_layer("registration"),
-    }
-
-
 def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     batch = {name: np.asarray(value, np.float32)[None] for name, value in inputs.items()}
     found = network.predict_on_batch({name: batch[name] for name in network.input})
     return {name: np.asarray(value[0], np.float64) for name, value in found.items()}
 
 
-def _affine(network: Any, moving: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """Matrix from fixed to moving voxels, about the centre."""
-    return _call(network, moving=moving[..., None], fixed=fixed[..., None])["affine"]
+def _affine(network: Any, windows: tuple[_Window, _Window], rigid: bool) -> np.ndarray:
+    """Matrix from fixed to moving voxels, about the centres of the windows."""
+    matrix = np.eye(4)
+    for _ in range(_PASSES):
+        half = _square_root(matrix)
+        moving, fixed = (image[..., None] for image in _halfway(windows, half))
+        matrix = half @ _call(network, moving=moving, fixed=fixed)["affine"] @ half
+        if rigid:
+            matrix = _rigid(matrix)
+    return matrix
+
+
+def _halfway(windows: tuple[_Window, _Window], half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both images in the space in the middle."""
+    return windows[0].sample(half), windows[1].sample(np.linalg.inv(half))
 
 
 def _velocity(
@@ -276,7 +319,8 @@ def _warped(
     )
 
 
-def _linear(windows: tuple[_Window, _Window], matrix: np.ndarray, half: np.ndarray) -> Registration:
+def _linear(windows: tuple[_Window, _Window], matrix: np.ndarray) -> Registration:
+    half = _square_root(matrix)
     to_moving, to_fixed = (window.centred for window in windows)
     forward = to_moving @ matrix @ np.linalg.inv(to_fixed)
     return Registration(

@@ -6,7 +6,7 @@ loss, which changing another sample of the batch leaves alone. For the cross-ent
 """
 
 from synthtf.losses.images import local_ncc, mutual_information
-from synthtf.losses.registration import bending_energy, dice_loss, gradient_loss
+from synthtf.losses.registration import bending_energy, dice_loss, gradient_loss, landmark_loss
 from synthtf.losses.segmentation import DiceCrossEntropy, LogitsL2, SoftDice
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "bending_energy",
     "dice_loss",
     "gradient_loss",
+    "landmark_loss",
     "local_ncc",
     "mutual_information",
 ]

@@ -56,6 +56,32 @@ def gradient_loss(displacement: Tensor, penalty: str = "l2") -> Tensor:
     return sum(means) / len(means)
 
 
+def landmark_loss(structures: Tensor, features: Tensor) -> Tensor:
+    """Return how far feature maps are from showing one structure each.
+
+    One minus the cosine of the angle between the two maps as vectors, averaged over the
+    structures that are there: where a feature lies matters, and how strong it is does not.
+
+    Args:
+        structures: Tensor of shape `(batch, *spatial, structures)`, in [0, 1].
+        features: Non-negative tensor of the same shape.
+
+    Returns:
+        Loss in [0, 1], `(batch,)`; 0 for a sample without any structure.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    structures, features = float32_pair(structures, features)
+    axes = spatial_axes(features)
+    size = ops.sum(ops.square(structures), axes)
+    present = ops.cast(size > 0, "float32")
+    product = ops.sum(structures * features, axes)
+    lengths = ops.sqrt(size * ops.sum(ops.square(features), axes) + 1e-6)
+    missing = present * (1 - product / lengths)
+    return ops.sum(missing, axis=-1) / ops.maximum(ops.sum(present, axis=-1), 1.0)
+
+
 def bending_energy(displacement: Tensor) -> Tensor:
     """Return the curvature of a field: the mean of its squared second derivatives.
 

@@ -85,6 +85,7 @@ class RegistrationPlan(TaskPlan):
         network: size of the network, a `DetectorConfig` for affine and rigid. None: the default.
         affine: run of the kind "affine" or "rigid", for "joint".
         regularization: weight of the roughness of the velocity.
+        landmarks: weight of teaching a detector the structures.
         same_anatomy: each pair is one label map deformed twice.
         shapes: share of pairs of random shapes instead of anatomy.
     """
@@ -95,6 +96,7 @@ class RegistrationPlan(TaskPlan):
     network: RegistrationConfig | DetectorConfig | None = None
     affine: str | os.PathLike | None = None
     regularization: float = 1.0
+    landmarks: float = 0.0
     same_anatomy: bool = False
     shapes: float = 0.0
 
@@ -124,6 +126,7 @@ class RegistrationPlan(TaskPlan):
             same_anatomy=self.same_anatomy,
             shapes=self.shapes,
             regularization=self.regularization,
+            landmarks=self.landmarks,
         )
 
     def facts(self) -> dict[str, Any]:
@@ -132,6 +135,7 @@ class RegistrationPlan(TaskPlan):
             **super().facts(),
             "kind": self.kind,
             "regularization": self.regularization,
+            "landmarks": self.landmarks,
             "same_anatomy": self.same_anatomy,
             "shapes": self.shapes,
         }

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from synthtf.data.label_table import LabelTable
 from synthtf.layers import OneHot, Resample
-from synthtf.losses import SoftDice, gradient_loss
+from synthtf.losses import SoftDice, gradient_loss, landmark_loss
 from synthtf.networks import (
     DetectorConfig,
     RegistrationConfig,
@@ -38,6 +38,10 @@ class RegistrationModel(CombinedModel):
     input "regularization", λ, is trained on `(1 - λ) mismatch + λ roughness` with a random λ in
     each pair, one without it on `mismatch + regularization · roughness`.
 
+    A detector of features learns slowly from the overlap alone. With `landmarks`, its first
+    feature maps are also taught to show one structure each, wherever that is; how much each
+    counts in the fit, and what the further maps show, is left to the overlap.
+
     Args:
         synthesis: as `labels_to_pairs` builds it.
         task_model: from the inputs "moving" and "fixed" to "displacement", or to "affine".
@@ -45,6 +49,7 @@ class RegistrationModel(CombinedModel):
         overlap: "dice" for one minus the soft Dice averaged over structures, "mse" for the mean
             squared difference of one-hot labels, over voxels and structures.
         regularization: weight of the roughness, at least 0.
+        landmarks: weight of teaching a detector the structures, at least 0; see `landmark_loss`.
         **kwargs: of `keras.Model`.
 
     Attributes:
@@ -60,6 +65,7 @@ class RegistrationModel(CombinedModel):
         structures: Sequence[int],
         overlap: str = "dice",
         regularization: float = 1.0,
+        landmarks: float = 0.0,
         **kwargs: Any,
     ) -> None:
         structures = tuple(int(v) for v in structures)
@@ -72,11 +78,16 @@ class RegistrationModel(CombinedModel):
             raise ValueError(f"`overlap` must be one of {OVERLAPS}. Received: overlap={overlap!r}")
         if not regularization >= 0:
             raise ValueError(f"`regularization` must not be negative. Received: {regularization!r}")
-        network = _with_moved_structures(synthesis, task_model, (0, *structures))
+        if not landmarks >= 0:
+            raise ValueError(f"`landmarks` must not be negative. Received: {landmarks!r}")
+        network = _with_moved_structures(
+            synthesis, task_model, (0, *structures), landmarks=landmarks > 0
+        )
         super().__init__(synthesis, task_model, network, **kwargs)
         self.output_labels = (0, *structures)
         self.overlap = overlap
         self.regularization = float(regularization)
+        self.landmarks = float(landmarks)
         self.soft_dice = SoftDice(reduction=None)
         self.dice = keras.metrics.Mean(name="dice")
 
@@ -93,6 +104,9 @@ class RegistrationModel(CombinedModel):
             mismatch = ops.mean(ops.square(fixed - moved), axis=axes)
         else:
             mismatch = self.soft_dice(fixed, moved)
+        for name in ("moving", "fixed") if self.landmarks else ():
+            structures, features = outputs[f"{name}_structures"], outputs[f"{name}_features"]
+            mismatch = mismatch + self.landmarks * landmark_loss(structures, features) / 2
         if "velocity" not in outputs:
             return ops.mean(mismatch)
         roughness = gradient_loss(outputs["velocity"])
@@ -113,11 +127,12 @@ class RegistrationModel(CombinedModel):
             "structures": self.output_labels[1:],
             "overlap": self.overlap,
             "regularization": self.regularization,
+            "landmarks": self.landmarks,
         }
 
 
 def _with_moved_structures(
-    synthesis: keras.Model, task_model: keras.Model, values: Sequence[int]
+    synthesis: keras.Model, task_model: keras.Model, values: Sequence[int], landmarks: bool
 ) -> keras.Model:
     """Give the network that also takes label maps and moves them, one channel per structure."""
     images = task_model.input
@@ -126,7 +141,8 @@ def _with_moved_structures(
         name: layers.Input(synthesis.output[name].shape[1:], dtype=dtype, name=name)
         for name, dtype in zip(names, ["float32"] * len(images) + ["int32"] * 2, strict=True)
     }
-    found = task_model({name: inputs[name] for name in images})
+    network = _with_features(task_model, len(values) - 1) if landmarks else task_model
+    found = network({name: inputs[name] for name in images})
     transform = found.get("displacement", found.get("affine"))
     one_hot = OneHot(values, name="structures")
     moving, fixed = (one_hot(inputs[name])[..., 1:] for name in ("moving_labels", "fixed_labels"))
@@ -140,7 +156,25 @@ def _with_moved_structures(
         outputs["velocity"] = found["velocity"]
     if "regularization" in inputs:
         outputs["regularization"] = inputs["regularization"]
+    if landmarks:
+        outputs["moving_structures"] = moving
+        for name in ("moving_features", "fixed_features"):
+            outputs[name] = found[name]
     return keras.Model(inputs, outputs, name=task_model.name)
+
+
+def _with_features(task_model: keras.Model, count: int) -> keras.Model:
+    """Give the affine network that also shows its first feature maps of each image."""
+    names = [layer.name for layer in task_model.layers]
+    if "fit" not in names or task_model.get_layer("fit").input[0].shape[-1] < count:
+        raise ValueError(
+            "`landmarks` needs an affine or rigid detector of at least as many features as there "
+            f"are structures, {count}. Received: {task_model.name!r}"
+        )
+    maps = task_model.get_layer("fit").input[0]
+    moving, fixed = ops.split(maps[..., :count], 2, axis=0)
+    outputs = {**task_model.output, "moving_features": moving, "fixed_features": fixed}
+    return keras.Model(task_model.input, outputs, name=task_model.name)
 
 
 def _coarser(moving: Tensor, fixed: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,8 +214,7 @@ def registration(
             and neck are ignored without skull-stripping; all if the table does not know it.
         same_anatomy: each pair is one label map deformed twice, as for longitudinal scans.
         shapes: share of pairs of random shapes instead of anatomy, in [0, 1].
-        **options: `overlap` and `regularization` of `RegistrationModel`; `overlap` is "mse" for
-            affine and rigid by default, "dice" for the others.
+        **options: `overlap`, `regularization` and `landmarks` of `RegistrationModel`.
 
     Returns:
         Keras model that fits on `synthtf.data.LabelMaps` of an even batch size: two samples make
@@ -208,8 +241,6 @@ def registration(
         network = _build(kind, tuple(shape), network, affine)
     if structures is None:
         structures = brain_structures(table)
-    if kind in ("affine", "rigid"):
-        options = {"overlap": "mse", **options}
     return RegistrationModel(synthesis, network, structures, name="registration", **options)
 
 

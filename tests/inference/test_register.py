@@ -82,6 +82,26 @@ def test_joint_composes_and_takes_regularization(runs):
         np.testing.assert_allclose(found.inverse(found.forward(POINTS)), POINTS, atol=0.01)
 
 
+def test_an_affine_run_and_a_deformable_one_are_joint(runs):
+    """One voxel of half the resolution, after the affine transform, from the fixed scan's side."""
+    truth = pose()
+    affine = register(scan(truth), scan(), runs["affine"])
+    found = register(scan(truth), scan(), runs["deformable"], affine=runs["affine"])
+    middle = affine.middle_to_fixed.inverse()(POINTS)
+    expected = affine.middle_to_moving(middle + np.array([4.0, 0, 0]))
+    np.testing.assert_allclose(found.forward(POINTS), expected, atol=0.05)
+    again = register(
+        scan(truth), scan(), runs["deformable"], affine=runs["affine"], method="affine"
+    )
+    np.testing.assert_allclose(again.forward.matrix, affine.forward.matrix, atol=1e-6)
+
+
+@pytest.mark.parametrize(("affine", "model"), [("joint", "deformable"), ("affine", "affine")])
+def test_refuses_runs_in_the_wrong_order(runs, affine, model):
+    with pytest.raises(ValueError, match="Expected an affine or rigid run to come before"):
+        register(scan(), scan(), runs[model], affine=runs[affine])
+
+
 def test_starts_from_a_transform(runs):
     truth = pose(angles=(5, 0, 0))
     far = pose(angles=(0, 0, 0), shift=(300.0, 0, 0))
@@ -95,7 +115,7 @@ def test_starts_from_a_transform(runs):
 @pytest.mark.parametrize(
     ("kind", "change", "options", "message"),
     [
-        ("affine", {}, {"method": "joint"}, "a run of the kind 'affine' cannot register 'joint'"),
+        ("affine", {}, {"method": "joint"}, "can do affine, rigid. Received: method='joint'"),
         ("affine", {}, {"method": "bspline"}, "`method` must be one of"),
         ("joint", {}, {"regularization": 1.0}, r"λ must lie in \(0, 1\). Received: 1"),
         ("joint", {}, {"regularization": float("nan")}, "λ must lie in"),

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from synthtf import figures
+from synthtf.figures import volumes
 
 
 @pytest.fixture
@@ -175,14 +176,14 @@ def test_dice_bars_grow_with_dice(tmp_path):
 
 def test_figures_are_released(tmp_path, monkeypatch, volume):
     made = []
-    new_figure = figures._new_figure
+    new_figure = volumes.new_figure
 
     def remember(*arguments):
         figure = new_figure(*arguments)
         made.append(weakref.ref(figure))
         return figure
 
-    monkeypatch.setattr(figures, "_new_figure", remember)
+    monkeypatch.setattr(volumes, "new_figure", remember)
     for _ in range(3):
         figures.overlay(volume, marked(volume.shape, (0, 0, 1)), tmp_path / "x.png", num_slices=1)
     gc.collect()

@@ -1,0 +1,128 @@
+"""Pictures of images and label maps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from synthtf.figures.drawing import (
+    CONVENTION,
+    PLANES,
+    as_spacing,
+    as_spatial,
+    draw_slice,
+    middle,
+    new_figure,
+    same_grid,
+    save,
+    slices_through,
+    windowed,
+)
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    path: str | Path,
+    titles: Sequence[str] | None = None,
+    labels: Sequence[np.ndarray] | None = None,
+    columns: int | None = None,
+) -> Path:
+    """Draw a grid of images: three orthogonal mid-slices of each volume, or each 2D image.
+
+    The grey scale is fixed: 0 is black and 1 is white.
+
+    Args:
+        images: RAS arrays, 2D or 3D; a trailing axis of one channel is dropped.
+        path: File to write; its folder is made if absent.
+        titles: One per image.
+        labels: Label maps to colour the images with, one per image, on the same grid.
+        columns: Images per row; by default about as many as rows.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If there is no image, or the numbers or shapes do not match.
+    """
+    images = [as_spatial(image, "images") for image in images]
+    if not images:
+        raise ValueError("Expected images to hold at least one image, received none.")
+    titles = _matching(titles, len(images), "titles")
+    maps = _matching(labels, len(images), "labels")
+    num_panels = 3 if any(image.ndim == 3 for image in images) else 1
+    if columns is None:
+        columns = int(np.ceil(np.sqrt(len(images) / num_panels)))
+    if columns < 1:
+        raise ValueError(f"Expected columns to be at least 1, received {columns}.")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure = new_figure(1.9 * num_panels * columns, 2.1 * rows + 0.4, "black")
+    grid = figure.add_gridspec(rows, columns * num_panels)
+    for number, (image, title, label) in enumerate(zip(images, titles, maps, strict=True)):
+        label = None if label is None else same_grid(image, label)
+        row, column = divmod(number, columns)
+        planes = PLANES if image.ndim == 3 else PLANES[:1]
+        for offset, plane in enumerate(planes):
+            axes = figure.add_subplot(grid[row, column * num_panels + offset])
+            draw_slice(axes, image, label, plane, middle(image, plane))
+            if title is not None and offset == 0:
+                axes.set_title(str(title), color="white", fontsize=8, loc="left")
+    figure.supxlabel(CONVENTION, color="white", fontsize=7)
+    return save(figure, path)
+
+
+def overlay(
+    image: np.ndarray,
+    labels: np.ndarray,
+    path: str | Path,
+    title: str | None = None,
+    num_slices: int = 5,
+    spacing: float | Sequence[float] = (1, 1, 1),
+) -> Path:
+    """Draw a label map over its image: axial, coronal and sagittal rows of slices.
+
+    The slices are spread evenly over the labelled region. The image is windowed from its
+    lowest value to the 99.5th percentile.
+
+    Args:
+        image: RAS array, 3D, or 2D for one axial slice.
+        labels: Label map on the grid of the image; 0 is not drawn.
+        path: File to write; its folder is made if absent.
+        title: Title of the figure.
+        num_slices: Slices per plane.
+        spacing: Voxel size in mm, one number or one per axis, for the aspect ratio.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If the shapes do not match or `num_slices` is less than 1.
+    """
+    image = as_spatial(image, "image")
+    labels = same_grid(image, labels)
+    if num_slices < 1:
+        raise ValueError(f"Expected num_slices to be at least 1, received {num_slices}.")
+    spacing = as_spacing(spacing, image.ndim)
+    image = windowed(image)
+    planes = PLANES if image.ndim == 3 else PLANES[:1]
+    columns = num_slices if image.ndim == 3 else 1
+    figure = new_figure(2.2 * columns + 0.2, 2.3 * len(planes) + 0.7, "black")
+    grid = figure.add_gridspec(len(planes), columns)
+    for row, plane in enumerate(planes):
+        for column, index in enumerate(slices_through(labels, plane, columns)):
+            axes = figure.add_subplot(grid[row, column])
+            draw_slice(axes, image, labels, plane, index, spacing)
+    if title:
+        figure.suptitle(title, color="white", fontsize=11)
+    figure.supxlabel(CONVENTION, color="white", fontsize=7)
+    return save(figure, path)
+
+
+def _matching(values: Sequence | None, num: int, name: str) -> Sequence:
+    if values is None:
+        return [None] * num
+    if len(values) != num:
+        raise ValueError(
+            f"Expected {name} to have one entry per image, {num}, received {len(values)}."
+        )
+    return values
