@@ -1,12 +1,15 @@
 """Register the development data with trained networks and measure the result.
 
-    python scripts/evaluate_registration.py RUN [RUN ...] [--data ../shared/data] [-o DIR] [--ants]
+    python scripts/evaluate_registration.py RUN [RUN ...] [--affine RUN] [--data ../shared/data]
+        [-o DIR] [--ants]
 
-RUN is a folder that `synthtf train registration` writes; the runs are compared with each other,
-with doing nothing but aligning centres, and with --ants also with SyN of ANTs (pip install
-antspyx). The output folder, by default scans/ in the first run, gets
+RUN is a folder that `synthtf train registration` writes; deformable ones run after that of
+--affine. They are compared with each other, with doing nothing, with aligning the centres of the
+brains, and with --ants also with ANTs (pip install antspyx). The output folder, by default scans/
+in the first run, gets
 
-    report.md   the tables that are printed as well
+    report.md            the tables that are printed as well
+    MOVING_to_FIXED.png  what the last run did: checkerboards, deformation grid, Jacobian
 
 Pairs of different heads are measured by the mean Dice of 30 structures, moved by nearest neighbour.
 Scans of one head are displaced by known random transforms; the error is the mean distance, over the
@@ -28,6 +31,7 @@ from synthtf.data.transforms import Affine, Transform, compose
 from synthtf.inference import dice
 from synthtf.inference.apply import apply_transform
 from synthtf.inference.register import register
+from synthtf.inference.registration_picture import draw_registration
 from synthtf.tasks.run import Run
 
 PAIRS = (("19", "20"), ("20", "19"), ("b", "c"), ("c", "b"), ("a", "b"))
@@ -36,6 +40,7 @@ SAME_HEAD = (
     ("d_T1_brain", "d_FLAIR_brain", "d_brainmask"),
 )
 NUM_DISPLACED = 5
+_WARPING = ("deformable", "joint")
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,17 @@ def _centre(scan: Volume) -> np.ndarray:
     return scan.affine[:3, :3] @ voxels.mean(0) + scan.affine[:3, 3]
 
 
-def with_run(run: Run, method: str | None = None) -> Method:
-    """Register with a trained network."""
+def with_run(run: Run, affine: Run | None = None, method: str | None = None) -> Method:
+    """Register with trained networks."""
+    kind = run.metadata["kind"]
+    affine = affine if kind == "deformable" else None
 
     def apply(moving: Volume, fixed: Volume) -> tuple[Transform, Transform]:
-        found = register(moving, fixed, run, method=method)
+        found = register(moving, fixed, run, affine=affine, method=method)
         return found.forward, found.inverse
 
-    return Method(f"{run.folder.resolve().name}, {method or run.metadata['kind']}", apply)
+    name = f"{run.folder.resolve().name}, {method or kind}"
+    return Method(f"{affine.folder.resolve().name} and {name}" if affine else name, apply)
 
 
 def with_ants(kind: str) -> Method:
@@ -195,21 +203,27 @@ def corner_error(found: Transform, truth: Transform, mask: Volume) -> float:
     return float(np.linalg.norm(found(points) - truth(points), axis=-1).mean())
 
 
-def compare_heads(methods: Sequence[Method], data: Path) -> Iterator[list[object]]:
+def compare_heads(
+    methods: Sequence[Method], data: Path, drawn: Method, output: Path
+) -> Iterator[list[object]]:
     """Rows of the table of different heads."""
     heads = {name: read_head(name, data) for name in sorted({n for pair in PAIRS for n in pair})}
     for moving, fixed in ((heads[m], heads[f]) for m, f in PAIRS):
-        yield [
-            f"{moving.name} to {fixed.name}",
-            "centres of the brains",
-            overlap(moving, fixed, align_centres(moving, fixed)),
-            *[""] * 3,
-        ]
+        for name, transform in (
+            ("scanner coordinates", Affine(np.eye(4))),
+            ("centres of the brains", align_centres(moving, fixed)),
+        ):
+            score = overlap(moving, fixed, transform)
+            yield [f"{moving.name} to {fixed.name}", name, score, *[""] * 3]
         for method in methods:
             start = time.perf_counter()
             forward, inverse = method.run(moving.image, fixed.image)
             seconds = time.perf_counter() - start
-            print(f"{moving.name} to {fixed.name}, {method.name}", file=sys.stderr)
+            pair = f"{moving.name}_to_{fixed.name}"
+            print(f"{pair}, {method.name}", file=sys.stderr)
+            if method is drawn:
+                path = output / f"{pair}.png"
+                draw_registration(path, moving.image, fixed.image, forward, method.name)
             yield [
                 f"{moving.name} to {fixed.name}",
                 method.name,
@@ -220,14 +234,16 @@ def compare_heads(methods: Sequence[Method], data: Path) -> Iterator[list[object
             ]
 
 
-def compare_displaced(methods: Sequence[Method], data: Path) -> Iterator[list[object]]:
+def compare_displaced(
+    rigid_methods: Sequence[Method], affine_methods: Sequence[Method], data: Path
+) -> Iterator[list[object]]:
     """Rows of the table of known transforms."""
     for moving, fixed, mask in SAME_HEAD:
         image, target = (read_volume(data / "scans" / f"{n}.nii.gz") for n in (moving, fixed))
         brain = read_volume(data / "scans" / f"{mask}.nii.gz")
         centre = _centre(target)
         for rigid in (True, False):
-            for method in methods:
+            for method in rigid_methods if rigid else affine_methods:
                 errors = []
                 for seed in range(NUM_DISPLACED):
                     scan, truth = displaced(image, rigid, seed, centre)
@@ -255,6 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="folders of training runs")
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser.add_argument("--affine", type=Path, help="run to come before deformable ones")
     parser.add_argument("--data", type=Path, default=default, help="folder of scans/, label_maps/")
     parser.add_argument("-o", "--output", type=Path, help="folder; RUN/scans by default")
     parser.add_argument("--ants", action="store_true", help="also register with ANTs")
@@ -262,11 +279,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     output = args.output or args.runs[0] / "scans"
     output.mkdir(parents=True, exist_ok=True)
 
-    runs = [with_run(Run.load(folder)) for folder in args.runs]
-    linear = [with_ants("Affine")] if args.ants else []
-    warping = [with_ants("SyN")] if args.ants else []
-    pairs = list(compare_heads([*runs, *linear, *warping], args.data))
-    known = list(compare_displaced([*runs, *linear], args.data))
+    runs = [Run.load(folder) for folder in args.runs]
+    affine = args.affine and Run.load(args.affine)
+    linear = [run for run in [affine, *runs] if run and run.metadata["kind"] != "deformable"]
+    rigid_methods = [with_run(run, method="rigid") for run in linear]
+    affine_methods = [
+        with_run(run, method="affine") for run in linear if run.metadata["kind"] != "rigid"
+    ]
+    warping = [with_run(run, affine) for run in runs if run.metadata["kind"] in _WARPING]
+    methods = [*affine_methods, *warping]
+    drawn = methods[-1]
+    if args.ants:
+        rigid_methods.append(with_ants("Rigid"))
+        affine_methods.append(with_ants("Affine"))
+        methods += [affine_methods[-1], with_ants("SyN")]
+    pairs = list(compare_heads(methods, args.data, drawn, output))
+    known = list(compare_displaced(rigid_methods, affine_methods, args.data))
     text = report(pairs, known)
     (output / "report.md").write_text(text, encoding="utf-8")
     print(text)

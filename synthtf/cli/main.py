@@ -17,6 +17,7 @@ COMMANDS = (
     "synthesize",
     "train",
     "segment",
+    "strip",
     "register",
     "apply",
     "evaluate",

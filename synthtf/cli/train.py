@@ -27,6 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     _add_task(
         tasks, "segmentation", "label each voxel of one image", _add_segmentation, _segmentation
     )
+    _add_task(tasks, "stripping", "find the brain in an image", _add_stripping, _stripping)
     _add_task(
         tasks, "registration", "align an image with another", _add_registration, _registration
     )
@@ -83,6 +84,11 @@ def _add_segmentation(network: Group) -> None:
     _add_number(network, "--warm-up", 0, "epochs on the L2 loss of the logits")
 
 
+def _add_stripping(network: Group) -> None:
+    _add_number(network, "--features", 16, "of the first level; at most four times as many below")
+    _add_number(network, "--levels", 5, "resolution levels")
+
+
 def _add_registration(network: Group) -> None:
     network.add_argument(
         "--kind", choices=_KINDS, default="deformable", help="(default: %(default)s)"
@@ -106,12 +112,19 @@ def _add_registration(network: Group) -> None:
         "(default: %(default)s)",
     )
     network.add_argument(
+        "--no-detector",
+        dest="detector",
+        action="store_false",
+        help="for deformable and joint: VoxelMorph's U-Net on the images themselves, instead of on "
+        "features that a detector finds in each",
+    )
+    network.add_argument(
         "--landmarks",
         type=float,
         default=0.0,
         metavar="X",
-        help="for affine and rigid: weight of teaching the detector to show one structure in each "
-        "of its first maps (default: %(default)s)",
+        help="weight of teaching the detector to show one structure in each of its first maps "
+        "(default: %(default)s)",
     )
     network.add_argument(
         "--same-anatomy",
@@ -146,6 +159,9 @@ def _add_training(training: Group) -> None:
         help="Keras dtype policy such as mixed_bfloat16 (default: %(default)s)",
     )
     training.add_argument("--seed", type=int, default=0, metavar="N")
+    training.add_argument(
+        "--start", metavar="RUN", help="begin with the weights of a trained run of the same network"
+    )
     training.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
 
@@ -161,8 +177,9 @@ def run(args: argparse.Namespace) -> int:
         from synthtf.data.paths import expand_inputs
 
         paths = expand_inputs(args.maps)
-        if getattr(args, "affine", None):
-            existing_folder(args.affine, "--affine")
+        for flag in ("affine", "start"):
+            if getattr(args, flag, None):
+                existing_folder(getattr(args, flag), f"--{flag}")
     load_backend()
     from synthtf.tasks.training import Schedule
     from synthtf.tasks.workflow import TrainingPlan, train_run
@@ -179,6 +196,7 @@ def run(args: argparse.Namespace) -> int:
         steps_per_epoch=args.steps_per_epoch,
         precision=args.precision,
         seed=args.seed,
+        start=args.start,
     )
     run = train_run(paths, args.output, plan, schedule, resume=args.resume)
     print(f"{run.folder}: trained for {run.metadata['minutes_done']:g} minutes")
@@ -198,12 +216,19 @@ def _segmentation(args: argparse.Namespace) -> "TaskPlan":
     return SegmentationPlan(network, args.loss)
 
 
+def _stripping(args: argparse.Namespace) -> "TaskPlan":
+    from synthtf.tasks.plans import StrippingPlan
+    from synthtf.tasks.skull_stripping import stripping_network
+
+    return StrippingPlan(stripping_network(args.features, args.levels))
+
+
 def _registration(args: argparse.Namespace) -> "TaskPlan":
     from synthtf.tasks.plans import RegistrationPlan, registration_network
 
     return RegistrationPlan(
         args.kind,
-        network=registration_network(args.kind, args.features),
+        network=registration_network(args.kind, args.features, args.detector),
         affine=args.affine,
         regularization=args.regularization,
         landmarks=args.landmarks,

@@ -227,6 +227,11 @@ class LabelTable:
         return tuple(i for i, brain in zip(self.ids, self.brain, strict=True) if brain == "yes")
 
     @cached_property
+    def csf_labels(self) -> tuple[int, ...]:
+        """Labels of the CSF around the brain."""
+        return tuple(i for i, brain in zip(self.ids, self.brain, strict=True) if brain == "csf")
+
+    @cached_property
     def group_ids(self) -> dict[str, tuple[int, ...]]:
         """Tissue to its labels, in the order of the table."""
         groups: dict[str, tuple[int, ...]] = {}

@@ -6,12 +6,15 @@ from synthtf.inference.evaluate import dice, evaluate, hausdorff95
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.register import Registration, register
 from synthtf.inference.segment import EmptySegmentationWarning, Segmentation, segment
+from synthtf.inference.strip import EmptyMaskWarning, Stripping, strip
 
 __all__ = [
     "ConformedGrid",
+    "EmptyMaskWarning",
     "EmptySegmentationWarning",
     "Registration",
     "Segmentation",
+    "Stripping",
     "apply_to_points",
     "apply_transform",
     "dice",
@@ -20,4 +23,5 @@ __all__ = [
     "normalize_intensity",
     "register",
     "segment",
+    "strip",
 ]

@@ -12,6 +12,7 @@ from synthtf.inference.apply import apply_transform
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.foreground import foreground_box
 from synthtf.inference.normalize import normalize_intensity
+from synthtf.inference.prediction import load_run
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
@@ -131,7 +132,9 @@ def register(
 
     Reference: Hoffmann et al., SynthMorph, Imaging Neuroscience 2024.
     """
-    networks = _Networks.of(_load_run(model), affine and _load_run(affine))
+    networks = _Networks.of(
+        load_run(model, "registration"), affine and load_run(affine, "registration")
+    )
     method = _check(networks, method, regularization, steps)
     moving, fixed = (
         scan if isinstance(scan, Volume) else read_volume(scan) for scan in (moving, fixed)
@@ -169,19 +172,6 @@ def _register(
     half = _square_root(matrix)
     velocity = _velocity(network, *_halfway(windows, half), regularization)
     return _warped(windows, half, velocity, steps)
-
-
-def _load_run(model: "Run | str | PathLike") -> "Run":
-    if isinstance(model, str | PathLike):
-        from synthtf.tasks.run import Run
-
-        model = Run.load(model)
-    if model.task != "registration" or len(model.spacing) != 3:
-        raise ValueError(
-            f"Expected a run of the task 'registration' in 3D. Received {model.task!r} in "
-            f"{len(model.spacing)}D: {model.folder}"
-        )
-    return model
 
 
 @dataclass(frozen=True)

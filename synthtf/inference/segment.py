@@ -10,15 +10,13 @@ import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.components import keep_largest_component
-from synthtf.inference.conform import ConformedGrid, pad_to_multiple
-from synthtf.inference.foreground import foreground_box
-from synthtf.inference.locate import Box, locate
+from synthtf.inference.conform import ConformedGrid
+from synthtf.inference.locate import Box
 from synthtf.inference.normalize import normalize_intensity
+from synthtf.inference.prediction import brain_box, load_run, predict
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
-
-_MARGIN = 8.0  # mm by which the window grows on each side where the brain fills it
 
 
 class EmptySegmentationWarning(UserWarning):
@@ -90,7 +88,7 @@ def segment(
     Reference:
         Steps and defaults of SynthSeg (Billot et al., Medical Image Analysis, 2023).
     """
-    run = _load_run(model)
+    run = load_run(model, "segmentation")
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
     data = volume.data[..., None] if volume.data.ndim == 2 else volume.data
     if data.ndim != 3 or volume.data.ndim != volume.ndim:
@@ -98,7 +96,9 @@ def segment(
     grid = ConformedGrid.of(data.shape, volume.affine, run.spacing)
     image = grid.conform(data)
     box = _brain_box(run, image, ct)
-    predicted = _predict(run, normalize_intensity(image[box], ct=ct), flip)
+    mirrored = _mirrored_channels(run.output_labels, run.output_pairs) if flip else None
+    normalized = normalize_intensity(image[box], ct=ct)
+    predicted = predict(run, normalized, len(run.output_labels), mirrored)
     if largest_component:
         keep_largest_component(predicted)
 
@@ -122,55 +122,17 @@ def segment(
     return result
 
 
-def _load_run(model: "Run | str | PathLike") -> "Run":
-    if isinstance(model, str | PathLike):
-        from synthtf.tasks.run import Run
-
-        model = Run.load(model)
-    if model.task != "segmentation":
-        raise ValueError(
-            f"Expected a run of the task 'segmentation'. Received {model.task!r}: {model.folder}"
-        )
-    if len(model.spacing) != 3:
-        raise ValueError(
-            f"Expected a network of three dimensions. Received one of {len(model.spacing)}: "
-            f"{model.folder}"
-        )
-    return model
-
-
 def _brain_box(run: "Run", image: np.ndarray, ct: bool) -> Box:
     """Part of a conformed scan to segment: the brain, or the foreground where that is small."""
     brain = {run.table.mapping[label] for label in run.table.brain_labels}
     channels = [i for i, value in enumerate(run.output_labels) if i and value in brain]
     channels = channels or list(range(1, len(run.output_labels)))
 
-    def find(window: Box) -> np.ndarray:
-        posteriors = _predict(run, normalize_intensity(image[window], ct=ct), flip=False)
+    def find(normalized: np.ndarray) -> np.ndarray:
+        posteriors = predict(run, normalized, len(run.output_labels))
         return posteriors[..., channels].sum(axis=-1) > 0.5
 
-    margin = [int(np.ceil(_MARGIN / mm)) for mm in run.spacing]
-    return locate(find, foreground_box(image, run.spacing), run.shape, margin)
-
-
-def _predict(run: "Run", image: np.ndarray, flip: bool) -> np.ndarray:
-    """Posteriors `(x, y, z, classes)` of an image, averaged over its mirror image if asked."""
-    padded, inner = pad_to_multiple(image, run.multiple)
-    batch = padded[None, ..., None]
-    # predict_on_batch compiles once for all shapes on TensorFlow; called directly, a
-    # functional model would hold every intermediate tensor to the end.
-    result = np.array(run.task_model.predict_on_batch(batch)[0], np.float32)
-    if result.shape != (*padded.shape, len(run.output_labels)):
-        raise ValueError(
-            f"Expected posteriors of {(*padded.shape, len(run.output_labels))}, one channel per "
-            f"label, from the network in {run.folder}. Received: {result.shape}"
-        )
-    if flip:
-        mirrored = run.task_model.predict_on_batch(np.ascontiguousarray(batch[:, ::-1]))[0]
-        swapped = _mirrored_channels(run.output_labels, run.output_pairs)
-        result += np.asarray(mirrored, np.float32)[::-1][..., swapped]
-        result /= 2
-    return result[inner]
+    return brain_box(run, image, ct, find)
 
 
 def _mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:

@@ -21,6 +21,7 @@ from synthtf.layers.random_resolution import RandomResolution
 from synthtf.layers.random_shapes import RandomShapes
 from synthtf.layers.random_warp import RandomWarp
 from synthtf.layers.resample import Resample
+from synthtf.layers.signed_distance import SignedDistance
 from synthtf.layers.upsample_field import UpsampleField
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "RandomShapes",
     "RandomWarp",
     "Resample",
+    "SignedDistance",
     "SynthesisLayer",
     "UpsampleField",
 ]

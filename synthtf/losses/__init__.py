@@ -5,6 +5,7 @@ loss, which changing another sample of the batch leaves alone. For the cross-ent
 `keras.losses.CategoricalCrossentropy` serves, on `(batch, *spatial, classes)`.
 """
 
+from synthtf.losses.distance import border_distance_loss
 from synthtf.losses.images import local_ncc, mutual_information
 from synthtf.losses.registration import bending_energy, dice_loss, gradient_loss, landmark_loss
 from synthtf.losses.segmentation import DiceCrossEntropy, LogitsL2, SoftDice
@@ -14,6 +15,7 @@ __all__ = [
     "LogitsL2",
     "SoftDice",
     "bending_energy",
+    "border_distance_loss",
     "dice_loss",
     "gradient_loss",
     "landmark_loss",

@@ -108,7 +108,7 @@ def affine_detector(
     }
     # One batch of both images: one pass of convolutions is faster than two.
     images = layers.Concatenate(axis=0, name="images")([inputs["moving"], inputs["fixed"]])
-    features = feature_detector(ndim, config)(images)
+    features = layers.Identity(name="features")(feature_detector(ndim, config)(images))
     matrix = FitTransform(kind, name="fit")([features, images])
     outputs = {"affine": matrix, "inverse": ops.linalg.inv(matrix)}
     return keras.Model(inputs, outputs, name=name)

@@ -11,6 +11,7 @@ from keras import layers, ops
 from synthtf.layers.hyper_conv import HyperConv
 from synthtf.layers.integrate_velocity import IntegrateVelocity
 from synthtf.layers.upsample_field import UpsampleField
+from synthtf.networks.affine_detector import DetectorConfig, feature_detector
 from synthtf.networks.from_options import from_options
 
 Tensor = Any
@@ -36,6 +37,8 @@ class RegistrationConfig:
         hyper_units: Units of the layers that make all kernels a function of the strength of
             the regularisation, an input then; 0 for ordinary convolutions.
         negative_slope: Of the leaky rectifiers.
+        detector: Size of a network that turns each image, by itself, into feature maps at half
+            the resolution, which the U-Net then compares instead of the images; None for none.
 
     Raises:
         ValueError: If a value is out of range or of the wrong type.
@@ -48,6 +51,7 @@ class RegistrationConfig:
     full_resolution: bool = False
     hyper_units: int = 0
     negative_slope: float = 0.2
+    detector: DetectorConfig | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -74,15 +78,20 @@ class RegistrationConfig:
         slope = self.negative_slope
         if isinstance(slope, bool) or not isinstance(slope, int | float) or not 0 <= slope < 1:
             raise ValueError(f"negative_slope must be a number in [0, 1), received {slope!r}")
+        if self.detector is not None and self.full_resolution:
+            raise ValueError("full_resolution is not for a U-Net on the maps of a detector")
 
     @property
     def multiple(self) -> int:
         """Number that every spatial size of the input must be a multiple of."""
-        return 2 ** len(self.encoder)
+        multiple = 2 ** len(self.encoder)
+        return multiple if self.detector is None else max(2 * multiple, self.detector.multiple)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a dictionary that JSON can hold."""
         values = dataclasses.asdict(self)
+        if self.detector is None:
+            del values["detector"]
         return {**values, "encoder": list(self.encoder), "decoder": list(self.decoder)}
 
     @classmethod
@@ -98,6 +107,9 @@ class RegistrationConfig:
         Raises:
             ValueError: If a name is unknown, or a value is out of range.
         """
+        values = dict(values)
+        if values.get("detector"):
+            values["detector"] = DetectorConfig.from_dict(values["detector"])
         return from_options(cls, values, "unknown option {} of a registration network")
 
 
@@ -112,6 +124,10 @@ def registration_unet(
     `f(moving, fixed)`, as in VoxelMorph. With `hyper_units`, a few dense layers turn the input
     "regularization" into the kernels of all convolutions of f, per sample, as in SynthMorph:
     one network then serves smooth and detailed deformations.
+
+    With `detector`, f compares feature maps of the images, of half their resolution, which the
+    same network finds in each. What the contrast of an image is need then not be learned anew
+    for each pair of contrasts, and f works on an eighth of the voxels.
 
     Loading the model's .keras file needs this package; its SavedModel does not.
 
@@ -157,6 +173,8 @@ def registration_unet(
                 kernel_initializer="he_normal",
                 name=f"hyper_{index}",
             )(hyper)
+    if config.detector is not None:
+        moving, fixed = _features(moving, fixed, ndim, config.detector)
     pair = layers.Concatenate(name="pair")([moving, fixed])
     if config.symmetric:
         # Both orders are a batch, so that each sample goes through the network twice.
@@ -175,9 +193,21 @@ def registration_unet(
     return keras.Model(inputs, outputs, name=name)
 
 
+def _features(moving: Tensor, fixed: Tensor, ndim: int, config: DetectorConfig) -> list[Tensor]:
+    """Feature maps of both images, each with the image itself, at half the resolution."""
+    images = layers.Concatenate(axis=0, name="images")([moving, fixed])
+    maps = layers.Identity(name="features")(feature_detector(ndim, config)(images))
+    # The detector's maps are of any size; each counts the same here.
+    maps = layers.GroupNormalization(-1, center=False, scale=False, name="features_norm")(maps)
+    coarse = _layer("AveragePooling", ndim)(2, name="coarse_images")(images)
+    return ops.split(layers.Concatenate(name="features_and_images")([maps, coarse]), 2, axis=0)
+
+
 def _velocity(x: Tensor, hyper: Tensor | None, ndim: int, config: RegistrationConfig) -> Tensor:
-    """Apply the U-Net to a pair of images, `(batch, *spatial, 2)`."""
+    """Apply the U-Net to a pair of images, or of their features, `(batch, *any, channels)`."""
     levels = len(config.encoder)
+    # Features are at the resolution of the velocity already.
+    to_the_top = config.full_resolution or config.detector is not None
     skips = []
     for index, features in enumerate(config.encoder):
         x = _convolve(x, hyper, f"encoder_{index}", features, ndim, config)
@@ -185,7 +215,7 @@ def _velocity(x: Tensor, hyper: Tensor | None, ndim: int, config: RegistrationCo
         x = _layer("MaxPooling", ndim)(2, name=f"encoder_{index}_pool")(x)
     for index, features in enumerate(config.decoder[:levels]):
         x = _convolve(x, hyper, f"decoder_{index}", features, ndim, config)
-        if config.full_resolution or index < levels - 1:
+        if to_the_top or index < levels - 1:
             x = _layer("UpSampling", ndim)(2, name=f"decoder_{index}_upsample")(x)
             x = layers.Concatenate(name=f"decoder_{index}_concat")([x, skips.pop()])
     for index, features in enumerate(config.decoder[levels:]):

@@ -1,6 +1,7 @@
 """Pure tensor functions on `keras.ops`, for any number of spatial axes."""
 
 from synthtf.ops.affine import affine_matrix, fit_affine, homogeneous, in_voxels, invert_affine
+from synthtf.ops.distance import close_region, distance_to, signed_distance
 from synthtf.ops.fields import (
     compose,
     dense_displacement,
@@ -25,8 +26,10 @@ __all__ = [
     "apply_along_axes",
     "barycenter",
     "blur_matrix",
+    "close_region",
     "compose",
     "dense_displacement",
+    "distance_to",
     "fit_affine",
     "fractal_noise",
     "gaussian_noise",
@@ -42,6 +45,7 @@ __all__ = [
     "perlin_noise",
     "resample",
     "resample_matrix",
+    "signed_distance",
     "smooth_noise",
     "upsample_lattice",
     "upsample_matrix",

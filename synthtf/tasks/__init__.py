@@ -4,6 +4,7 @@ from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.registration import RegistrationModel, registration
 from synthtf.tasks.run import Run
 from synthtf.tasks.segmentation import SegmentationModel, segmentation
+from synthtf.tasks.skull_stripping import StrippingModel, skull_stripping
 from synthtf.tasks.training import Schedule, train
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "Run",
     "Schedule",
     "SegmentationModel",
+    "StrippingModel",
     "registration",
     "segmentation",
+    "skull_stripping",
     "train",
 ]

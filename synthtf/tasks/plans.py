@@ -12,6 +12,7 @@ from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.registration import KINDS, RegistrationModel, registration
 from synthtf.tasks.run import Run
 from synthtf.tasks.segmentation import segmentation
+from synthtf.tasks.skull_stripping import CLOSING, LIMIT, skull_stripping, stripping_network
 
 _HYPER_UNITS = 16
 
@@ -74,6 +75,38 @@ class SegmentationPlan(TaskPlan):
     def facts(self) -> dict[str, Any]:
         """The loss as well."""
         return {**super().facts(), "loss": self.loss}
+
+
+@dataclass(frozen=True)
+class StrippingPlan(TaskPlan):
+    """Skull-stripping.
+
+    Attributes:
+        network: size of the U-Net.
+        limit: largest distance to learn, in mm.
+        closing: radius in mm of the ball that closes sulci.
+    """
+
+    name: ClassVar[str] = "stripping"
+    network: UNetConfig = field(default_factory=stripping_network)
+    limit: float = LIMIT
+    closing: float = CLOSING
+
+    def build(
+        self,
+        shape: Sequence[int],
+        table: LabelTable,
+        spacing: Sequence[float],
+        config: SynthesisConfig,
+    ) -> CombinedModel:
+        """Build the combined model."""
+        return skull_stripping(
+            shape, table, spacing, config, self.network, self.limit, self.closing
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What the distances mean as well."""
+        return {**super().facts(), "limit": self.limit, "closing": self.closing}
 
 
 @dataclass(frozen=True)
@@ -142,19 +175,24 @@ class RegistrationPlan(TaskPlan):
 
 
 def registration_network(
-    kind: str, features: int | None = None
+    kind: str, features: int | None = None, detector: bool = True
 ) -> RegistrationConfig | DetectorConfig:
     """Give a registration network of some width, in the proportions of the default one.
 
     Args:
         kind: "deformable", "affine", "rigid" or "joint", which takes the regularisation as input.
         features: of the first level. None: 16.
+        detector: whether the U-Net of a deformable network compares features that a detector, like
+            that of an affine one, finds in each image; else the images themselves, as VoxelMorph.
     """
     features = 16 if features is None else features
+    backbone = DetectorConfig(backbone=UNetConfig(features, 4, max_features=4 * features))
     if kind in ("affine", "rigid"):
-        return DetectorConfig(backbone=UNetConfig(features, 4, max_features=4 * features))
+        return backbone
+    wide = 2 * features
     return RegistrationConfig(
-        encoder=(features, *(2 * features,) * 3),
-        decoder=(*(2 * features,) * 4, features),
+        encoder=(wide,) * 3 if detector else (features, *(wide,) * 3),
+        decoder=(*(wide,) * 4, features),
         hyper_units=_HYPER_UNITS if kind == "joint" else 0,
+        detector=backbone if detector else None,
     )

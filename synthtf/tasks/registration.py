@@ -105,8 +105,8 @@ class RegistrationModel(CombinedModel):
         else:
             mismatch = self.soft_dice(fixed, moved)
         for name in ("moving", "fixed") if self.landmarks else ():
-            structures, features = outputs[f"{name}_structures"], outputs[f"{name}_features"]
-            mismatch = mismatch + self.landmarks * landmark_loss(structures, features) / 2
+            maps, features = outputs[f"{name}_landmarks"], outputs[f"{name}_features"]
+            mismatch = mismatch + self.landmarks * landmark_loss(maps, features) / 2
         if "velocity" not in outputs:
             return ops.mean(mismatch)
         roughness = gradient_loss(outputs["velocity"])
@@ -146,8 +146,10 @@ def _with_moved_structures(
     transform = found.get("displacement", found.get("affine"))
     one_hot = OneHot(values, name="structures")
     moving, fixed = (one_hot(inputs[name])[..., 1:] for name in ("moving_labels", "fixed_labels"))
+    pool = getattr(layers, f"AveragePooling{len(moving.shape) - 2}D")
+    coarse = pool(_COARSE, name="coarse_structures")
     if "displacement" not in found:
-        moving, fixed, transform = _coarser(moving, fixed, transform)
+        moving, fixed, transform = coarse(moving), coarse(fixed), _coarse_matrix(transform)
     outputs = {
         "moved_structures": Resample(name="moved_structures")(moving, transform),
         "fixed_structures": fixed,
@@ -157,33 +159,37 @@ def _with_moved_structures(
     if "regularization" in inputs:
         outputs["regularization"] = inputs["regularization"]
     if landmarks:
-        outputs["moving_structures"] = moving
-        for name in ("moving_features", "fixed_features"):
-            outputs[name] = found[name]
+        outputs["moving_features"], outputs["fixed_features"] = (
+            found[f"{name}_features"] for name in ("moving", "fixed")
+        )
+        for name, structures in (("moving", moving), ("fixed", fixed)):
+            fine = "displacement" in found
+            maps = coarse(structures) if fine else structures
+            # There may be more structures than features.
+            outputs[f"{name}_landmarks"] = maps[..., : outputs[f"{name}_features"].shape[-1]]
     return keras.Model(inputs, outputs, name=task_model.name)
 
 
 def _with_features(task_model: keras.Model, count: int) -> keras.Model:
-    """Give the affine network that also shows its first feature maps of each image."""
+    """Give the network that also shows the detector's first feature maps of each image."""
     names = [layer.name for layer in task_model.layers]
-    if "fit" not in names or task_model.get_layer("fit").input[0].shape[-1] < count:
+    maps = task_model.get_layer("features").output if "features" in names else None
+    if maps is None:
         raise ValueError(
-            "`landmarks` needs an affine or rigid detector of at least as many features as there "
-            f"are structures, {count}. Received: {task_model.name!r}"
+            "`landmarks` needs a network with a detector of features. "
+            f"Received: {task_model.name!r}"
         )
-    maps = task_model.get_layer("fit").input[0]
     moving, fixed = ops.split(maps[..., :count], 2, axis=0)
     outputs = {**task_model.output, "moving_features": moving, "fixed_features": fixed}
     return keras.Model(task_model.input, outputs, name=task_model.name)
 
 
-def _coarser(moving: Tensor, fixed: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Average structures over larger voxels, in which the translation is a smaller number."""
+def _coarse_matrix(matrix: Tensor) -> Tensor:
+    """The matrix between larger voxels, in which the translation is a smaller number."""
     ndim = matrix.shape[-1] - 1
-    pool = getattr(layers, f"AveragePooling{ndim}D")(_COARSE, name="coarse_structures")
     scale = np.ones((ndim + 1, ndim + 1), "float32")
     scale[:ndim, ndim] = 1 / _COARSE
-    return pool(moving), pool(fixed), matrix * scale
+    return matrix * scale
 
 
 def registration(

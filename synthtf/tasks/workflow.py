@@ -38,6 +38,8 @@ class TrainingPlan:
         precision: Keras dtype policy.
         jit_compile: compile with XLA; "auto" does so where it is faster.
         seed: of the run: first part of every key, and of the network's initial weights.
+        start: run with the same network, or at least with the same detector of features, whose
+            weights are the initial ones instead.
     """
 
     labels: str | os.PathLike | LabelTable | None = None
@@ -50,6 +52,7 @@ class TrainingPlan:
     precision: str = "float32"
     jit_compile: bool | str = "auto"
     seed: int = 0
+    start: str | os.PathLike | None = None
 
 
 def train_run(
@@ -83,6 +86,8 @@ def train_run(
     table = table.select({0, *data.labels}) if table else LabelTable.from_labels(data.labels)
     shape = model_shape(data, plan)
     model = plan.task.build(shape, table, data.spacing, config)
+    if plan.start is not None:
+        _copy_weights(Run.load(plan.start), model.task_model)
     facts = _facts(data, shape, model, plan)
     if resume and (Path(folder) / RECIPE).is_file():
         run = Run.load(folder)
@@ -135,6 +140,26 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
         return tuple(plan.shape)
     multiple = plan.task.multiple
     return tuple(-(-n // multiple) * multiple for n in maps.shape)
+
+
+def _copy_weights(run: Run, network: keras.Model) -> None:
+    """Copy all weights; or, between networks of another kind, those of the detector."""
+    if _copied(run.task_model, network):
+        return
+    parts = [
+        next((layer for layer in model.layers if layer.name == "detector"), None)
+        for model in (run.task_model, network)
+    ]
+    if None in parts or not _copied(*parts):
+        raise ValueError(f"{run.folder}: has another network than the one to be trained")
+
+
+def _copied(source: keras.Layer, target: keras.Layer) -> bool:
+    """Copy weights if all are of the same shapes."""
+    fits = [w.shape for w in source.weights] == [w.shape for w in target.weights]
+    if fits:
+        target.set_weights(source.get_weights())
+    return fits
 
 
 def _facts(

@@ -83,19 +83,32 @@ def test_a_training_is_not_overwritten(maps, tmp_path):
         train(maps, tmp_path / "run", 1)
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
+def test_resuming_with_other_settings_is_refused(maps, tmp_path):
+    train(maps, tmp_path / "run", 1)
+    network = PLAN["task"].network
+    for change, message in (
         ({"recipe": "synthseg"}, "another recipe"),
         ({"task": SegmentationPlan(UNetConfig(features=3, levels=2))}, "another `network`"),
         ({"seed": 4}, "another `seed`"),
-        ({"task": SegmentationPlan(PLAN["task"].network, "dice+cross-entropy")}, "another `loss`"),
-    ],
-)
-def test_resuming_with_other_settings_is_refused(maps, tmp_path, change, message):
-    train(maps, tmp_path / "run", 1)
-    with pytest.raises(ValueError, match=message):
-        train(maps, tmp_path / "run", 2, resume=True, **change)
+        ({"task": SegmentationPlan(network, "dice+cross-entropy")}, "another `loss`"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(maps, tmp_path / "run", 2, resume=True, **change)
+
+
+def test_starts_from_the_weights_of_another_run(maps, tmp_path, monkeypatch):
+    first = train(maps, tmp_path / "first", 1)
+    models = []
+    monkeypatch.setattr(
+        "synthtf.tasks.workflow.train", lambda run, model, *args: models.append(model)
+    )
+    train(maps, tmp_path / "second", 1, start=tmp_path / "first", recipe="synthseg", seed=5)
+    expected = first.task_model.get_weights()
+    for actual, weights in zip(models[0].task_model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(actual, weights)
+    wider = SegmentationPlan(UNetConfig(features=3, levels=2))
+    with pytest.raises(ValueError, match="another network"):
+        train(maps, tmp_path / "third", 1, start=tmp_path / "first", task=wider)
 
 
 def test_minutes_end_a_training(maps, tmp_path):
