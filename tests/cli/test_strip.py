@@ -1,0 +1,80 @@
+import nibabel
+import numpy as np
+import pytest
+from stripping_runs import scan, write_run
+
+from synthtf.cli.main import main
+from synthtf.data.volume_writer import write_volume
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run, and two scans of different geometry."""
+    folder = tmp_path_factory.mktemp("data ü")
+    write_run(folder / "run")
+    for name, volume in (("a", scan()[0]), ("b", scan((1, 2, 3), (96, 48, 32), "LPS")[0])):
+        write_volume(folder / f"scans/{name}.nii.gz", volume.data, affine=volume.affine)
+    return folder
+
+
+def run(folder, *words, scans="scans/a.nii.gz"):
+    words = ["strip", folder / scans, "--model", folder / "run", *words]
+    return main([str(word) for word in words])
+
+
+def read(path):
+    return np.asarray(nibabel.load(path).dataobj)
+
+
+def test_writes_scan_mask_and_distance(folder, tmp_path, capsys):
+    paths = [tmp_path / f"{name}.nii.gz" for name in "omd"]
+    words = ("-o", paths[0], "-m", paths[1], "-d", paths[2], "-b", "2")
+    assert run(folder, *words) == 0
+    assert capsys.readouterr().err == ""
+    image, mask, distance = map(read, paths)
+    original = read(folder / "scans/a.nii.gz")
+    np.testing.assert_array_equal(image, original * mask)
+    assert 0 < mask.mean() < 0.5
+    # The last slices hold a second component.
+    np.testing.assert_array_equal(mask[:40] == 1, distance[:40] < 2)
+    for path in paths:
+        np.testing.assert_array_equal(
+            nibabel.load(path).affine, nibabel.load(folder / "scans/a.nii.gz").affine
+        )
+
+
+def test_the_border_of_tissue_is_further_inside(folder, tmp_path):
+    assert run(folder, "-m", tmp_path / "a.nii.gz") == 0
+    assert run(folder, "-m", tmp_path / "b.nii.gz", "--no-csf", "--no-flip") == 0
+    assert 0 < read(tmp_path / "b.nii.gz").sum() < read(tmp_path / "a.nii.gz").sum()
+
+
+def test_a_folder_with_a_bad_scan(folder, tmp_path, capsys):
+    (folder / "scans" / "c.nii.gz").write_bytes(b"no scan")
+    try:
+        status = run(folder, "-m", tmp_path / "m", "-o", tmp_path / "o", scans="scans")
+    finally:
+        (folder / "scans" / "c.nii.gz").unlink()
+    assert status == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert {p.name for p in (tmp_path / "m").iterdir()} == {"a_mask.nii.gz", "b_mask.nii.gz"}
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {"a_brain.nii.gz", "b_brain.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "expected at least one output: -o, -m or -d"),
+        (("-m", "m.nii.gz", "--model", "none"), "no such folder: none"),
+    ],
+)
+def test_wrong_usage_is_one_line(folder, words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(folder, *words) == 2
+    text = capsys.readouterr().err
+    assert message in text and text.count("\n") == 1
+
+
+def test_a_border_beyond_what_is_known(folder, tmp_path, capsys):
+    assert run(folder, "-m", tmp_path / "m.nii.gz", "-b", "12") == 1
+    assert "within the 10 mm" in capsys.readouterr().err
