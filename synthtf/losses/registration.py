@@ -3,6 +3,7 @@
 from keras import ops
 
 from synthtf.losses._tensors import Tensor, float32, float32_pair, spatial_axes
+from synthtf.ops import barycenter
 
 _PENALTIES = ("l1", "l2")
 
@@ -57,17 +58,18 @@ def gradient_loss(displacement: Tensor, penalty: str = "l2") -> Tensor:
 
 
 def landmark_loss(structures: Tensor, features: Tensor) -> Tensor:
-    """Return how far feature maps are from showing one structure each.
+    """Return how far feature maps are from locating one structure each.
 
-    One minus the cosine of the angle between the two maps as vectors, averaged over the
-    structures that are there: where a feature lies matters, and how strong it is does not.
+    One minus the cosine of the angle between the two maps as vectors, which asks where a feature
+    lies and not how strong it is; plus the distance in voxels between their centres of mass; both
+    averaged over the structures that are there.
 
     Args:
         structures: Tensor of shape `(batch, *spatial, structures)`, in [0, 1].
         features: Non-negative tensor of the same shape.
 
     Returns:
-        Loss in [0, 1], `(batch,)`; 0 for a sample without any structure.
+        Loss, `(batch,)`; 0 for a sample without any structure.
 
     Raises:
         ValueError: If the shapes differ.
@@ -78,7 +80,10 @@ def landmark_loss(structures: Tensor, features: Tensor) -> Tensor:
     present = ops.cast(size > 0, "float32")
     product = ops.sum(structures * features, axes)
     lengths = ops.sqrt(size * ops.sum(ops.square(features), axes) + 1e-6)
-    missing = present * (1 - product / lengths)
+    sizes = ops.cast(ops.stack(ops.shape(features)[1:-1]), "float32")
+    offset = (barycenter(structures) - barycenter(features)) * sizes
+    distance = ops.sqrt(ops.sum(ops.square(offset), axis=-1) + 1e-6)
+    missing = present * (1 - product / lengths + distance)
     return ops.sum(missing, axis=-1) / ops.maximum(ops.sum(present, axis=-1), 1.0)
 
 

@@ -22,6 +22,10 @@ _KINDS = ("affine", "rigid")
 # Weight of points that hold the fit at the identity, against 1 for all features together: it
 # decides only where the features leave it open, as for an empty image.
 _ANCHOR = 1e-5
+# Points that lie further than this from where the fit takes them, as a share of the longest axis,
+# count less and less: a structure that is not found where it is must not tilt the head.
+_OUTLIER = 0.02
+_REWEIGHTINGS = 3
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def affine_detector(
 
     A U-Net turns each image, by itself, into non-negative feature maps. Each map has a centre of
     mass and a power; the transform that takes the centres of one image to those of the other
-    follows in closed form by least squares, weighted with the product of the powers. So the
+    follows in closed form by least squares, weighted with the product of the powers, and again
+    with less weight on outliers. So the
     network need not learn what a rotation is. Swapping the images inverts the transform.
 
     Args:
@@ -176,9 +181,12 @@ class FitTransform(SynthesisLayer):
         weights = power[:batch] * power[batch:]
         weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-12)
         moving, fixed, weights = _anchored(points[:batch], points[batch:], weights)
-        forward = fit_affine(moving, fixed, weights)
-        backward = fit_affine(fixed, moving, weights)
-        matrix = geometric_mean(forward, invert_affine(backward))
+        matrix = _fit(moving, fixed, weights)
+        for _ in range(_REWEIGHTINGS):
+            distance = _residual(matrix, moving, fixed)
+            robust = weights / (1 + ops.square(distance / _OUTLIER))
+            matrix = _fit(moving, fixed, robust)
+        weights = robust
         if self.kind == "rigid":
             matrix = _rigid(matrix, moving, fixed, weights)
         scale = ops.concatenate([ops.ones((ndim, ndim)), ops.full((ndim, 1), unit)], axis=1)
@@ -207,6 +215,30 @@ def _anchored(moving: Tensor, fixed: Tensor, weights: Tensor) -> tuple[Tensor, T
         ops.concatenate([fixed, anchors], axis=1),
         ops.concatenate([weights, low], axis=1),
     )
+
+
+def _fit(moving: Tensor, fixed: Tensor, weights: Tensor) -> Tensor:
+    """Fit in both directions and average."""
+    forward = fit_affine(moving, fixed, weights)
+    backward = fit_affine(fixed, moving, weights)
+    return geometric_mean(forward, invert_affine(backward))
+
+
+def _residual(matrix: Tensor, moving: Tensor, fixed: Tensor) -> Tensor:
+    """Distance of points from where the matrix takes their partners, mean of both directions."""
+    there = _distance(_transform(matrix, fixed), moving)
+    back = _distance(_transform(invert_affine(matrix), moving), fixed)
+    return (there + back) / 2
+
+
+def _transform(matrix: Tensor, points: Tensor) -> Tensor:
+    ndim = points.shape[-1]
+    linear, shift = matrix[:, :ndim, :ndim], matrix[:, :ndim, ndim]
+    return ops.sum(linear[:, None] * points[:, :, None], axis=-1) + shift[:, None]
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    return ops.sqrt(ops.sum(ops.square(a - b), axis=-1) + 1e-12)
 
 
 def _rigid(matrix: Tensor, moving: Tensor, fixed: Tensor, weights: Tensor) -> Tensor:

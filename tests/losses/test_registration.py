@@ -109,13 +109,12 @@ def test_refusals(function, message):
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 4)])
-def test_landmark_loss_is_the_angle_between_maps(shape):
+def test_landmark_loss_is_the_angle_between_maps_and_the_way_between_centres(shape):
     structures = np.zeros((2, *shape, 3), "float32")
     structures[0, :2, ..., 0] = structures[0, 2:4, ..., 1] = 1
     features = np.array([5.0, 1.0, 2.0], "float32") * structures
-    np.testing.assert_allclose(array(landmark_loss(structures, features)), [0, 0], atol=1e-5)
-    # The first feature spills over twice as many voxels: a cosine of √½ in one of two structures.
+    np.testing.assert_allclose(array(landmark_loss(structures, features)), [0, 0], atol=2e-3)
+    # The first feature spills over twice as many voxels, which moves its centre by two.
     features[0, 4:6, ..., 0] = 5
-    expected = [(1 - np.sqrt(0.5)) / 2, 0]
-    np.testing.assert_allclose(array(landmark_loss(structures, features)), expected, atol=1e-5)
-    np.testing.assert_allclose(array(landmark_loss(structures, 0 * features)), [1, 0], atol=1e-5)
+    expected = [(1 - np.sqrt(0.5) + 2) / 2, 0]
+    np.testing.assert_allclose(array(landmark_loss(structures, features)), expected, atol=2e-3)

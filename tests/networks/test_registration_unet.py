@@ -8,9 +8,16 @@ import pytest
 from keras import ops
 
 from synthtf.layers import HyperConv, Resample
-from synthtf.networks import RegistrationConfig, network_multiple, registration_unet
+from synthtf.networks import (
+    DetectorConfig,
+    RegistrationConfig,
+    UNetConfig,
+    network_multiple,
+    registration_unet,
+)
 
 SMALL = {"encoder": (4, 6), "decoder": (6, 5, 4), "integration_steps": 3}
+DETECTOR = {"encoder": (4,), "detector": DetectorConfig(4, UNetConfig(4, 1))}
 
 
 def make_model(ndim=2, seed=0, **changes):
@@ -47,6 +54,8 @@ def test_config_survives_json():
     config = RegistrationConfig((8, 8), (8, 8, 4, 2), 7, False, True, 16, 0.1)
     assert RegistrationConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert RegistrationConfig.from_dict({}) == RegistrationConfig()
+    config = RegistrationConfig(detector=DetectorConfig(8, UNetConfig(4, 2)))
+    assert RegistrationConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_config_refuses_unknown_names():
@@ -76,6 +85,11 @@ def test_config_refuses(values, message):
         RegistrationConfig(**values)
 
 
+def test_a_detector_is_at_half_the_resolution():
+    with pytest.raises(ValueError, match="full_resolution is not for a U-Net on the maps"):
+        RegistrationConfig(**{**SMALL, **DETECTOR}, full_resolution=True)
+
+
 def test_axes_are_two_or_three():
     with pytest.raises(ValueError, match="ndim must be 2 or 3, received 4"):
         registration_unet(4)
@@ -85,6 +99,9 @@ def test_multiple():
     assert RegistrationConfig().multiple == 16
     model = make_model()
     assert network_multiple(model) == RegistrationConfig(**SMALL).multiple == 4
+    assert RegistrationConfig(**{**SMALL, **DETECTOR}).multiple == 4
+    deep = DetectorConfig(4, UNetConfig(4, 5))
+    assert RegistrationConfig(**SMALL, detector=deep).multiple == deep.multiple == 32
 
 
 # The oracle
@@ -116,7 +133,9 @@ def test_oracle(shared, ndim):
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize(
-    "changes", [{}, {"symmetric": False}, {"full_resolution": True}, {"hyper_units": 4}], ids=str
+    "changes",
+    [{}, {"symmetric": False}, {"full_resolution": True}, {"hyper_units": 4}, DETECTOR],
+    ids=str,
 )
 def test_shapes(ndim, changes):
     model = make_model(ndim, **changes)
@@ -137,9 +156,11 @@ def test_shapes(ndim, changes):
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("hyper", [0, 4])
-def test_swapping_the_images_negates_the_velocity(ndim, hyper):
-    model = make_model(ndim, hyper_units=hyper)
+@pytest.mark.parametrize(
+    ("hyper", "changes"), [(0, {}), (4, {}), (0, DETECTOR), (4, DETECTOR)], ids=str
+)
+def test_swapping_the_images_negates_the_velocity(ndim, hyper, changes):
+    model = make_model(ndim, hyper_units=hyper, **changes)
     pair = make_pair(*(8, 12, 16)[:ndim], hyper=hyper)
     one, other = predict(model, pair), predict(model, swapped(pair))
     np.testing.assert_array_equal(one["velocity"], -other["velocity"])
@@ -160,9 +181,11 @@ def test_symmetric_velocity_is_half_the_difference():
     np.testing.assert_allclose(velocity, (forward - backward) / 2, atol=1e-5)
 
 
-@pytest.mark.parametrize("hyper", [0, 4])
-def test_each_sample_is_its_own(hyper):
-    model = make_model(hyper_units=hyper)
+@pytest.mark.parametrize(
+    ("hyper", "changes"), [(0, {}), (4, {}), (0, DETECTOR), (4, DETECTOR)], ids=str
+)
+def test_each_sample_is_its_own(hyper, changes):
+    model = make_model(hyper_units=hyper, **changes)
     pair = make_pair(8, 12, batch=3, hyper=hyper)
     together = predict(model, pair)
     for row in range(3):
@@ -239,7 +262,9 @@ def test_mixed_precision(hyper):
     np.testing.assert_allclose(outputs["velocity"], expected["velocity"], atol=0.1)
 
 
-@pytest.mark.parametrize("changes", [{}, {"hyper_units": 4}, {"full_resolution": True}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"hyper_units": 4}, {"full_resolution": True}, DETECTOR], ids=str
+)
 def test_keras_file(tmp_path, changes):
     model = make_model(**changes)
     pair = make_pair(8, 12, hyper=changes.get("hyper_units", 0))
@@ -265,9 +290,9 @@ print([name for name in sys.modules if name.startswith("synthtf")])
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel of TensorFlow")
-@pytest.mark.parametrize("hyper", [0, 4])
-def test_saved_model_needs_no_synthtf(tmp_path, hyper):
-    model = make_model(3, hyper_units=hyper)
+@pytest.mark.parametrize(("hyper", "changes"), [(4, {}), (0, DETECTOR)], ids=str)
+def test_saved_model_needs_no_synthtf(tmp_path, hyper, changes):
+    model = make_model(3, hyper_units=hyper, **changes)
     model.export(tmp_path / "exported", format="tf_saved_model", verbose=False)
     pairs = {
         "small": make_pair(8, 8, 4, batch=1, hyper=hyper),
