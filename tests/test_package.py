@@ -33,7 +33,7 @@ ALLOWED = {
         *("xla", "version", "layers"),
     },
     "inference": {"tasks", "data", "networks", "interop", "ops", "figures"},
-    "interop": {"networks", "data"},
+    "interop": {"networks", "data", "version"},
     "testing": {"layers", "random"},
 }
 

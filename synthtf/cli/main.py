@@ -21,6 +21,7 @@ COMMANDS = (
     "register",
     "apply",
     "evaluate",
+    "export",
     "convert",
     "info",
 )

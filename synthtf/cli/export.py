@@ -1,0 +1,39 @@
+"""`synthtf export`: a trained network in a format that runs without synthtf."""
+
+import argparse
+
+from synthtf.cli.arguments import existing_folder, output_folder
+from synthtf.cli.startup import load_backend
+from synthtf.cli.usage import usage_errors
+
+_FORMATS = ("savedmodel", "onnx", "litert")
+
+
+def add_parser(subparsers: "argparse._SubParsersAction") -> None:
+    """Register the subcommand."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a trained network as a SavedModel, for ONNX or for LiteRT",
+        description="Write the network of a run in a format that runs without synthtf and Keras, "
+        "for images of any size. network.json and labels.tsv beside it say what it expects and "
+        "returns. An earlier export is replaced.",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder of a training run")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="savedmodel", help="(default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export one network."""
+    with usage_errors():
+        folder = existing_folder(args.run, "RUN")
+        output = output_folder(args.output, "-o")
+    load_backend()
+    from synthtf.interop.export import export_run
+    from synthtf.tasks.run import Run
+
+    path = export_run(Run.load(folder), output, args.format)
+    print(f"{path}: {args.format}")
+    return 0

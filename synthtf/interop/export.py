@@ -1,0 +1,133 @@
+"""Task networks in formats that run without this package."""
+
+import functools
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthtf.data.whole_files import write_whole
+from synthtf.version import __version__
+
+if TYPE_CHECKING:
+    import keras
+
+    from synthtf.tasks.run import Run
+
+FORMATS = {
+    "savedmodel": ("saved_model", "tf_saved_model", "tensorflow"),
+    "onnx": ("model.onnx", "onnx", "tf2onnx"),
+    "litert": ("model.tflite", "litert", "tensorflow"),
+}
+"""Format to the name of its file, the name that Keras has for it, and the library it needs."""
+
+FACTS = "network.json"
+
+
+def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") -> Path:
+    """Write the task network of a run in a format that runs without synthtf and Keras.
+
+    Spatial sizes stay free. Next to the network, `network.json` says what it expects and returns,
+    and `labels.tsv` what the labels mean.
+
+    Args:
+        run: A training run.
+        folder: To write to; made if absent. What an earlier export wrote is replaced.
+        kind: One of `FORMATS`.
+
+    Returns:
+        The network: a folder for a SavedModel, else a file.
+
+    Raises:
+        ValueError: If the format is unknown, the library that it needs is not installed, or the
+            backend is not TensorFlow.
+    """
+    import keras
+
+    if kind not in FORMATS:
+        raise ValueError(f"`kind` must be one of {tuple(FORMATS)}. Received: kind={kind!r}")
+    name, keras_name, library = FORMATS[kind]
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "only the TensorFlow backend exports networks with free sizes: set "
+            "KERAS_BACKEND=tensorflow"
+        )
+    _need(library, kind)
+    model = run.task_model
+    path = Path(folder) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "litert":
+        model = _without_3d_pooling(model)
+    _call(model, run.multiple)
+    model.export(path, format=keras_name, verbose=False)
+    write_whole(path.parent / FACTS, (json.dumps(_facts(run), indent=2) + "\n").encode())
+    run.table.write(path.parent / "labels.tsv")
+    return path
+
+
+def _without_3d_pooling(model: "keras.Model") -> "keras.Model":
+    """Give the same network without layers that LiteRT lacks: it pools in 2D only."""
+    import keras
+
+    kinds = {keras.layers.MaxPooling3D: "maximum", keras.layers.AveragePooling3D: "add"}
+
+    class SlicedPooling(keras.layers.Layer):
+        """Pooling of every window by comparing, or adding, strided slices; "valid" padding."""
+
+        def __init__(self, pooling: keras.layers.Layer) -> None:
+            super().__init__(name=pooling.name, dtype=pooling.dtype_policy)
+            self.combine = getattr(keras.ops, kinds[type(pooling)])
+            self.is_mean = kinds[type(pooling)] == "add"
+            self.pool_size, self.strides = pooling.pool_size, pooling.strides
+
+        def call(self, x: "keras.KerasTensor") -> "keras.KerasTensor":
+            # One axis after the other, which max and mean both allow.
+            for axis, (size, stride) in enumerate(zip(self.pool_size, self.strides, strict=True)):
+                before = (slice(None),) * (axis + 1)
+                end = keras.ops.shape(x)[axis + 1] - size + 1
+                parts = [x[(*before, slice(i, end + i, stride), ...)] for i in range(size)]
+                x = functools.reduce(self.combine, parts)
+            return x / math.prod(self.pool_size) if self.is_mean else x
+
+    def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if type(layer) in kinds:
+            return SlicedPooling(layer)
+        return type(layer).from_config(layer.get_config())
+
+    clone = keras.models.clone_model(model, clone_function=replaced, recursive=True)
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+def _call(model: "keras.Model", size: int) -> None:
+    """Call a model once: Keras does not export one to ONNX that was only loaded."""
+    import numpy as np
+
+    inputs = {x.name: np.zeros([n or size for n in x.shape], "float32") for x in model.inputs}
+    model(inputs if isinstance(model.input, dict) else next(iter(inputs.values())))
+
+
+def _need(library: str, kind: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(library) is None:
+        raise ValueError(f'the format {kind} needs {library}: pip install "synthtf[export]"')
+
+
+def _facts(run: "Run") -> dict:
+    """What someone needs to know who has the network and not this package."""
+    model = run.task_model
+    inputs = model.input if isinstance(model.input, dict) else {model.inputs[0].name: model.input}
+    outputs = model.output if isinstance(model.output, dict) else {"output_0": model.output}
+    return {
+        "synthtf": __version__,
+        "task": run.task,
+        "inputs": {name: list(x.shape) for name, x in inputs.items()},
+        "outputs": {name: list(x.shape) for name, x in outputs.items()},
+        "orientation": "RAS",
+        "spacing_mm": list(run.spacing),
+        "multiple": run.multiple,
+        "intensities": "0.5th and 99.5th percentile mapped to 0 and 1, clipped",
+        "output_labels": list(run.output_labels),
+    }
