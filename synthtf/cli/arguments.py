@@ -6,18 +6,43 @@ from pathlib import Path
 from synthtf.cli.usage import UsageError
 
 
-def add_input_output(parser: argparse.ArgumentParser, *, what: str) -> None:
-    """Add the input, as a positional argument or `-i`, and the output `-o`."""
+def add_input(parser: argparse.ArgumentParser, *, what: str) -> None:
+    """Add the input, as a positional argument or `-i`."""
     parser.add_argument(
         "input", nargs="?", metavar="IN", help=f"{what}: a file, a folder, or a .txt list of files"
     )
     parser.add_argument("-i", "--input", dest="input_option", metavar="IN", help=argparse.SUPPRESS)
+
+
+def add_input_output(parser: argparse.ArgumentParser, *, what: str) -> None:
+    """Add the input and the output `-o`."""
+    add_input(parser, what=what)
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="OUT",
         help="a file for a file; a folder, or a .txt list, for a folder or a list",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`, the run whose network is used on scans."""
+    parser.add_argument(
+        "--model", required=True, metavar="RUN", help="folder of a training run (synthtf train)"
+    )
+
+
+def add_prediction(parser: argparse.ArgumentParser) -> None:
+    """Add `--ct` and `--no-flip`: how a network of one image is used."""
+    parser.add_argument(
+        "--ct", action="store_true", help="scans are in Hounsfield units: clip them to 0-80"
+    )
+    parser.add_argument(
+        "--no-flip",
+        dest="flip",
+        action="store_false",
+        help="do not average with the left-right mirrored scan: twice as fast, less accurate",
     )
 
 

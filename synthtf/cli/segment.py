@@ -6,6 +6,8 @@ from pathlib import Path
 
 from synthtf.cli.arguments import (
     add_input_output,
+    add_model,
+    add_prediction,
     add_threads,
     chosen_input,
     existing_folder,
@@ -25,9 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "the grid and the geometry of the scan. Existing outputs are overwritten.",
     )
     add_input_output(parser, what="scans")
-    parser.add_argument(
-        "--model", required=True, metavar="RUN", help="folder of a training run (synthtf train)"
-    )
+    add_model(parser)
     parser.add_argument(
         "--vol", metavar="CSV", help="write the volumes of all structures, in mm³, a row per scan"
     )
@@ -41,15 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_true",
         help="write results on the network's own grid, in RAS orientation",
     )
-    parser.add_argument(
-        "--ct", action="store_true", help="scans are in Hounsfield units: clip them to 0-80"
-    )
-    parser.add_argument(
-        "--no-flip",
-        dest="flip",
-        action="store_false",
-        help="do not average with the left-right mirrored scan: twice as fast, less accurate",
-    )
+    add_prediction(parser)
     add_threads(parser)
 
 

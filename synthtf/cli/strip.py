@@ -5,7 +5,14 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthtf.cli.arguments import add_threads, chosen_input, existing_folder
+from synthtf.cli.arguments import (
+    add_input,
+    add_model,
+    add_prediction,
+    add_threads,
+    chosen_input,
+    existing_folder,
+)
 from synthtf.cli.batch import for_each_file
 from synthtf.cli.startup import limit_threads, load_backend
 from synthtf.cli.usage import UsageError, usage_errors
@@ -23,19 +30,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "skull or without. Results have the grid and the geometry of the scan; each frame is "
         "stripped by itself. Existing outputs are overwritten.",
     )
-    parser.add_argument(
-        "input", nargs="?", metavar="IN", help="scans: a file, a folder, or a .txt list of files"
-    )
-    parser.add_argument("-i", "--input", dest="input_option", metavar="IN", help=argparse.SUPPRESS)
+    add_input(parser, what="scans")
     outputs = parser.add_argument_group("outputs, a folder for several scans")
     outputs.add_argument("-o", "--output", metavar="STRIPPED", help="the scan without the rest")
     outputs.add_argument("-m", "--mask", metavar="MASK", help="the brain as 1")
     outputs.add_argument(
         "-d", "--distance", metavar="SDT", help="signed distance to the brain, in mm"
     )
-    parser.add_argument(
-        "--model", required=True, metavar="RUN", help="folder of a training run (synthtf train)"
-    )
+    add_model(parser)
     parser.add_argument(
         "-b",
         "--border",
@@ -50,15 +52,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_false",
         help="leave out the CSF in sulci and fissures",
     )
-    parser.add_argument(
-        "--ct", action="store_true", help="scans are in Hounsfield units: clip them to 0-80"
-    )
-    parser.add_argument(
-        "--no-flip",
-        dest="flip",
-        action="store_false",
-        help="do not average with the left-right mirrored scan: twice as fast, less accurate",
-    )
+    add_prediction(parser)
     add_threads(parser)
 
 

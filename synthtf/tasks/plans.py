@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from synthtf.data.label_table import LabelTable
@@ -167,6 +168,7 @@ class RegistrationPlan(TaskPlan):
         return {
             **super().facts(),
             "kind": self.kind,
+            "affine": None if self.affine is None else Path(self.affine).name,
             "regularization": self.regularization,
             "landmarks": self.landmarks,
             "same_anatomy": self.same_anatomy,
