@@ -203,7 +203,7 @@ def constant_network():
     [
         ({"task": "registration"}, "'segmentation'. Received 'registration': runs/contrast"),
         ({"spacing": (1.0, 1.0)}, "three dimensions. Received one of 2: runs/contrast"),
-        ({"output_labels": (0, 10)}, "one channel per label.*runs/contrast"),
+        ({"output_labels": (0, 10)}, "Expected 2 channels.*runs/contrast"),
     ],
 )
 def test_a_run_that_does_not_fit_is_refused(contrast_run, change, message):
