@@ -18,6 +18,7 @@ corners of the bounding box of the brain, between where they should go and where
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -114,15 +115,17 @@ def with_run(run: Run, affine: Run | None = None, method: str | None = None) -> 
 def with_ants(kind: str) -> Method:
     """Register with ANTs."""
     import ants
-    from nibabel import Nifti1Image
 
+    from synthtf.data.volume_writer import write_volume
     from synthtf.interop.transform_files import read_transform
 
     def apply(moving: Volume, fixed: Volume) -> tuple[Transform, Transform]:
-        images = [
-            ants.from_nibabel(Nifti1Image(scan.data.astype(np.float32), scan.affine))
-            for scan in (moving, fixed)
-        ]
+        images = []
+        for scan in (moving, fixed):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "scan.nii.gz"
+                write_volume(path, scan.data.astype(np.float32), affine=scan.affine)
+                images.append(ants.image_read(str(path)))
         found = ants.registration(images[1], images[0], kind)
         # ANTs lists [warp, affine], in the order in which points of the fixed image do not pass
         # them; its inverse is [affine, inverse warp], of which the affine is to be inverted.

@@ -115,9 +115,10 @@ def test_landmarks_draw_features_to_their_structures():
     plain = make(2, "affine")
     overlap = float(plain.objective(outputs))
     perfect = {f"{n}_features": 3 * outputs[f"{n}_landmarks"] for n in ("moving", "fixed")}
-    assert float(model.objective({**outputs, **perfect})) == pytest.approx(overlap, abs=1e-3)
+    assert float(model.objective({**outputs, **perfect})) == pytest.approx(overlap, abs=0.01)
     swapped = {name: features[..., ::-1] for name, features in perfect.items()}
-    assert float(model.objective({**outputs, **swapped})) == pytest.approx(overlap + 1, abs=0.1)
+    # A cosine of next to nothing, and the distance between the two structures.
+    assert float(model.objective({**outputs, **swapped})) > overlap + 1.5
     variables = {v.path for v in model.task_model.trainable_variables}
     assert variables == {v.path for v in model.trainable_variables}
 
@@ -174,7 +175,9 @@ def test_saves_and_loads_whole(tmp_path):
 
 def test_width_scales_the_networks():
     assert registration_network("affine", 8).backbone.features == 8
-    assert registration_network("deformable", 8).encoder == (8, 16, 16, 16)
+    assert registration_network("deformable", 8).encoder == (16, 16, 16)
+    assert registration_network("deformable", 8).detector == registration_network("affine", 8)
+    assert registration_network("deformable", 8, detector=False).encoder == (8, 16, 16, 16)
     assert RegistrationPlan("joint").network.hyper_units > 0
 
 

@@ -1,5 +1,7 @@
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,7 +22,7 @@ PLAN = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def maps():
     labels = np.zeros((20, 18), "int32")
     labels[4:15, 3:13] = 2
@@ -32,6 +34,18 @@ def train(maps, folder, epochs, resume=False, warm_up=0, **plan):
     schedule = Schedule(epochs=epochs, learning_rate=0.01, warm_up=warm_up)
     plan = TrainingPlan(**{**PLAN, **plan})
     return train_run(maps, folder, plan, schedule, resume, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def trained(maps, tmp_path_factory):
+    """A run of one epoch, which tests may read and copy."""
+    return train(maps, tmp_path_factory.mktemp("trained") / "run", 1).folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of that run."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 def rows(run):
@@ -77,14 +91,12 @@ def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     assert [row["loss"] for row in rows(parts)] == losses
 
 
-def test_a_training_is_not_overwritten(maps, tmp_path):
-    train(maps, tmp_path / "run", 1)
+def test_a_training_is_not_overwritten(maps, folder):
     with pytest.raises(ValueError, match="resume"):
-        train(maps, tmp_path / "run", 1)
+        train(maps, folder, 1)
 
 
-def test_resuming_with_other_settings_is_refused(maps, tmp_path):
-    train(maps, tmp_path / "run", 1)
+def test_resuming_with_other_settings_is_refused(maps, folder):
     network = PLAN["task"].network
     for change, message in (
         ({"recipe": "synthseg"}, "another recipe"),
@@ -93,22 +105,21 @@ def test_resuming_with_other_settings_is_refused(maps, tmp_path):
         ({"task": SegmentationPlan(network, "dice+cross-entropy")}, "another `loss`"),
     ):
         with pytest.raises(ValueError, match=message):
-            train(maps, tmp_path / "run", 2, resume=True, **change)
+            train(maps, folder, 2, resume=True, **change)
 
 
-def test_starts_from_the_weights_of_another_run(maps, tmp_path, monkeypatch):
-    first = train(maps, tmp_path / "first", 1)
+def test_starts_from_the_weights_of_another_run(maps, trained, tmp_path, monkeypatch):
     models = []
     monkeypatch.setattr(
         "synthtf.tasks.workflow.train", lambda run, model, *args: models.append(model)
     )
-    train(maps, tmp_path / "second", 1, start=tmp_path / "first", recipe="synthseg", seed=5)
-    expected = first.task_model.get_weights()
+    train(maps, tmp_path / "second", 1, start=trained, recipe="synthseg", seed=5)
+    expected = Run.load(trained).task_model.get_weights()
     for actual, weights in zip(models[0].task_model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(actual, weights)
     wider = SegmentationPlan(UNetConfig(features=3, levels=2))
     with pytest.raises(ValueError, match="another network"):
-        train(maps, tmp_path / "third", 1, start=tmp_path / "first", task=wider)
+        train(maps, tmp_path / "third", 1, start=trained, task=wider)
 
 
 def test_minutes_end_a_training(maps, tmp_path):
@@ -146,20 +157,18 @@ def test_recipe_is_a_preset_or_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run.json", "labels.tsv", "recipe.json", "model.keras"])
-def test_a_missing_file_of_a_run_is_named(maps, tmp_path, name):
-    run = train(maps, tmp_path / "run", 1)
-    (run.folder / name).unlink()
+def test_a_missing_file_of_a_run_is_named(folder, name):
+    (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=name):
-        _ = Run.load(run.folder).task_model
+        _ = Run.load(folder).task_model
 
 
-def test_broken_files_of_a_run_are_named(maps, tmp_path):
-    run = train(maps, tmp_path / "run", 1)
-    (run.folder / "model.keras").write_bytes(b"nothing")
+def test_broken_files_of_a_run_are_named(folder):
+    (folder / "model.keras").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"model\.keras"):
-        _ = Run.load(run.folder).task_model
-    facts = json.loads((run.folder / "run.json").read_text())
+        _ = Run.load(folder).task_model
+    facts = json.loads((folder / "run.json").read_text())
     del facts["spacing"]
-    (run.folder / "run.json").write_text(json.dumps(facts))
+    (folder / "run.json").write_text(json.dumps(facts))
     with pytest.raises(ValueError, match="spacing"):
-        Run.load(run.folder)
+        Run.load(folder)
