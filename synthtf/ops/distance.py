@@ -51,8 +51,8 @@ def _lower_envelope(values: Tensor, axis: int, mm: float, far: float) -> Tensor:
 def signed_distance(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:
     """Distance of each voxel to the border of a region, negative within.
 
-    The border runs halfway between the centres of voxels inside and outside: it is exact to half
-    of the smallest voxel size.
+    The border runs between voxels inside and outside, half of the smallest voxel size from their
+    centres: exact to half a voxel, of the larger size where voxels are not isotropic.
 
     Args:
         mask: boolean, `(batch, *spatial, channels)`; nothing is known beyond its borders.

@@ -159,14 +159,11 @@ def _with_moved_structures(
     if "regularization" in inputs:
         outputs["regularization"] = inputs["regularization"]
     if landmarks:
-        outputs["moving_features"], outputs["fixed_features"] = (
-            found[f"{name}_features"] for name in ("moving", "fixed")
-        )
-        for name, structures in (("moving", moving), ("fixed", fixed)):
-            fine = "displacement" in found
-            maps = coarse(structures) if fine else structures
+        for name, maps in (("moving", moving), ("fixed", fixed)):
+            features = outputs[f"{name}_features"] = found[f"{name}_features"]
+            maps = coarse(maps) if "displacement" in found else maps
             # There may be more structures than features.
-            outputs[f"{name}_landmarks"] = maps[..., : outputs[f"{name}_features"].shape[-1]]
+            outputs[f"{name}_landmarks"] = maps[..., : features.shape[-1]]
     return keras.Model(inputs, outputs, name=task_model.name)
 
 

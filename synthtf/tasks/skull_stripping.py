@@ -121,7 +121,8 @@ def skull_stripping(
             are of the brain and which are CSF around it.
         spacing: mm per voxel, a scalar or one per axis.
         config: ranges of the synthesis. None: the tutorial's starter ranges.
-        network: size of the U-Net, or a task network to train further. None: SynthStrip's.
+        network: size of the U-Net, or a task network to train further. None:
+            `stripping_network()`, two levels fewer than SynthStrip's.
         limit: largest distance to learn, in mm.
         closing: radius in mm of the ball that closes sulci; see `StrippingModel`.
 
@@ -164,5 +165,12 @@ def skull_stripping(
 
 
 def stripping_network(features: int = 16, levels: int = 5) -> UNetConfig:
-    """Give a U-Net of some width, with no more than four times as many features on any level."""
+    """Give a U-Net of some width, with no more than four times as many features on any level.
+
+    SynthStrip's has 16 features, too, and 7 levels, which take volumes of a multiple of 64 voxels.
+
+    Args:
+        features: of the first level.
+        levels: of resolution.
+    """
     return UNetConfig(features, levels, max_features=4 * features, activation="leaky_relu")
