@@ -4,6 +4,7 @@ import functools
 import json
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     Returns:
         The network: a folder for a SavedModel, else a file.
 
+    Warns:
+        UserWarning: If the format is not exact for this network; see the README.
+
     Raises:
         ValueError: If the format is unknown, the library that it needs is not installed, or the
             backend is not TensorFlow.
@@ -57,6 +61,12 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     model = run.task_model
     path = Path(folder) / name
     path.parent.mkdir(parents=True, exist_ok=True)
+    if kind != "savedmodel" and any(layer.name == "mixture_voxels" for layer in model.layers):
+        warnings.warn(
+            f"{run.folder}: has a Gaussian mixture: labels of its {kind} export can differ from its "
+            "own; use a SavedModel, or compare first",
+            stacklevel=2,
+        )
     if kind == "litert":
         model = _without_3d_pooling(model)
     _call(model, run.multiple)

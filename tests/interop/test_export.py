@@ -1,5 +1,6 @@
 """Exported networks give the same outputs without synthtf, for images of any size."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -84,7 +85,13 @@ def test_segmentation_elsewhere(tmp_path, kind):
             pytest.importorskip("tf2onnx")
         pytest.importorskip("onnxruntime")
     run = make_run(tmp_path / "run", "segmentation")
-    export_run(run, tmp_path / "out", kind)
+    exact = kind == "savedmodel"
+    with (
+        contextlib.nullcontext()
+        if exact
+        else pytest.warns(UserWarning, match="can differ from its")
+    ):
+        export_run(run, tmp_path / "out", kind)
     rng = np.random.default_rng(0)
     inputs = [{"image": rng.random((1, *shape, 1), "float32")} for shape in SHAPES]
     for values, found in zip(inputs, served(tmp_path, kind, inputs), strict=True):
