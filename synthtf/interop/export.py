@@ -63,8 +63,8 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind != "savedmodel" and any(layer.name == "mixture_voxels" for layer in model.layers):
         warnings.warn(
-            f"{run.folder}: has a Gaussian mixture: labels of its {kind} export can differ from its "
-            "own; use a SavedModel, or compare first",
+            f"{run.folder}: has a Gaussian mixture: labels of its {kind} export can differ from "
+            "its own; use a SavedModel, or compare first",
             stacklevel=2,
         )
     if kind == "litert":
