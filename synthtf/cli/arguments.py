@@ -9,7 +9,11 @@ from synthtf.cli.usage import UsageError
 def add_input(parser: argparse.ArgumentParser, *, what: str) -> None:
     """Add the input, as a positional argument or `-i`."""
     parser.add_argument(
-        "input", nargs="?", metavar="IN", help=f"{what}: a file, a folder, or a .txt list of files"
+        "input",
+        nargs="?",
+        metavar="IN",
+        help=f"{what}: a file, a folder, a .txt list of files, or the folder of a BIDS data set, "
+        "whose anatomical scans are taken",
     )
     parser.add_argument("-i", "--input", dest="input_option", metavar="IN", help=argparse.SUPPRESS)
 
@@ -22,7 +26,24 @@ def add_input_output(parser: argparse.ArgumentParser, *, what: str) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help="a file for a file; a folder, or a .txt list, for a folder or a list",
+        help="a file for a file; a folder, or a .txt list, for a folder or a list; a folder, which "
+        "becomes a BIDS data set of derivatives, for a BIDS data set",
+    )
+
+
+def add_cohort(parser: argparse.ArgumentParser) -> None:
+    """Add `--skip-existing` and `--no-sidecar`: how many scans are processed."""
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out scans whose outputs all exist, to go on after an interruption",
+    )
+    parser.add_argument(
+        "--no-sidecar",
+        dest="sidecars",
+        action="store_false",
+        help="write no JSON file beside each output, which says where it comes from (scan, model, "
+        "command, warnings)",
     )
 
 
@@ -111,6 +132,8 @@ def writable_file(path: str | None, argument: str) -> Path | None:
         raise UsageError(f"{argument}: expected a file, received a folder: {path}")
     if not file.parent.is_dir():
         raise UsageError(f"{argument}: no such folder: {file.parent}")
+    if extension(file):  # most likely a scan, which must not be lost
+        raise UsageError(f"{argument}: expected another ending than that of a volume: {path}")
     return file
 
 

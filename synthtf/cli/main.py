@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import shlex
 import sys
 import traceback
 import warnings
@@ -21,6 +22,7 @@ COMMANDS = (
     "register",
     "apply",
     "evaluate",
+    "report",
     "export",
     "convert",
     "info",
@@ -58,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if interrupted.
     """
     args = build_parser().parse_args(argv)
+    args.command_line = shlex.join(["synthtf", *(sys.argv[1:] if argv is None else argv)])
     with _one_line_warnings():
         try:
             return _module(args.command).run(args)

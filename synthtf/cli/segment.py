@@ -2,9 +2,12 @@
 
 import argparse
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthtf.cli.arguments import (
+    add_cohort,
     add_input_output,
     add_model,
     add_prediction,
@@ -13,9 +16,13 @@ from synthtf.cli.arguments import (
     existing_folder,
     writable_file,
 )
-from synthtf.cli.batch import for_each_file
+from synthtf.cli.batch import process_cohort
 from synthtf.cli.startup import limit_threads, load_backend
 from synthtf.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from synthtf.inference.cohort import Cohort, Job
+    from synthtf.inference.tables import ScanTable
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -24,12 +31,16 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "segment",
         help="segment scans of any contrast with a trained network",
         description="Segment scans of any contrast, orientation and resolution. Results have "
-        "the grid and the geometry of the scan. Existing outputs are overwritten.",
+        "the grid and the geometry of the scan. Existing outputs are overwritten unless "
+        "--skip-existing is given.",
     )
     add_input_output(parser, what="scans")
     add_model(parser)
     parser.add_argument(
-        "--vol", metavar="CSV", help="write the volumes of all structures, in mm³, a row per scan"
+        "--vol",
+        metavar="CSV",
+        help="write the volumes of all structures, in mm³, a row per scan; rows of other scans in "
+        "the file are kept",
     )
     parser.add_argument(
         "--posteriors",
@@ -42,34 +53,58 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="write results on the network's own grid, in RAS orientation",
     )
     add_prediction(parser)
+    add_cohort(parser)
     add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment all inputs; 1 if some failed."""
     limit_threads(args.threads)
-    from synthtf.data.paths import expand_inputs, extension, output_in, pair_outputs, stem
+    from synthtf.data.bids import Derivative
+    from synthtf.inference.cohort import Cohort, Output
+    from synthtf.inference.tables import ScanTable
 
     with usage_errors():
-        source = chosen_input(args)
-        scans = expand_inputs(source)
-        outputs = pair_outputs(source, args.output, "_seg")
+        kinds = {"labels": Output(args.output, "_seg", Derivative("synthtf", "dseg"))}
+        if args.posteriors:
+            kinds["posteriors"] = Output(None, "_posteriors", Derivative("synthtf", "probseg"))
+        cohort = Cohort.plan(chosen_input(args), kinds, sidecars=args.sidecars)
         folder = existing_folder(args.model, "--model")
-        table = writable_file(args.vol, "--vol")
+        csv = writable_file(args.vol, "--vol")
+        table = None if csv is None else ScanTable(csv)
+    return process_cohort(args, cohort, lambda: _prepare(args, cohort, folder, table), table)
 
+
+def _prepare(
+    args: argparse.Namespace, cohort: "Cohort", folder: Path, table: "ScanTable | None"
+) -> Callable[["Job"], None]:
+    """Load the model; returns what segments a scan."""
     load_backend()
-    from synthtf.data.volume_writer import write_volume
+    from synthtf.inference.cohort import Prediction
+    from synthtf.inference.provenance import Provenance
     from synthtf.inference.segment import EmptySegmentationWarning, segment
-    from synthtf.inference.tables import volume_columns, write_table
+    from synthtf.inference.tables import volume_columns
     from synthtf.tasks.run import Run
 
     model = Run.load(folder)
-    names = dict(zip(model.table.ids, model.table.names, strict=True))
+    known = dict(zip(model.table.ids, model.table.names, strict=True))
+    names = {label: known.get(label) or str(label) for label in model.output_labels}
     columns = volume_columns(names, model.output_labels)
-    rows = []
+    if table is not None:
+        table.begin(list(columns.values()))
+    cohort.describe(names)
+    facts = {
+        "labels": {"Description": "The most likely label of each voxel"},
+        "posteriors": {
+            "Description": "Posterior probability of each label, one frame per label",
+            "LabelMap": list(names.values()),
+        },
+    }
+    provenance = Provenance(model, args.command_line, facts, cohort.root)
+    # An empty result is reported as a failure of its scan, not as a warning as well.
+    warnings.simplefilter("ignore", EmptySegmentationWarning)
 
-    def segment_one(pair: tuple[Path, Path]) -> None:
-        scan, output = pair
+    def predict(scan: Path) -> Prediction:
         result = segment(
             scan,
             model,
@@ -78,27 +113,11 @@ def run(args: argparse.Namespace) -> int:
             conformed=args.conformed,
             ct=args.ct,
         )
-        write_volume(output, result.labels.data, like=result.labels)
-        if result.posteriors is not None:
-            name = f"{stem(output)}_posteriors{extension(output)}"
-            target = output_in(output.parent, name)
-            write_volume(target, result.posteriors.data, like=result.posteriors)
-        named = {columns[label]: f"{volume:.3f}" for label, volume in result.volumes.items()}
-        rows.append({"scan": scan, **named})
-        if result.is_empty:
-            raise ValueError("nothing was found, every voxel is background; does the model suit?")
-
-    # An empty result is reported as a failure of its scan, not as a warning as well.
-    warnings.simplefilter("ignore", EmptySegmentationWarning)
-    try:
-        failed = for_each_file(
-            "segment",
-            list(zip(scans, outputs, strict=True)),
-            segment_one,
-            path=lambda pair: pair[0],
-            debug=args.debug,
-        )
-    finally:  # also when interrupted
         if table is not None:
-            write_table(table, ["scan", *columns.values()], rows)
-    return 1 if failed else 0
+            volumes = result.volumes.items()
+            table.add(scan, {columns[label]: f"{volume:.3f}" for label, volume in volumes})
+        empty = "nothing was found, every voxel is background; does the model suit?"
+        found = {"labels": result.labels, "posteriors": result.posteriors}
+        return Prediction(found, empty if result.is_empty else None)
+
+    return lambda job: cohort.process(job, predict, provenance)

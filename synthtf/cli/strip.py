@@ -2,10 +2,12 @@
 
 import argparse
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthtf.cli.arguments import (
+    add_cohort,
     add_input,
     add_model,
     add_prediction,
@@ -13,12 +15,21 @@ from synthtf.cli.arguments import (
     chosen_input,
     existing_folder,
 )
-from synthtf.cli.batch import for_each_file
+from synthtf.cli.batch import process_cohort
 from synthtf.cli.startup import limit_threads, load_backend
 from synthtf.cli.usage import UsageError, usage_errors
 
-_OUTPUTS = {"output": "_brain", "mask": "_mask", "distance": "_sdt"}
-"""Options of the outputs, and what their names get in a folder."""
+if TYPE_CHECKING:
+    from synthtf.inference.cohort import Cohort, Job
+
+_OUTPUTS = {"output": ("_brain", None), "mask": ("_mask", "mask"), "distance": ("_sdt", "sdt")}
+"""Options of the outputs, what their names get in a folder, and their suffixes in BIDS."""
+_FACTS = {
+    "output": {"Description": "The scan without what is not brain", "SkullStripped": True},
+    "mask": {"Description": "The brain as 1", "Type": "Brain"},
+    "distance": {"Description": "Distance to the brain, negative within", "Units": "mm"},
+}
+"""What the JSON files of the outputs say about them."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -28,7 +39,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="remove what is not brain from scans of any contrast",
         description="Find the brain in scans of any contrast, orientation and resolution, with "
         "skull or without. Results have the grid and the geometry of the scan; each frame is "
-        "stripped by itself. Existing outputs are overwritten.",
+        "stripped by itself. Existing outputs are overwritten unless --skip-existing is given.",
     )
     add_input(parser, what="scans")
     outputs = parser.add_argument_group("outputs, a folder for several scans")
@@ -53,51 +64,48 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="leave out the CSF in sulci and fissures",
     )
     add_prediction(parser)
+    add_cohort(parser)
     add_threads(parser)
-
-
-@dataclass(frozen=True)
-class _Job:
-    scan: Path
-    outputs: dict[str, Path]
 
 
 def run(args: argparse.Namespace) -> int:
     """Strip all inputs; 1 if some failed."""
     limit_threads(args.threads)
-    from synthtf.data.paths import expand_inputs, pair_outputs
+    from synthtf.data.bids import Derivative
+    from synthtf.inference.cohort import Cohort, Output
 
     with usage_errors():
-        source = chosen_input(args)
-        scans = expand_inputs(source)
-        wanted = {name: getattr(args, name) for name in _OUTPUTS if getattr(args, name)}
-        if not wanted:
-            raise UsageError("expected at least one output: -o, -m or -d")
-        paths = {
-            name: pair_outputs(source, target, _OUTPUTS[name]) for name, target in wanted.items()
+        kinds = {
+            name: Output(getattr(args, name), ending, Derivative("brain", suffix))
+            for name, (ending, suffix) in _OUTPUTS.items()
+            if getattr(args, name)
         }
+        if not kinds:
+            raise UsageError("expected at least one output: -o, -m or -d")
+        cohort = Cohort.plan(chosen_input(args), kinds, sidecars=args.sidecars)
         folder = existing_folder(args.model, "--model")
+    return process_cohort(args, cohort, lambda: _prepare(args, cohort, folder))
 
+
+def _prepare(args: argparse.Namespace, cohort: "Cohort", folder: Path) -> Callable[["Job"], None]:
+    """Load the model; returns what strips a scan."""
     load_backend()
-    from synthtf.data.volume_writer import write_volume
+    from synthtf.inference.cohort import Prediction
+    from synthtf.inference.provenance import Provenance
     from synthtf.inference.strip import EmptyMaskWarning, strip
     from synthtf.tasks.run import Run
 
     model = Run.load(folder)
-
-    def strip_one(job: _Job) -> None:
-        options = {"border": args.border, "csf": args.csf, "flip": args.flip, "ct": args.ct}
-        found = strip(job.scan, model, **options)
-        results = {"output": found.image, "mask": found.mask, "distance": found.distance}
-        for name, path in job.outputs.items():
-            write_volume(path, results[name].data, like=results[name])
-        if found.is_empty:
-            raise ValueError("no brain was found; does the model suit?")
-
+    cohort.describe()
+    provenance = Provenance(model, args.command_line, _FACTS, cohort.root)
     # An empty result is reported as a failure of its scan, not as a warning as well.
     warnings.simplefilter("ignore", EmptyMaskWarning)
-    jobs = [
-        _Job(scan, {name: paths[name][index] for name in paths}) for index, scan in enumerate(scans)
-    ]
-    failed = for_each_file("strip", jobs, strip_one, path=lambda job: job.scan, debug=args.debug)
-    return 1 if failed else 0
+
+    def predict(scan: Path) -> Prediction:
+        options = {"border": args.border, "csf": args.csf, "flip": args.flip, "ct": args.ct}
+        found = strip(scan, model, **options)
+        volumes = {"output": found.image, "mask": found.mask, "distance": found.distance}
+        empty = "no brain was found; does the model suit?"
+        return Prediction(volumes, empty if found.is_empty else None)
+
+    return lambda job: cohort.process(job, predict, provenance)

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import existing_folder
+from synthtf.cli.arguments import existing_folder, output_folder
 from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
 
@@ -111,12 +111,24 @@ def _add_registration(network: Group) -> None:
         help="weight of the roughness of the velocity; joint learns all of (0, 1) at once "
         "(default: %(default)s)",
     )
-    network.add_argument(
+    _add_number(
+        network,
+        "--mixture",
+        2,
+        "channels of the Gaussian mixture by which a detector adapts to the contrast of each "
+        "image; 0 for SynthMorph's detector",
+    )
+    detector = network.add_mutually_exclusive_group()
+    detector.add_argument(
+        "--detector",
+        metavar="RUN",
+        help="for deformable and joint: trained run of the kind affine or rigid, whose detector, "
+        "as it is, finds the features to compare (default: a new one, trained with the rest)",
+    )
+    detector.add_argument(
         "--no-detector",
-        dest="detector",
-        action="store_false",
-        help="for deformable and joint: VoxelMorph's U-Net on the images themselves, instead of on "
-        "features that a detector finds in each",
+        action="store_true",
+        help="for deformable and joint: VoxelMorph's U-Net on the images themselves",
     )
     network.add_argument(
         "--landmarks",
@@ -160,7 +172,10 @@ def _add_training(training: Group) -> None:
     )
     training.add_argument("--seed", type=int, default=0, metavar="N")
     training.add_argument(
-        "--start", metavar="RUN", help="begin with the weights of a trained run of the same network"
+        "--start",
+        metavar="RUN",
+        help="begin with the weights of a trained run of the same network; a detector, also with "
+        "those of a segmentation",
     )
     training.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
@@ -177,28 +192,30 @@ def run(args: argparse.Namespace) -> int:
         from synthtf.data.paths import expand_inputs
 
         paths = expand_inputs(args.maps)
-        for flag in ("affine", "start"):
+        output = output_folder(args.output, "-o")
+        for flag in ("affine", "detector", "start"):
             if getattr(args, flag, None):
                 existing_folder(getattr(args, flag), f"--{flag}")
     load_backend()
     from synthtf.tasks.training import Schedule
-    from synthtf.tasks.workflow import TrainingPlan, train_run
+    from synthtf.tasks.workflow import TrainingPlan, load_recipe, load_table, train_run
 
-    warm_up = getattr(args, "warm_up", 0)
-    schedule = Schedule(args.epochs, args.minutes, args.learning_rate, warm_up)
-    plan = TrainingPlan(
-        labels=args.labels,
-        recipe=args.recipe,
-        spacing=args.spacing,
-        shape=args.shape,
-        task=args.make_task(args),
-        batch_size=args.batch_size,
-        steps_per_epoch=args.steps_per_epoch,
-        precision=args.precision,
-        seed=args.seed,
-        start=args.start,
-    )
-    run = train_run(paths, args.output, plan, schedule, resume=args.resume)
+    with usage_errors():
+        warm_up = getattr(args, "warm_up", 0)
+        schedule = Schedule(args.epochs, args.minutes, args.learning_rate, warm_up)
+        plan = TrainingPlan(
+            labels=load_table(args.labels),
+            recipe=load_recipe(args.recipe),
+            spacing=args.spacing,
+            shape=args.shape,
+            task=args.make_task(args),
+            batch_size=args.batch_size,
+            steps_per_epoch=args.steps_per_epoch,
+            precision=args.precision,
+            seed=args.seed,
+            start=args.start,
+        )
+    run = train_run(paths, output, plan, schedule, resume=args.resume)
     print(f"{run.folder}: trained for {run.metadata['minutes_done']:g} minutes")
     return 0
 
@@ -224,12 +241,14 @@ def _stripping(args: argparse.Namespace) -> "TaskPlan":
 
 
 def _registration(args: argparse.Namespace) -> "TaskPlan":
-    from synthtf.tasks.plans import RegistrationPlan, registration_network
+    from synthtf.tasks.plans import RegistrationPlan, detector_of, registration_network
 
+    detector = detector_of(args.detector) if args.detector else not args.no_detector
     return RegistrationPlan(
         args.kind,
-        network=registration_network(args.kind, args.features, args.detector),
+        network=registration_network(args.kind, args.features, detector, args.mixture),
         affine=args.affine,
+        detector=args.detector,
         regularization=args.regularization,
         landmarks=args.landmarks,
         same_anatomy=args.same_anatomy,

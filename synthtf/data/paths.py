@@ -120,7 +120,7 @@ def pair_outputs(
         paths = _read_list(output) if target == "list" else [output]
     if len(paths) != len(files):
         raise ValueError(f"{output} lists {len(paths)} outputs, expected {len(files)}")
-    _refuse_clashes(files, paths, force)
+    refuse_clashes(files, paths, force)
     return paths
 
 
@@ -149,6 +149,33 @@ def output_in(folder: str | os.PathLike, name: str) -> Path:
             f"output name {name!r} leaves the folder {Path(folder)}; use a plain file name"
         )
     return Path(folder) / name
+
+
+def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool = False) -> None:
+    """Refuse outputs of one name, outputs that are inputs, and outputs that are no volumes.
+
+    Args:
+        inputs: For each output, the input that it is made from.
+        outputs: Output paths.
+        force: Accept an output that is one of the inputs.
+
+    Raises:
+        ValueError: If there is one; names it.
+    """
+    sources = {_identity(p): p for p in inputs}
+    seen: dict[str, Path] = {}
+    for source, path in zip(inputs, outputs, strict=True):
+        if not extension(path):
+            raise ValueError(f"output {path}: unknown ending; expected one of {_endings()}")
+        identity = _identity(path)
+        if identity in sources and not force:
+            raise ValueError(f"output {path} is also an input; choose another name or folder")
+        if identity in seen:
+            raise ValueError(
+                f"{seen[identity]} and {source} would both be written to {path}; "
+                "give a .txt list of outputs"
+            )
+        seen[identity] = source
 
 
 def _kind(path: object) -> str:
@@ -191,23 +218,6 @@ def _read_list(path: Path) -> list[Path]:
         if not extension(file):
             raise ValueError(f"{path} lists {file}: unknown ending; expected one of {_endings()}")
     return files
-
-
-def _refuse_clashes(inputs: list[Path], outputs: list[Path], force: bool) -> None:
-    sources = {_identity(p): p for p in inputs}
-    seen: dict[str, Path] = {}
-    for source, path in zip(inputs, outputs, strict=True):
-        if not extension(path):
-            raise ValueError(f"output {path}: unknown ending; expected one of {_endings()}")
-        identity = _identity(path)
-        if identity in sources and not force:
-            raise ValueError(f"output {path} is also an input; choose another name or folder")
-        if identity in seen:
-            raise ValueError(
-                f"{seen[identity]} and {source} would both be written to {path}; "
-                "give a .txt list of outputs"
-            )
-        seen[identity] = source
 
 
 def _identity(path: Path) -> str:

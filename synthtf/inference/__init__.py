@@ -5,6 +5,7 @@ from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.evaluate import dice, evaluate, hausdorff95
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.register import Registration, register
+from synthtf.inference.report import Report, report
 from synthtf.inference.segment import EmptySegmentationWarning, Segmentation, segment
 from synthtf.inference.strip import EmptyMaskWarning, Stripping, strip
 
@@ -13,6 +14,7 @@ __all__ = [
     "EmptyMaskWarning",
     "EmptySegmentationWarning",
     "Registration",
+    "Report",
     "Segmentation",
     "Stripping",
     "apply_to_points",
@@ -22,6 +24,7 @@ __all__ = [
     "hausdorff95",
     "normalize_intensity",
     "register",
+    "report",
     "segment",
     "strip",
 ]

@@ -13,8 +13,8 @@ def pair_files(
     """Pair predictions with references.
 
     A file belongs to a file; two lists are paired line by line; a folder is matched by
-    names without their endings, where `x_seg`, as `synthtf segment` calls its
-    output, matches `x` as well.
+    names without their endings, where `x_seg` and `x_mask`, as `synthtf segment` and
+    `synthtf strip` call their outputs, match `x` as well.
 
     Args:
         predictions: A file, a folder, or a .txt list.
@@ -56,7 +56,7 @@ def pair_files(
 def match_names(
     predictions: Sequence[Path], references: Sequence[Path]
 ) -> tuple[list[tuple[Path, Path]], list[Path]]:
-    """Match files by their names without endings, or without `_seg`.
+    """Match files by their names without endings, or without `_seg` or `_mask`.
 
     Args:
         predictions: Files.
@@ -74,7 +74,8 @@ def match_names(
     pairs, alone = [], []
     for path in predictions:
         name = stem(path)
-        match = next((n for n in (name, name.removesuffix("_seg")) if n in waiting), None)
+        names = (name, name.removesuffix("_seg"), name.removesuffix("_mask"))
+        match = next((n for n in names if n in waiting), None)
         if match is None:
             alone.append(path)
         else:

@@ -5,6 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from synthtf.data.whole_files import written_aside
+
+_SCAN = "scan"
+
 
 def write_table(
     path: str | os.PathLike, columns: Sequence[str], rows: Sequence[Mapping[str, object]]
@@ -20,16 +24,87 @@ def write_table(
         ValueError: If a row has a value for an unknown column.
         OSError: If the file cannot be written.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, list(columns))
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(columns))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+class ScanTable:
+    """CSV file with a row per scan that several runs of a command fill.
+
+    It is written after every row, so that nothing is lost if the command is killed. Rows that it
+    held before stay, until their scan is measured again.
+
+    Args:
+        path: The file; it need not exist. Its first column, `scan`, holds the scans' paths.
+
+    Raises:
+        ValueError: If it is another kind of file.
+        OSError: If it cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self._columns: list[str] | None = None
+        self._rows: dict[str, dict[str, object]] = {}
+        if self.path.is_file() and self.path.stat().st_size:
+            self._read()
+
+    def __contains__(self, scan: object) -> bool:
+        """Whether there is a row for a scan."""
+        return os.path.abspath(scan) in self._rows
+
+    def begin(self, columns: Sequence[str]) -> None:
+        """Say what is measured, and write the table.
+
+        Args:
+            columns: Names of the columns after `scan`, in order.
+
+        Raises:
+            ValueError: If the file has other columns.
+            OSError: If it cannot be written.
+        """
+        wanted = [_SCAN, *columns]
+        if self._columns not in (None, wanted):
+            raise ValueError(
+                f"{self.path} holds {len(self._columns)} other columns, as of another model; "
+                "give another file, or delete it"
+            )
+        self._columns = wanted
+        self._write()
+
+    def add(self, scan: str | os.PathLike, row: Mapping[str, object]) -> None:
+        """Write the row of a scan, in place of that which it had.
+
+        Args:
+            scan: Its path.
+            row: Column name to value.
+
+        Raises:
+            ValueError: If there is a value for an unknown column.
+            OSError: If the file cannot be written.
+        """
+        self._rows[os.path.abspath(scan)] = {_SCAN: os.fspath(scan), **row}
+        self._write()
+
+    def _write(self) -> None:
+        write_table(self.path, self._columns, list(self._rows.values()))
+
+    def _read(self) -> None:
+        try:
+            with self.path.open(newline="", encoding="utf-8-sig") as stream:
+                reader = csv.DictReader(stream, strict=True)
+                rows, columns = list(reader), list(reader.fieldnames or [])
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{self.path}: not a CSV file in UTF-8; give another file") from error
+        if columns[:1] != [_SCAN] or any(None in row or not row[_SCAN] for row in rows):
+            raise ValueError(
+                f"{self.path} exists and is no table of scans, with `{_SCAN}` as its first column; "
+                "give another file"
+            )
+        self._columns = columns
+        self._rows = {os.path.abspath(row[_SCAN]): row for row in rows}
 
 
 def volume_columns(names: Mapping[int, str], labels: Sequence[int]) -> dict[int, str]:

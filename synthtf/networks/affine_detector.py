@@ -19,6 +19,7 @@ from synthtf.ops.matrices import geometric_mean, nearest_rotation
 Tensor = Any
 
 _KINDS = ("affine", "rigid")
+_CONFIDENCES = ("power", "peak")
 # Weight of points that hold the fit at the identity, against 1 for all features together: it
 # decides only where the features leave it open, as for an empty image.
 _ANCHOR = 1e-5
@@ -34,22 +35,33 @@ class DetectorConfig:
 
     Attributes:
         num_features: Feature maps, each of which becomes one pair of points.
-        backbone: U-Net that finds them, on voxels of twice the size.
+        backbone: U-Net that finds them. With `mixture_channels`, the maps compete with each other
+            and with a background for each voxel, as the classes of a segmentation do.
+        halve: Whether a convolution of stride two comes before the U-Net, which then works on
+            voxels of twice the size.
     """
 
     num_features: int = 32
     backbone: UNetConfig = field(default_factory=lambda: UNetConfig(16, 4, max_features=64))
+    halve: bool = True
 
     def __post_init__(self) -> None:
         """Check the values."""
         count = self.num_features
         if isinstance(count, bool) or not isinstance(count, int) or count < 4:
             raise ValueError(f"num_features must be an integer of at least 4, received {count!r}")
+        if not isinstance(self.halve, bool):
+            raise ValueError(f"halve must be True or False, received {self.halve!r}")
+
+    @property
+    def step(self) -> int:
+        """Voxels of the image per voxel of the feature maps, along each axis."""
+        return 2 if self.halve else 1
 
     @property
     def multiple(self) -> int:
         """Number that every spatial size of the input must be a multiple of."""
-        return 2 * self.backbone.multiple
+        return self.step * self.backbone.multiple
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a dictionary that JSON can hold."""
@@ -77,10 +89,10 @@ def affine_detector(
     """Build a network that aligns two images by an affine or a rigid transform.
 
     A U-Net turns each image, by itself, into non-negative feature maps. Each map has a centre of
-    mass and a power; the transform that takes the centres of one image to those of the other
-    follows in closed form by least squares, weighted with the product of the powers, and again
-    with less weight on outliers. So the
-    network need not learn what a rotation is. Swapping the images inverts the transform.
+    mass and a power (or, where maps compete for voxels, a peak); the transform that takes the
+    centres of one image to those of the other follows in closed form by least squares, weighted
+    with the product of the powers, and again with less weight on outliers. So the network need
+    not learn what a rotation is. Swapping the images inverts the transform.
 
     Args:
         ndim: Spatial axes, 2 or 3.
@@ -114,35 +126,43 @@ def affine_detector(
     # One batch of both images: one pass of convolutions is faster than two.
     images = layers.Concatenate(axis=0, name="images")([inputs["moving"], inputs["fixed"]])
     features = layers.Identity(name="features")(feature_detector(ndim, config)(images))
-    matrix = FitTransform(kind, name="fit")([features, images])
+    confidence = "peak" if config.backbone.mixture_channels else "power"
+    matrix = FitTransform(kind, confidence, name="fit")([features, images])
     outputs = {"affine": matrix, "inverse": ops.linalg.inv(matrix)}
     return keras.Model(inputs, outputs, name=name)
 
 
 def feature_detector(ndim: int, config: DetectorConfig) -> keras.Model:
-    """Build the network from images to non-negative feature maps at half their resolution.
+    """Build the network from images to non-negative feature maps.
 
     Args:
         ndim: Spatial axes, 2 or 3.
         config: Its size.
 
     Returns:
-        Model from `(batch, *spatial, 1)` to `(batch, *spatial / 2, num_features)`, float32.
+        Model from `(batch, *spatial, 1)` to `(batch, *spatial / config.step, num_features)`,
+        float32.
     """
     image = layers.Input((None,) * ndim + (1,), dtype="float32", name="image")
     backbone = config.backbone
-    first = getattr(layers, f"Conv{ndim}D")(
-        backbone.features,
-        backbone.kernel_size,
-        strides=2,
-        padding="same",
-        activation=backbone.activation,
-        name="halve",
-    )
-    network = unet(
-        config.num_features, ndim, backbone, final_activation=None, num_inputs=backbone.features
-    )
-    maps = layers.ReLU(dtype="float32", name="features")(network(first(image)))
+    x = image
+    if config.halve:
+        x = getattr(layers, f"Conv{ndim}D")(
+            backbone.features,
+            backbone.kernel_size,
+            strides=2,
+            padding="same",
+            activation=backbone.activation,
+            name="halve",
+        )(image)
+    if backbone.mixture_channels:
+        network = unet(config.num_features + 1, ndim, backbone, num_inputs=x.shape[-1])
+        # The square leaves nothing of the faint posteriors far away, which would draw the centre.
+        maps = ops.square(network(x)[..., 1:])
+    else:
+        options = {"final_activation": None, "num_inputs": x.shape[-1]}
+        network = unet(config.num_features, ndim, backbone, **options)
+        maps = layers.ReLU(dtype="float32", name="features")(network(x))
     return keras.Model(image, maps, name="detector")
 
 
@@ -152,6 +172,9 @@ class FitTransform(SynthesisLayer):
 
     Args:
         kind: "affine" or "rigid".
+        confidence: what says how much a map counts: its "power", the mean over voxels, as in
+            SynthMorph, or its "peak", the largest value, with which small structures that are
+            found count as much as large ones.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape: `[maps, images]`: feature maps `(2 · batch, *coarse, features)`, non-negative,
@@ -159,14 +182,19 @@ class FitTransform(SynthesisLayer):
     Output shape: `(batch, ndim + 1, ndim + 1)`, from fixed to moving voxels about the centre.
 
     Raises:
-        ValueError: if the kind is unknown.
+        ValueError: if the kind or the confidence is unknown.
     """
 
-    def __init__(self, kind: str = "affine", **kwargs: Any) -> None:
+    def __init__(self, kind: str = "affine", confidence: str = "power", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if kind not in _KINDS:
             raise ValueError(f"`kind` must be one of {_KINDS}. Received: kind={kind!r}")
+        if confidence not in _CONFIDENCES:
+            raise ValueError(
+                f"`confidence` must be one of {_CONFIDENCES}. Received: confidence={confidence!r}"
+            )
         self.kind = kind
+        self.confidence = confidence
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Fit in both directions and average."""
@@ -176,9 +204,10 @@ class FitTransform(SynthesisLayer):
         # In units of the longest axis, about the centre: isotropic, and well conditioned.
         unit = ops.max(sizes)
         points = barycenter(features) * (sizes / unit)
-        power = ops.mean(features, axis=tuple(range(1, ndim + 1)))
+        reduce = ops.max if self.confidence == "peak" else ops.mean
+        found = reduce(features, axis=tuple(range(1, ndim + 1)))
         batch = ops.shape(features)[0] // 2
-        weights = power[:batch] * power[batch:]
+        weights = found[:batch] * found[batch:]
         weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-12)
         moving, fixed, weights = _anchored(points[:batch], points[batch:], weights)
         matrix = _fit(moving, fixed, weights)
@@ -201,7 +230,7 @@ class FitTransform(SynthesisLayer):
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
-        return {**super().get_config(), "kind": self.kind}
+        return {**super().get_config(), "kind": self.kind, "confidence": self.confidence}
 
 
 def _anchored(moving: Tensor, fixed: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

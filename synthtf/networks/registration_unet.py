@@ -199,6 +199,8 @@ def _features(moving: Tensor, fixed: Tensor, ndim: int, config: DetectorConfig) 
     maps = layers.Identity(name="features")(feature_detector(ndim, config)(images))
     # The detector's maps are of any size; each counts the same here.
     maps = layers.GroupNormalization(-1, center=False, scale=False, name="features_norm")(maps)
+    if not config.halve:
+        maps = _layer("AveragePooling", ndim)(2, name="coarse_features")(maps)
     coarse = _layer("AveragePooling", ndim)(2, name="coarse_images")(images)
     return ops.split(layers.Concatenate(name="features_and_images")([maps, coarse]), 2, axis=0)
 

@@ -15,6 +15,9 @@ from synthtf.tasks.run import Run
 from synthtf.tasks.segmentation import segmentation
 from synthtf.tasks.skull_stripping import CLOSING, LIMIT, skull_stripping, stripping_network
 
+MIXTURE = 2
+"""Channels of the Gaussian mixture of a detector, unless said otherwise."""
+
 _HYPER_UNITS = 16
 
 
@@ -118,6 +121,8 @@ class RegistrationPlan(TaskPlan):
         kind: "deformable", "affine", "rigid" or "joint".
         network: size of the network, a `DetectorConfig` for affine and rigid. None: the default.
         affine: run of the kind "affine" or "rigid", for "joint".
+        detector: run of the kind "affine" or "rigid", whose detector, as it is, finds the
+            features for a deformable network.
         regularization: weight of the roughness of the velocity.
         landmarks: weight of teaching a detector the structures.
         same_anatomy: each pair is one label map deformed twice.
@@ -129,6 +134,7 @@ class RegistrationPlan(TaskPlan):
     kind: str = "deformable"
     network: RegistrationConfig | DetectorConfig | None = None
     affine: str | os.PathLike | None = None
+    detector: str | os.PathLike | None = None
     regularization: float = 1.0
     landmarks: float = 0.0
     same_anatomy: bool = False
@@ -139,7 +145,9 @@ class RegistrationPlan(TaskPlan):
         if self.kind not in KINDS:
             raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={self.kind!r}")
         if self.network is None:
-            object.__setattr__(self, "network", registration_network(self.kind))
+            detector = detector_of(self.detector) if self.detector else True
+            network = registration_network(self.kind, detector=detector)
+            object.__setattr__(self, "network", network)
 
     def build(
         self,
@@ -149,7 +157,7 @@ class RegistrationPlan(TaskPlan):
         config: SynthesisConfig,
     ) -> CombinedModel:
         """Build the combined model."""
-        return registration(
+        model = registration(
             shape,
             table,
             self.kind,
@@ -162,13 +170,22 @@ class RegistrationPlan(TaskPlan):
             regularization=self.regularization,
             landmarks=self.landmarks,
         )
+        if self.detector is not None:
+            detector = model.task_model.get_layer("detector")
+            trained = Run.load(self.detector).task_model.get_layer("detector")
+            detector.set_weights(trained.get_weights())
+            detector.trainable = False
+        return model
+
+    def _runs(self) -> dict[str, str | os.PathLike | None]:
+        return {"affine": self.affine, "detector": self.detector}
 
     def facts(self) -> dict[str, Any]:
         """The kind and the options as well."""
         return {
             **super().facts(),
             "kind": self.kind,
-            "affine": None if self.affine is None else Path(self.affine).name,
+            **{name: value and Path(value).name for name, value in self._runs().items()},
             "regularization": self.regularization,
             "landmarks": self.landmarks,
             "same_anatomy": self.same_anatomy,
@@ -176,8 +193,26 @@ class RegistrationPlan(TaskPlan):
         }
 
 
+def detector_of(run: str | os.PathLike) -> DetectorConfig:
+    """Give the size of the detector of a run of the kind "affine" or "rigid".
+
+    Raises:
+        ValueError: If the run is of another kind.
+    """
+    facts = Run.load(run).metadata
+    if facts.get("kind") not in ("affine", "rigid"):
+        raise ValueError(
+            f"{run}: expected a registration of the kind affine or rigid. "
+            f"Received: {facts.get('kind', facts['task'])}"
+        )
+    return DetectorConfig.from_dict(facts["network"])
+
+
 def registration_network(
-    kind: str, features: int | None = None, detector: bool = True
+    kind: str,
+    features: int | None = None,
+    detector: bool | DetectorConfig = True,
+    mixture: int = MIXTURE,
 ) -> RegistrationConfig | DetectorConfig:
     """Give a registration network of some width, in the proportions of the default one.
 
@@ -186,15 +221,22 @@ def registration_network(
         features: of the first level. None: 16.
         detector: whether the U-Net of a deformable network compares features that a detector, like
             that of an affine one, finds in each image; else the images themselves, as VoxelMorph.
+            Or the size of this detector.
+        mixture: channels of the Gaussian mixture by which a detector adapts to the contrast of
+            each image; 0 for SynthMorph's, which works on voxels of twice the size.
     """
     features = 16 if features is None else features
-    backbone = DetectorConfig(backbone=UNetConfig(features, 4, max_features=4 * features))
+    if mixture:
+        backbone = UNetConfig(features, 5, mixture_channels=mixture)
+    else:
+        backbone = UNetConfig(features, 4, max_features=4 * features)
+    finder = DetectorConfig(backbone=backbone, halve=not mixture)
     if kind in ("affine", "rigid"):
-        return backbone
+        return finder
     wide = 2 * features
     return RegistrationConfig(
         encoder=(wide,) * 3 if detector else (features, *(wide,) * 3),
         decoder=(*(wide,) * 4, features),
         hyper_units=_HYPER_UNITS if kind == "joint" else 0,
-        detector=backbone if detector else None,
+        detector=finder if detector is True else detector or None,
     )

@@ -141,14 +141,15 @@ def _with_moved_structures(
         name: layers.Input(synthesis.output[name].shape[1:], dtype=dtype, name=name)
         for name, dtype in zip(names, ["float32"] * len(images) + ["int32"] * 2, strict=True)
     }
-    network = _with_features(task_model, len(values) - 1) if landmarks else task_model
+    network = _with_features(task_model) if landmarks else task_model
     found = network({name: inputs[name] for name in images})
     transform = found.get("displacement", found.get("affine"))
     one_hot = OneHot(values, name="structures")
-    moving, fixed = (one_hot(inputs[name])[..., 1:] for name in ("moving_labels", "fixed_labels"))
+    structures = {name: one_hot(inputs[f"{name}_labels"])[..., 1:] for name in ("moving", "fixed")}
+    moving, fixed = structures.values()
     pool = getattr(layers, f"AveragePooling{len(moving.shape) - 2}D")
-    coarse = pool(_COARSE, name="coarse_structures")
     if "displacement" not in found:
+        coarse = pool(_COARSE, name="coarse_structures")
         moving, fixed, transform = coarse(moving), coarse(fixed), _coarse_matrix(transform)
     outputs = {
         "moved_structures": Resample(name="moved_structures")(moving, transform),
@@ -159,25 +160,26 @@ def _with_moved_structures(
     if "regularization" in inputs:
         outputs["regularization"] = inputs["regularization"]
     if landmarks:
-        for name, maps in (("moving", moving), ("fixed", fixed)):
-            features = outputs[f"{name}_features"] = found[f"{name}_features"]
-            maps = coarse(maps) if "displacement" in found else maps
-            # There may be more structures than features.
-            outputs[f"{name}_landmarks"] = maps[..., : features.shape[-1]]
+        # There may be more structures than features, or fewer.
+        features = found["features"]
+        count = min(len(values) - 1, features.shape[-1])
+        step = inputs["moving"].shape[1] // features.shape[1]
+        both = ops.split(features[..., :count], 2, axis=0)
+        for name, maps in zip(structures, both, strict=True):
+            target = structures[name][..., :count]
+            outputs[f"{name}_features"] = maps
+            outputs[f"{name}_landmarks"] = target if step == 1 else pool(step)(target)
     return keras.Model(inputs, outputs, name=task_model.name)
 
 
-def _with_features(task_model: keras.Model, count: int) -> keras.Model:
-    """Give the network that also shows the detector's first feature maps of each image."""
-    names = [layer.name for layer in task_model.layers]
-    maps = task_model.get_layer("features").output if "features" in names else None
-    if maps is None:
+def _with_features(task_model: keras.Model) -> keras.Model:
+    """Give the network that also shows the detector's maps, of all moving images first."""
+    if "features" not in [layer.name for layer in task_model.layers]:
         raise ValueError(
             "`landmarks` needs a network with a detector of features. "
             f"Received: {task_model.name!r}"
         )
-    moving, fixed = ops.split(maps[..., :count], 2, axis=0)
-    outputs = {**task_model.output, "moving_features": moving, "fixed_features": fixed}
+    outputs = {**task_model.output, "features": task_model.get_layer("features").output}
     return keras.Model(task_model.input, outputs, name=task_model.name)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.data.label_table import LabelTable
-from synthtf.data.whole_files import write_whole, written_aside
+from synthtf.data.whole_files import check_archive, write_whole, written_aside
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.version import __version__
 
@@ -73,13 +73,7 @@ class Run:
                 raise FileNotFoundError(
                     f"{folder / name}: not found; a run is the folder that `synthtf train` writes"
                 )
-        try:
-            metadata = json.loads((folder / FACTS).read_text())
-        except ValueError as error:
-            raise ValueError(f"{folder / FACTS}: not JSON, {error}") from None
-        missing = [name for name in _REQUIRED if name not in metadata]
-        if missing:
-            raise ValueError(f"{folder / FACTS}: lacks {missing}; is it of a newer version?")
+        metadata = _read_facts(folder / FACTS)
         table, config = LabelTable.read(folder / TABLE), SynthesisConfig.load(folder / RECIPE)
         return cls(folder, table, config, metadata)
 
@@ -141,8 +135,44 @@ class Run:
         path = self.folder / MODEL
         if not path.is_file():
             raise FileNotFoundError(f"{path}: not found; has the training finished an epoch?")
+        check_archive(path)
         try:
             return xla.choose(keras.models.load_model(path, compile=False, safe_mode=True))
         except Exception as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ValueError(f"{path}: not a model that can be loaded, {reason}") from error
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """Read `run.json`, and check what the properties of a run rely on."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON, {error}") from None
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: expected an object, received {type(facts).__name__}")
+    required = (*_REQUIRED, *(("limit",) if facts.get("task") == "stripping" else ()))
+    missing = [name for name in required if name not in facts]
+    if missing:
+        raise ValueError(f"{path}: lacks {missing}; is it of a newer version?")
+    shape, spacing = facts["shape"], facts["spacing"]
+    ndim = len(shape) if isinstance(shape, list) else 0
+    for name, valid, expected in (
+        ("task", isinstance(facts["task"], str), "a name"),
+        ("shape", ndim in (2, 3) and _numbers(shape, int, 1), "two or three whole numbers"),
+        ("spacing", _numbers(spacing, int | float, 1e-6) and len(spacing) == ndim, "mm per axis"),
+        ("multiple", _numbers([facts["multiple"]], int, 1), "a whole number of at least 1"),
+        ("output_labels", _numbers(facts["output_labels"], int, 0), "whole numbers"),
+        ("limit", _numbers([facts.get("limit", 1)], int | float, 1e-6), "mm"),
+    ):
+        if not valid:
+            raise ValueError(f"{path}: expected `{name}` as {expected}. Received: {facts[name]!r}")
+    return facts
+
+
+def _numbers(values: object, kind: Any, lowest: float) -> bool:
+    """Whether it is a list of numbers of a kind in [lowest, 2^31)."""
+    return isinstance(values, list) and all(
+        isinstance(value, kind) and not isinstance(value, bool) and lowest <= value < 2**31
+        for value in values
+    )

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras import ops
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
+from synthtf.ranges import as_spacing
 from synthtf.synthesis.config import PRESETS, SynthesisConfig
+from synthtf.synthesis.recipes import check_shape
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.plans import SegmentationPlan, TaskPlan
+from synthtf.tasks.registration import brain_structures
 from synthtf.tasks.run import RECIPE, TABLE, Run
 from synthtf.tasks.training import Schedule, finished_epochs, train
 
@@ -39,7 +43,7 @@ class TrainingPlan:
         jit_compile: compile with XLA; "auto" does so where it is faster.
         seed: of the run: first part of every key, and of the network's initial weights.
         start: run with the same network, or at least with the same detector of features, whose
-            weights are the initial ones instead.
+            weights are the initial ones instead. A network of segmentation is a detector, too.
     """
 
     labels: str | os.PathLike | LabelTable | None = None
@@ -53,6 +57,18 @@ class TrainingPlan:
     jit_compile: bool | str = "auto"
     seed: int = 0
     start: str | os.PathLike | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers and the policy."""
+        if self.spacing is not None:
+            as_spacing(self.spacing)
+        if self.shape is not None:
+            check_shape(self.shape)
+        for name, lowest in (("batch_size", 1), ("steps_per_epoch", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not lowest <= value < 2**31:
+                raise ValueError(f"`{name}` must lie in [{lowest}, 2^31). Received: {name}={value}")
+        keras.dtype_policies.get(self.precision)
 
 
 def train_run(
@@ -144,21 +160,37 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
 
 def _copy_weights(run: Run, network: keras.Model) -> None:
     """Copy all weights; or, between networks of another kind, those of the detector."""
-    if _copied(run.task_model, network):
+    if _copied(run.task_model.weights, network):
         return
-    parts = [
-        next((layer for layer in model.layers if layer.name == "detector"), None)
-        for model in (run.task_model, network)
-    ]
-    if None in parts or not _copied(*parts):
+    detector = _detector(network)
+    if run.task == "segmentation":
+        found = _structures_first(run)
+    else:
+        found = getattr(_detector(run.task_model), "weights", ())
+    if detector is None or not _copied(found, detector):
         raise ValueError(f"{run.folder}: has another network than the one to be trained")
 
 
-def _copied(source: keras.Layer, target: keras.Layer) -> bool:
+def _detector(network: keras.Model) -> keras.Model | None:
+    return next((layer for layer in network.layers if layer.name == "detector"), None)
+
+
+def _structures_first(run: Run) -> list[Any]:
+    """Weights of a segmentation network whose classes are in the order of a detector's maps."""
+    structures = brain_structures(run.table)
+    others = [label for label in run.output_labels if label not in (0, *structures)]
+    order = [run.output_labels.index(label) for label in (0, *structures, *others)]
+    network, names = run.task_model, ("prior_logits", "logits")
+    last = next(layer for name in names for layer in network.layers if layer.name == name)
+    chosen = {id(weight) for weight in last.weights}
+    return [ops.take(w, order, axis=-1) if id(w) in chosen else w for w in network.weights]
+
+
+def _copied(source: Sequence[Any], target: keras.Layer) -> bool:
     """Copy weights if all are of the same shapes."""
-    fits = [w.shape for w in source.weights] == [w.shape for w in target.weights]
+    fits = [tuple(w.shape) for w in source] == [tuple(w.shape) for w in target.weights]
     if fits:
-        target.set_weights(source.get_weights())
+        target.set_weights([ops.convert_to_numpy(w) for w in source])
     return fits
 
 

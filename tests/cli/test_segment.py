@@ -1,5 +1,9 @@
 import csv
+import hashlib
 import importlib
+import json
+import shlex
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -71,11 +75,13 @@ def test_one_corrupt_file_among_others(model, save_scan, tmp_path, capsys):
         ]
     )
     assert status == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    line, summary = capsys.readouterr().err.splitlines()
     assert line.startswith(f"synthtf segment: {scans / 'b.nii.gz'}: ")
     assert "truncated" in line
+    assert summary.startswith("synthtf segment: 2 done, 1 failed in 0:")
+    assert summary.endswith(f"; failed: {scans / 'b.nii.gz'}")
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert written == ["a_seg.nii.gz", "c_seg.nii.gz"]
+    assert written == ["a_seg.json", "a_seg.nii.gz", "c_seg.json", "c_seg.nii.gz"]
     np.testing.assert_array_equal(read(tmp_path / "out" / "c_seg.nii.gz"), expected(scan))
     assert [row["scan"] for row in rows_of(table)] == [
         str(scans / name) for name in ("a.nii.gz", "c.nii.gz")
@@ -160,6 +166,10 @@ def test_posteriors_and_conformed(model, save_scan, tmp_path):
         (["-o", "o.nii.gz"], "expected one input"),
         (["scan.nii.gz", "-o", "o.nii.gz", "--vol", "folder"], "--vol: expected a file"),
         (["scan.nii.gz", "-o", "o.nii.gz", "--model", "gone"], "--model: no such folder: gone"),
+        (["scan.nii.gz", "-o", "scan.mgz"], "would replace that of another volume"),
+        (["bids", "-o", "o.nii.gz"], "is a file, but the input is the BIDS data set"),
+        (["bids", "-o", "bids"], "is also the input"),
+        (["scan.nii.gz", "-o", "o.nii.gz", "--vol", "other.csv"], "no table of scans"),
     ],
 )
 def test_wrong_usage_is_refused_before_a_model_is_loaded(
@@ -168,6 +178,9 @@ def test_wrong_usage_is_refused_before_a_model_is_loaded(
     save_scan(tmp_path / "scan.nii.gz")
     save_scan(tmp_path / "folder" / "scan.nii.gz")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "other.csv").write_text("name\n")
+    save_scan(tmp_path / "bids/sub-1/anat/sub-1_T1w.nii.gz")
+    (tmp_path / "bids" / "dataset_description.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     assert main(["segment", "--model", model.folder, *words]) == 2
     error = capsys.readouterr().err
@@ -202,5 +215,78 @@ def test_volumes_so_far_are_kept_when_interrupted(model, save_scan, tmp_path, mo
         ]
     )
     assert status == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "synthtf segment: interrupted"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("synthtf segment: 1 done, 0 failed, 2 left in 0:")
+    assert lines[1:] == ["synthtf segment: interrupted"]
     assert [row["scan"][-8:] for row in rows_of(tmp_path / "v.csv")] == ["a.nii.gz"]
+
+    monkeypatch.setattr(module, "segment", segment)
+    first = (tmp_path / "out" / "a_seg.nii.gz").stat().st_mtime_ns
+    words = ["segment", str(tmp_path / "scans"), "-o", str(tmp_path / "out")]
+    words += ["--model", model.folder, "--vol", str(tmp_path / "v.csv"), "--skip-existing"]
+    assert main(words) == 0
+    assert "2 done, 1 skipped, 0 failed" in capsys.readouterr().err
+    assert (tmp_path / "out" / "a_seg.nii.gz").stat().st_mtime_ns == first
+    rows = rows_of(tmp_path / "v.csv")
+    assert [row["scan"][-8:] for row in rows] == ["a.nii.gz", "b.nii.gz", "c.nii.gz"]
+    assert all(float(row["fluid"]) > 0 for row in rows)
+
+    loads = model.loads
+    assert main(words) == 0
+    assert "0 done, 3 skipped, 0 failed" in capsys.readouterr().err
+    assert model.loads == loads
+
+
+def test_the_json_file_says_where_the_result_comes_from(model, save_scan, tmp_path, capsys):
+    scan = save_scan(tmp_path / "scan.nii.gz")
+    image = nibabel.Nifti1Image(scan[..., None], np.eye(4))
+    nibabel.save(image, tmp_path / "frame.nii.gz")
+    words = ["segment", str(tmp_path / "frame.nii.gz"), "-o", str(tmp_path / "o.nii.gz")]
+    words += ["--model", model.folder]
+    assert main(words) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    facts = json.loads((tmp_path / "o.json").read_text())
+    assert [f"warning: {text}" for text in facts["Warnings"]] == [line]
+    assert shlex.split(facts["Command"]) == ["synthtf", *words]
+    network = (Path(model.folder) / "model.keras").read_bytes()
+    assert facts["ModelSHA256"] == hashlib.sha256(network).hexdigest()
+    scan = (tmp_path / "frame.nii.gz").read_bytes()
+    assert facts["InputSHA256"] == hashlib.sha256(scan).hexdigest()
+    (tmp_path / "o.json").unlink()
+    assert main([*words, "--no-sidecar"]) == 0
+    assert not (tmp_path / "o.json").exists()
+
+
+def test_a_bids_data_set_becomes_derivatives(model, save_scan, tmp_path, capsys):
+    raw, out = tmp_path / "raw", tmp_path / "raw" / "derivatives" / "synthtf"
+    scan = save_scan(raw / "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz")
+    save_scan(raw / "sub-01/ses-1/anat/sub-01_ses-1_T2w.nii")
+    save_scan(raw / "sub-01/ses-1/anat/sub-01_ses-1_desc-lesion_mask.nii.gz")
+    (raw / "sub-02" / "anat").mkdir(parents=True)
+    (raw / "sub-02/anat/sub-02_FLAIR.nii.gz").write_bytes(b"no scan")
+    (raw / "dataset_description.json").write_text('{"Name": "Study", "BIDSVersion": "1.8.0"}')
+    words = ["segment", str(raw), "-o", str(out), "--model", model.folder, "--posteriors"]
+    assert main([*words, "--no-flip"]) == 1
+    assert "2 done, 1 failed" in capsys.readouterr().err
+    name = "sub-01/ses-1/anat/sub-01_ses-1_space-orig_desc-synthtf"
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert files == {
+        "dataset_description.json",
+        "dseg.tsv",
+        *(
+            f"{name}{contrast}_{kind}.{ending}"
+            for contrast in ("", "T2w")
+            for kind in ("dseg", "probseg")
+            for ending in ("nii.gz", "json")
+        ),
+    }
+    np.testing.assert_array_equal(read(out / f"{name}_dseg.nii.gz"), expected(scan))
+    table = (out / "dseg.tsv").read_text().splitlines()
+    assert table == ["index\tname", "0\tbackground", "16\tbrain stem", "24\tfluid"]
+    facts = json.loads((out / f"{name}_probseg.json").read_text())
+    assert facts["LabelMap"] == ["background", "brain stem", "fluid"]
+    assert facts["Sources"] == ["bids:raw:sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"]
+    description = json.loads((out / "dataset_description.json").read_text())
+    assert description["DatasetLinks"] == {"raw": "../.."}
+    assert main([*words, "--skip-existing"]) == 1
+    assert "0 done, 2 skipped, 1 failed" in capsys.readouterr().err

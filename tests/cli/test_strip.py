@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import nibabel
 import numpy as np
 import pytest
@@ -56,9 +59,33 @@ def test_a_folder_with_a_bad_scan(folder, tmp_path, capsys):
     finally:
         (folder / "scans" / "c.nii.gz").unlink()
     assert status == 1
-    assert capsys.readouterr().err.count("\n") == 1
-    assert {p.name for p in (tmp_path / "m").iterdir()} == {"a_mask.nii.gz", "b_mask.nii.gz"}
-    assert {p.name for p in (tmp_path / "o").iterdir()} == {"a_brain.nii.gz", "b_brain.nii.gz"}
+    bad, summary = capsys.readouterr().err.splitlines()
+    assert "c.nii.gz: " in bad
+    assert summary.startswith("synthtf strip: 2 done, 1 failed in 0:")
+    for name in ("mask", "brain"):
+        names = {p.name for p in (tmp_path / name[0].replace("b", "o")).iterdir()}
+        assert names == {f"{n}_{name}.{ending}" for n in "ab" for ending in ("nii.gz", "json")}
+    assert json.loads((tmp_path / "o" / "a_brain.json").read_text())["SkullStripped"] is True
+
+
+def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, capsys):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    (raw / "sub-1" / "anat").mkdir(parents=True)
+    shutil.copy(folder / "scans/a.nii.gz", raw / "sub-1/anat/sub-1_T1w.nii.gz")
+    (raw / "dataset_description.json").write_text('{"Name": "Study"}')
+    words = ("-o", out, "-m", out, "-d", out, "--no-flip")
+    assert run(folder, *words, scans=raw) == 0
+    assert capsys.readouterr().err == ""
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    names = ("desc-brain_T1w", "space-orig_desc-brain_mask", "space-orig_desc-brain_sdt")
+    assert files == {
+        ".bidsignore",
+        "dataset_description.json",
+        *(f"sub-1/anat/sub-1_{name}.{ending}" for name in names for ending in ("nii.gz", "json")),
+    }
+    facts = json.loads((out / "sub-1/anat/sub-1_space-orig_desc-brain_mask.json").read_text())
+    assert (facts["Type"], facts["SpatialReference"]) == ("Brain", "orig")
+    assert run(folder, *words, "--skip-existing", scans=raw) == 0
 
 
 @pytest.mark.parametrize(
@@ -66,6 +93,7 @@ def test_a_folder_with_a_bad_scan(folder, tmp_path, capsys):
     [
         ((), "expected at least one output: -o, -m or -d"),
         (("-m", "m.nii.gz", "--model", "none"), "no such folder: none"),
+        (("-m", "x.nii.gz", "-o", "x.nii.gz"), "two outputs of"),
     ],
 )
 def test_wrong_usage_is_one_line(folder, words, message, tmp_path, monkeypatch, capsys):

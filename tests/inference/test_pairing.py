@@ -18,11 +18,15 @@ def folders(tmp_path):
 
 
 def test_names_match_without_their_endings(folders):
-    found, wanted = folders(found=["a.nii.gz", "b_seg.mgz", "x.nii"], wanted=["a.nii", "b.nii.gz"])
+    found, wanted = folders(
+        found=["a.nii.gz", "b_seg.mgz", "c_mask.nii", "x.nii"],
+        wanted=["a.nii", "b.nii.gz", "c.nii"],
+    )
     pairs, alone = pair_files(found, wanted)
     assert pairs == [
         (found / "a.nii.gz", wanted / "a.nii"),
         (found / "b_seg.mgz", wanted / "b.nii.gz"),
+        (found / "c_mask.nii", wanted / "c.nii"),
     ]
     assert alone == [found / "x.nii"]
 

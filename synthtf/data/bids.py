@@ -1,0 +1,282 @@
+"""Data sets in the Brain Imaging Data Structure (BIDS): their scans, and derivatives of them.
+
+Rules of BIDS 1.10 (https://bids-specification.readthedocs.io), sections "Magnetic Resonance
+Imaging" and "BIDS Derivatives". A derivative is called like its scan up to the suffix; then come
+`_space-orig`, unless it is an image of the same kind, `_desc-<label>` and its own suffix. As the
+contrasts of a session may have the same name up to the suffix, the label ends with the suffix of
+the scan, as in `_desc-brainT2w_mask`; only that of a T1w scan is the plain `_desc-brain_mask`.
+"""
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthtf.data.paths import extension, output_in, stem
+from synthtf.data.whole_files import write_whole
+
+_DESCRIPTION = "dataset_description.json"
+_VERSION = "1.10.0"
+_TOOL = "synthtf"
+_SOURCE = "raw"  # name of the source in BIDS URIs
+_PLAIN = "T1w"  # suffix of the scans that labels of `desc` do not name
+_SCAN_SUFFIX = re.compile(  # all of `anat` but masks
+    "T1w|T2w|PDw|T2starw|FLAIR|inplaneT1|inplaneT2|PDT2|angio|T2star|FLASH|PD|T1map|T2map|"
+    "T2starmap|R1map|R2map|R2starmap|PDmap|MTRmap|MTsat|UNIT1|T1rho|MWFmap|MTVmap|Chimap|S0map|"
+    "M0map|MESE|MEGRE|VFA|IRT1|MP2RAGE|MPM|MTS|MTR"
+)
+_LABEL = "[0-9a-zA-Z+]+"
+_NAME = re.compile(f"(?P<entities>[a-z]+-{_LABEL}(?:_[a-z]+-{_LABEL})*)_(?P<suffix>[0-9a-zA-Z]+)")
+# Order of entities in a name, from the first that comes after `space`.
+_AFTER_SPACE = ("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label")
+_PHASES = ("part-phase", "part-real", "part-imag")
+_UNKNOWN_TO_BIDS = ("sdt",)
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """A kind of file that is derived from scans.
+
+    Attributes:
+        label: Label of the entity `desc`.
+        suffix: Such as "dseg" or "mask"; None for an image that keeps the suffix of its scan.
+    """
+
+    label: str
+    suffix: str | None = None
+
+    def name(self, scan: str | os.PathLike) -> str:
+        """Name the file that is derived from a scan.
+
+        Args:
+            scan: Path or name of the scan, as BIDS has it.
+
+        Example:
+            >>> Derivative("brain", "mask").name("sub-01_ses-2_run-1_T1w.nii")
+            'sub-01_ses-2_run-1_space-orig_desc-brain_mask.nii.gz'
+            >>> Derivative("brain").name("sub-01_FLAIR.nii.gz")
+            'sub-01_desc-brain_FLAIR.nii.gz'
+        """
+        *entities, suffix = stem(scan).split("_")
+        label = "".join(e.removeprefix("desc-") for e in entities if e.startswith("desc-"))
+        label += self.label
+        entities = [e for e in entities if not e.startswith("desc-")]
+        if self.suffix is not None:
+            label += "" if suffix == _PLAIN else suffix
+            entities = _with_space(entities)
+        return "_".join([*entities, f"desc-{label}", self.suffix or suffix]) + ".nii.gz"
+
+    def path(self, folder: str | os.PathLike, root: str | os.PathLike, scan: Path) -> Path:
+        """Place the file that is derived from a scan.
+
+        Args:
+            folder: Folder of the derivatives.
+            root: Data set of the scan.
+            scan: Path of the scan, which begins with `root`.
+
+        Returns:
+            Path in `folder`, in folders called as those of the scan in `root`.
+
+        Raises:
+            ValueError: If the path would leave the folder.
+        """
+        for part in (*scan.relative_to(root).parts[:-1], self.name(scan)):
+            folder = output_in(folder, part)
+        return Path(folder)
+
+
+def is_dataset(path: str | os.PathLike) -> bool:
+    """Return whether a path is the folder of a BIDS data set.
+
+    Args:
+        path: Any path.
+    """
+    return (Path(path) / _DESCRIPTION).is_file()
+
+
+def find_scans(root: str | os.PathLike) -> list[Path]:
+    """List the anatomical scans of a data set, sorted by subject and session.
+
+    Args:
+        root: Folder of the data set. What lies in `derivatives`, `sourcedata` and other folders
+            than `sub-<label>/[ses-<label>/]anat` is left out, as are masks, segmentations, phase
+            images, and imaginary and real parts.
+
+    Returns:
+        Paths that begin with `root`, at least one. Links to files that are not there, as DataLad
+        makes them, are listed, too, so that they are missed rather than overlooked.
+
+    Warns:
+        UserWarning: If names of volumes are not those of BIDS; they are left out.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    root = Path(root)
+    scans, odd = [], []
+    for subject in _folders(root, "sub"):
+        for session in (subject, *_folders(subject, "ses")):
+            entities = "_".join(session.relative_to(root).parts)
+            for path in _volumes(session / "anat"):
+                match = _NAME.fullmatch(stem(path))
+                if not match or not f"{match['entities']}_".startswith(f"{entities}_"):
+                    odd.append(path)
+                elif _SCAN_SUFFIX.fullmatch(match["suffix"]) and not _is_phase(match["entities"]):
+                    scans.append(path)
+    if odd:
+        warnings.warn(
+            f"{root}: left out {len(odd)} of the volumes, whose names are not those of BIDS, for "
+            f"instance {odd[0].relative_to(root)}; expected sub-<label>[_ses-<label>]_..._<suffix>",
+            stacklevel=2,
+        )
+    if not scans:
+        raise ValueError(
+            f"{root} is a BIDS data set without anatomical scans; expected files such as "
+            "sub-01/anat/sub-01_T1w.nii.gz or sub-01/ses-1/anat/sub-01_ses-1_T2w.nii.gz"
+        )
+    return scans
+
+
+def check_output_folder(folder: str | os.PathLike, root: str | os.PathLike) -> None:
+    """Refuse an output that cannot become a data set of derivatives.
+
+    Args:
+        folder: Where derivatives are to be written; it need not exist.
+        root: The data set that they are derived from.
+
+    Warns:
+        UserWarning: If it lies in the data set and its name breaks the rule for that place.
+
+    Raises:
+        ValueError: If it is a file, the data set itself, or a data set of another tool.
+    """
+    folder, root = Path(folder), Path(root)
+    if extension(folder) or folder.suffix.lower() == ".txt" or folder.is_file():
+        raise ValueError(
+            f"output {folder} is a file, but the input is the BIDS data set {root}; give a folder"
+        )
+    if folder.resolve() == root.resolve():
+        raise ValueError(
+            f"output {folder} is also the input; give another folder, such as "
+            f"{root / 'derivatives' / _TOOL}"
+        )
+    if is_dataset(folder) and not _is_ours(_read(folder)):
+        raise ValueError(
+            f"output {folder} is a BIDS data set that {_TOOL} did not make; give another folder"
+        )
+    if root.resolve() in folder.resolve().parents and _TOOL not in folder.name:
+        warnings.warn(
+            f"{folder}: within a data set, BIDS asks for {_TOOL} in the name of this folder",
+            stacklevel=2,
+        )
+
+
+def describe_derivatives(
+    folder: str | os.PathLike, root: str | os.PathLike, version: str, kinds: list[Derivative]
+) -> None:
+    """Make a folder a BIDS data set of derivatives.
+
+    Args:
+        folder: Where derivatives are written; made if it does not exist.
+        root: The data set that they are derived from.
+        version: Version of the package.
+        kinds: What is written. Files that BIDS does not know go to a new `.bidsignore`.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    folder, root = Path(folder), Path(root)
+    here, there = folder.resolve(), root.resolve()
+    source = _read(root)
+    link = os.path.relpath(there, here) if there in here.parents else there.as_uri()
+    origin = {"URL": there.as_uri()}
+    if "DatasetDOI" in source:
+        origin["DOI"] = source["DatasetDOI"]
+    facts = {
+        "Name": f"Outputs of {_TOOL} for {source.get('Name') or there.name}",
+        "BIDSVersion": _VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": _TOOL, "Version": version}],
+        "SourceDatasets": [origin],
+        "DatasetLinks": {_SOURCE: link},
+    }
+    write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
+    unknown = [kind.suffix for kind in kinds if kind.suffix in _UNKNOWN_TO_BIDS]
+    if unknown and not (folder / ".bidsignore").exists():
+        text = "".join(f"*_{suffix}.*\n" for suffix in unknown)
+        write_whole(folder / ".bidsignore", text.encode())
+
+
+def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> None:
+    """Write `dseg.tsv`, which says what the labels of all segmentations of a data set stand for.
+
+    Args:
+        folder: Folder of the data set.
+        names: Label value to name.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    lines = ["index\tname", *(f"{value}\t{name}" for value, name in names.items())]
+    write_whole(Path(folder) / "dseg.tsv", ("\n".join(lines) + "\n").encode())
+
+
+def source_facts(root: str | os.PathLike, scan: Path) -> dict[str, Any]:
+    """Say in the terms of BIDS which scan a file is derived from, for its JSON file.
+
+    Args:
+        root: Data set of the scan.
+        scan: Path of the scan, which begins with `root`.
+
+    Returns:
+        `Sources`, and `SpatialReference` where the name of the scan says nothing about it.
+    """
+    facts: dict[str, Any] = {"Sources": [f"bids:{_SOURCE}:{scan.relative_to(root).as_posix()}"]}
+    if "_space-" not in scan.name:
+        facts["SpatialReference"] = "orig"
+    return facts
+
+
+def _with_space(entities: list[str]) -> list[str]:
+    """Entities of a file that lies where its scan does."""
+    keys = [entity.partition("-")[0] for entity in entities]
+    if "space" in keys:
+        return entities
+    place = next((i for i, key in enumerate(keys) if key in _AFTER_SPACE), len(keys))
+    return [*entities[:place], "space-orig", *entities[place:]]
+
+
+def _folders(parent: Path, key: str) -> list[Path]:
+    pattern = re.compile(f"{key}-{_LABEL}")
+    return sorted(p for p in parent.iterdir() if pattern.fullmatch(p.name) and p.is_dir())
+
+
+def _volumes(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    endings = (".nii", ".nii.gz")
+    files = (p for p in folder.iterdir() if extension(p) in endings and p.name[0] != ".")
+    return sorted(p for p in files if p.is_file() or p.is_symlink())
+
+
+def _is_phase(entities: str) -> bool:
+    return any(part in entities.split("_") for part in _PHASES)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """What a data set says about itself; nothing where that cannot be read."""
+    try:
+        facts = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8-sig"))
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _is_ours(facts: dict[str, Any]) -> bool:
+    makers = facts.get("GeneratedBy")
+    makers = makers if isinstance(makers, list) else []
+    return any(isinstance(maker, dict) and maker.get("Name") == _TOOL for maker in makers)
