@@ -1,5 +1,9 @@
-"""Entry point of legacy installers; the metadata is in setup.cfg."""
+"""What setup.cfg cannot say: the trained networks in models/ are a part of the package."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+setup(
+    packages=[*find_packages(include=["synthtf*"]), "synthtf.models"],
+    package_dir={"synthtf.models": "models"},
+    package_data={"synthtf.models": ["*/*.keras", "*/*.json", "*/*.tsv", "*/*.md", "*/SHA256SUMS"]},
+)

@@ -25,7 +25,7 @@ def affine_network(kind="affine"):
     images = layers.Concatenate(axis=0)([moving, fixed])
     maps = keras.ops.relu(1 - 40 * keras.ops.abs(images - CENTRES))
     maps = -layers.MaxPooling3D(3, strides=1, padding="same")(-maps)
-    maps = layers.AveragePooling3D(2)(maps)
+    maps = layers.AveragePooling3D(2, name="features")(maps)
     matrix = FitTransform(kind, name="fit")([maps, images])
     outputs = {"affine": matrix, "inverse": keras.ops.linalg.inv(matrix)}
     return keras.Model({"moving": moving, "fixed": fixed}, outputs, name="affine_registration")

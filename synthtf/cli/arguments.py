@@ -2,8 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthtf.cli.usage import UsageError
+
+if TYPE_CHECKING:
+    from synthtf.inference.memory import MemoryBudget
 
 
 def add_input(parser: argparse.ArgumentParser, *, what: str) -> None:
@@ -50,7 +54,10 @@ def add_cohort(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add `--model`, the run whose network is used on scans."""
     parser.add_argument(
-        "--model", required=True, metavar="RUN", help="folder of a training run (synthtf train)"
+        "--model",
+        metavar="RUN",
+        help="folder of a training run (synthtf train), or the name of a model that comes with "
+        "the package (default: the one for this task)",
     )
 
 
@@ -65,6 +72,42 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="do not average with the left-right mirrored scan: twice as fast, less accurate",
     )
+    memory = parser.add_argument_group(
+        "memory",
+        "Needs are estimated before work begins. Patches give the results of the whole scan, "
+        "also where a network normalises by statistics of the whole image, and take longer.",
+    )
+    memory.add_argument(
+        "--patch",
+        type=positive_integer,
+        nargs="+",
+        metavar="N",
+        help="apply the fine levels of the network to patches of N voxels, one number or three",
+    )
+    memory.add_argument(
+        "--max-memory",
+        type=float,
+        metavar="GB",
+        help="hold no more than about this; without --patch, in the largest patches that fit",
+    )
+
+
+def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
+    """What `--patch` and `--max-memory` allow; what is needed becomes a line on standard error.
+
+    Raises:
+        UsageError: If there are neither one nor three sizes, or the limit is not positive.
+    """
+    from synthtf.cli.messages import print_line
+    from synthtf.inference.memory import MemoryBudget
+
+    patch = args.patch[0] if args.patch and len(args.patch) == 1 else args.patch
+    try:
+        return MemoryBudget(
+            patch, args.max_memory, lambda line: print_line(f"synthtf {args.command}: {line}")
+        )
+    except ValueError as error:
+        raise UsageError(f"--patch, --max-memory: {error}") from None
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -119,12 +162,35 @@ def existing_folder(path: str, argument: str) -> Path:
     return folder
 
 
+def model_folder(model: str | None, purpose: str, argument: str = "--model") -> Path:
+    """The folder of a model that is given, or of the one that comes with the package.
+
+    Args:
+        model: What the user gave: a folder, a name, or None.
+        purpose: What the model is for; see `synthtf.data.shipped_models`.
+        argument: For the message.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    from synthtf.data.shipped_models import default_model, find_model
+
+    if model is not None and Path(model).is_file():
+        return existing_folder(model, argument)
+    try:
+        return default_model(purpose) if model is None else find_model(model)
+    except FileNotFoundError as error:
+        raise UsageError(f"{argument}: {error}") from None
+
+
 def writable_file(path: str | None, argument: str) -> Path | None:
     """A file that could be written, or None if none is asked for.
 
     Raises:
-        UsageError: If it is a folder, or its folder is missing.
+        UsageError: If it is a folder or named like a volume, or its folder is missing.
     """
+    from synthtf.data.paths import extension
+
     if path is None:
         return None
     file = Path(path)
@@ -141,9 +207,10 @@ def output_folder(path: str, argument: str) -> Path:
     """A folder to write to; it may be made later.
 
     Raises:
-        UsageError: If it is a file.
+        UsageError: If it is a file, or lies in one.
     """
     folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{argument}: expected a folder, received a file: {path}")
+    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise UsageError(f"{argument}: expected a folder, received a file: {existing}")
     return folder

@@ -2,7 +2,7 @@
 
 import argparse
 
-from synthtf.cli.arguments import existing_folder, output_folder
+from synthtf.cli.arguments import model_folder, output_folder
 from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
 
@@ -18,7 +18,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "for images of any size. network.json and labels.tsv beside it say what it expects and "
         "returns. An earlier export is replaced.",
     )
-    parser.add_argument("run", metavar="RUN", help="folder of a training run")
+    parser.add_argument("run", metavar="RUN", help="folder of a training run, or name of a model")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--format", choices=_FORMATS, default="savedmodel", help="(default: %(default)s)"
@@ -28,7 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(args: argparse.Namespace) -> int:
     """Export one network."""
     with usage_errors():
-        folder = existing_folder(args.run, "RUN")
+        folder = model_folder(args.run, "", "RUN")
         output = output_folder(args.output, "-o")
     load_backend()
     from synthtf.interop.export import export_run

@@ -5,8 +5,9 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import existing_folder
+from synthtf.cli.arguments import model_folder
 from synthtf.cli.startup import load_backend
+from synthtf.cli.usage import usage_errors
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
@@ -20,12 +21,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         description="Say what a training run is: its task and network, its labels, the recipe of "
         "its synthetic images, and how it was trained.",
     )
-    parser.add_argument("model", metavar="RUN", help="folder of a training run (synthtf train)")
+    parser.add_argument(
+        "model", metavar="RUN", help="folder of a training run (synthtf train), or name of a model"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the description of a run."""
-    folder = existing_folder(args.model, "RUN")
+    with usage_errors():
+        folder = model_folder(args.model, "", "RUN")
     load_backend()
     from synthtf.tasks.run import Run
 

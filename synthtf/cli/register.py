@@ -1,11 +1,12 @@
 """`synthtf register`: align scans of any contrast with a trained network."""
 
 import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import add_threads, existing_folder
+from synthtf.cli.arguments import add_model, add_threads, model_folder
 from synthtf.cli.batch import for_each_file
 from synthtf.cli.startup import limit_threads, load_backend
 from synthtf.cli.usage import UsageError, usage_errors
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from synthtf.inference.register import Registration
 
 _METHODS = ("rigid", "affine", "deformable", "joint")
+_MOST_STEPS = 20  # a time step of a millionth
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -28,9 +30,12 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument("moving", metavar="MOVING", help="a file, a folder, or a .txt list")
     parser.add_argument("fixed", metavar="FIXED", help="a file, or as many as MOVING")
-    parser.add_argument("--model", required=True, metavar="RUN", help="folder of a training run")
+    add_model(parser)
     parser.add_argument(
-        "--affine", metavar="RUN", help="run of the kind affine or rigid, before a deformable one"
+        "--affine",
+        metavar="RUN",
+        help="run of the kind affine or rigid, before a deformable one (default: with --model "
+        "none, else the one that comes with the package)",
     )
     _add_outputs(parser.add_argument_group("outputs, a folder for several pairs"))
     _add_options(parser.add_argument_group("options"))
@@ -105,10 +110,9 @@ def run(args: argparse.Namespace) -> int:
         _check(args)
         from synthtf.interop.transform_files import TransformFile, read_transforms
 
-        folder = existing_folder(args.model, "--model")
-        before = existing_folder(args.affine, "--affine") if args.affine else None
-        jobs = _plan_jobs(args)
+        folder, before = _models(args)
         start = TransformFile.parse(args.init) if args.init else []
+        jobs = _plan_jobs(args, [file.path for file in start])
     load_backend()
     from synthtf.data.volumes import read_volume
     from synthtf.inference.register import register
@@ -142,6 +146,15 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _models(args: argparse.Namespace) -> tuple[Path, Path | None]:
+    """Folder of the network, and of the one that comes before it, if any."""
+    if args.model is None and args.affine is None and args.method in ("rigid", "affine"):
+        return model_folder(None, "affine"), None
+    folder = model_folder(args.model, "deformable")
+    alone = args.affine is None and (args.model is not None or args.method == "deformable")
+    return folder, None if alone else model_folder(args.affine, "affine", "--affine")
+
+
 @dataclass(frozen=True)
 class _Job:
     moving: Path
@@ -163,11 +176,14 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("expected at least one output: -o, -O, -t, -T, --figure or --labels")
     if not 0 < args.regularization < 1:
         raise UsageError(f"-r: λ must lie in (0, 1). Received: {args.regularization:g}")
-    if args.steps < 5:
-        raise UsageError(f"-n: expected at least 5 integration steps. Received: {args.steps}")
+    if not 5 <= args.steps <= _MOST_STEPS:
+        raise UsageError(
+            f"-n: expected at least 5 integration steps, and at most {_MOST_STEPS}. "
+            f"Received: {args.steps}"
+        )
 
 
-def _plan_jobs(args: argparse.Namespace) -> list[_Job]:
+def _plan_jobs(args: argparse.Namespace, transforms: list[Path]) -> list[_Job]:
     from synthtf.data.paths import expand_inputs, extension
     from synthtf.interop.transform_files import transform_extension
 
@@ -187,6 +203,12 @@ def _plan_jobs(args: argparse.Namespace) -> list[_Job]:
             raise UsageError(f"{target}: expected a file for one pair, received a folder")
     for target in filter(None, outputs[2:4] if not in_folders else []):
         transform_extension(target)
+    inputs = (*moving, *fixed, *transforms, *(args.labels or ()))
+    used = {os.path.realpath(path) for path in inputs}
+    for target in filter(None, outputs if not in_folders else []):
+        if os.path.realpath(target) in used:
+            raise UsageError(f"{target} is also an input or another output; rename it")
+        used.add(os.path.realpath(target))
     jobs = [_Job(m, f, in_folders) for m, f in zip(moving, fixed, strict=True)]
     names = [job.output("", "", "") if in_folders else job for job in jobs]
     if args.labels and in_folders:

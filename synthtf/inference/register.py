@@ -10,6 +10,7 @@ from synthtf.data.transforms import Affine, Displacement, Transform, compose
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.apply import apply_transform
 from synthtf.inference.conform import ConformedGrid
+from synthtf.inference.feature_alignment import align_maps
 from synthtf.inference.foreground import foreground_box
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.prediction import load_run
@@ -23,6 +24,7 @@ METHODS = ("rigid", "affine", "deformable", "joint")
 MIN_STEPS = 5
 DEFAULT_STEPS = 7
 DEFAULT_REGULARIZATION = 0.5
+_FEATURES = "features"  # layer with the maps of a detector
 # Times that an affine network sees the images, each time with what it found before undone.
 _PASSES = 2
 
@@ -160,7 +162,7 @@ def _register(
     if method != "deformable":
         network, run = networks.affine
         windows = _Window.of(moving, run), _Window.of(fixed, run)
-        found = _linear(windows, _affine(network, windows, rigid=method == "rigid"))
+        found = _linear(windows, _affine(network, run, windows, rigid=method == "rigid"))
     if method in ("rigid", "affine"):
         return found
     network, run = networks.deformable
@@ -241,19 +243,36 @@ def _check_pair(moving: Volume, fixed: Volume) -> None:
 def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     batch = {name: np.asarray(value, np.float32)[None] for name, value in inputs.items()}
     found = network.predict_on_batch({name: batch[name] for name in network.input})
-    return {name: np.asarray(value[0], np.float64) for name, value in found.items()}
+    return {
+        name: np.asarray(value if name == _FEATURES else value[0], np.float64)
+        for name, value in found.items()
+    }
 
 
-def _affine(network: Any, windows: tuple[_Window, _Window], rigid: bool) -> np.ndarray:
+def _affine(network: Any, run: "Run", windows: tuple[_Window, _Window], rigid: bool) -> np.ndarray:
     """Matrix from fixed to moving voxels, about the centres of the windows."""
+    network = _with_features(network)
     matrix = np.eye(4)
-    for _ in range(_PASSES):
+    for number in range(_PASSES):
         half = _square_root(matrix)
         moving, fixed = (image[..., None] for image in _halfway(windows, half))
-        matrix = half @ _call(network, moving=moving, fixed=fixed)["affine"] @ half
-        if rigid:
-            matrix = _rigid(matrix)
-    return matrix
+        found = _call(network, moving=moving, fixed=fixed)
+        step = _rigid(found["affine"]) if rigid else found["affine"]
+        if number == _PASSES - 1 and _FEATURES in found:
+            voxel = run.spacing[0] * windows[0].shape[0] / found[_FEATURES].shape[1]
+            step = align_maps(*found[_FEATURES], step, run.spacing[0], voxel, rigid)
+        matrix = half @ step @ half
+    return _rigid(matrix) if rigid else matrix
+
+
+def _with_features(network: Any) -> Any:
+    """The network with the maps of its detector as an output, if it has one."""
+    import keras
+
+    if _FEATURES not in [layer.name for layer in network.layers]:
+        return network
+    outputs = {**network.output, _FEATURES: network.get_layer(_FEATURES).output}
+    return keras.Model(network.input, outputs)
 
 
 def _halfway(windows: tuple[_Window, _Window], half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

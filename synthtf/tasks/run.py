@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.data.label_table import LabelTable
+from synthtf.data.shipped_models import check_files, find_model
 from synthtf.data.whole_files import check_archive, write_whole, written_aside
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.version import __version__
@@ -63,16 +64,20 @@ class Run:
     def load(cls, folder: str | os.PathLike) -> "Run":
         """Read a run; the network loads when it is first used.
 
+        Args:
+            folder: of the run, or the name of a model that comes with the package.
+
         Raises:
             FileNotFoundError: if a file of the run is missing.
             ValueError: if a file does not hold what it should; the message names it.
         """
-        folder = Path(folder)
+        folder = find_model(folder)
         for name in (FACTS, TABLE, RECIPE):
             if not (folder / name).is_file():
                 raise FileNotFoundError(
                     f"{folder / name}: not found; a run is the folder that `synthtf train` writes"
                 )
+        check_files(folder)
         metadata = _read_facts(folder / FACTS)
         table, config = LabelTable.read(folder / TABLE), SynthesisConfig.load(folder / RECIPE)
         return cls(folder, table, config, metadata)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from synthtf.networks import DetectorConfig, UNetConfig, affine_detector
-from synthtf.networks.affine_detector import FitTransform
+from synthtf.networks.affine_detector import FitTransform, feature_detector
 from synthtf.ops import affine_matrix
 
 TINY = DetectorConfig(6, UNetConfig(features=4, levels=2))
+COMPETING = DetectorConfig(6, UNetConfig(features=4, levels=2, mixture_channels=2), halve=False)
 SHAPES = {2: (24, 32), 3: (16, 24, 20)}
 
 
@@ -82,8 +83,42 @@ def test_swapping_the_images_inverts(ndim, kind):
     np.testing.assert_allclose(same, identity, atol=1e-4)
 
 
-def test_saves_and_loads(tmp_path):
-    model = affine_detector(2, config=TINY)
+def test_a_peak_counts_the_same_in_a_small_structure():
+    """Of nine points, one is off: with large maps by power it pulls, by the peak it does not."""
+    rng = np.random.default_rng(0)
+    shape = (64, 64)
+    points = rng.uniform(-24, 24, (9, 2))
+    wrong = points + np.array([[6.0, 0.0]]) * (np.arange(9) == 0)[:, None]
+    maps = np.concatenate([blobs(wrong, shape), blobs(points, shape)])
+    maps[..., 0] = np.sqrt(maps[..., 0])  # a wide blob of the same height
+    images = np.zeros((2, *shape, 1), "float32")
+    errors = {}
+    for confidence in ("power", "peak"):
+        found = np.asarray(FitTransform("rigid", confidence)([maps, images]))[0]
+        errors[confidence] = np.linalg.norm(found[:2, 2])
+    assert errors["peak"] < errors["power"]
+    again = FitTransform.from_config(FitTransform("rigid", "peak").get_config())
+    assert again.confidence == "peak"
+
+
+@pytest.mark.parametrize("config", [TINY, COMPETING])
+def test_maps_are_non_negative_and_of_the_stated_size(config):
+    image = np.random.default_rng(0).random((1, *SHAPES[3], 1)).astype("float32")
+    maps = feature_detector(3, config).predict_on_batch(image)
+    assert maps.shape == (1, *(n // config.step for n in SHAPES[3]), 6)
+    assert maps.min() >= 0 and maps.max() > 0
+
+
+def test_maps_of_a_mixture_compete():
+    """They are squares of posteriors, which sum to one with that of the background."""
+    image = np.random.default_rng(0).random((1, *SHAPES[2], 1)).astype("float32")
+    maps = feature_detector(2, COMPETING).predict_on_batch(image)
+    assert np.sqrt(maps).sum(-1).max() < 1
+
+
+@pytest.mark.parametrize("config", [TINY, COMPETING])
+def test_saves_and_loads(tmp_path, config):
+    model = affine_detector(2, config=config)
     image = np.random.default_rng(0).random((2, 1, *SHAPES[2], 1)).astype("float32")
     inputs = dict(zip(("moving", "fixed"), image, strict=True))
     model.save(tmp_path / "model.keras")
@@ -94,17 +129,20 @@ def test_saves_and_loads(tmp_path):
 
 def test_config_survives_json():
     assert DetectorConfig.from_dict(json.loads(json.dumps(TINY.to_dict()))) == TINY
-    assert TINY.multiple == 4
+    assert DetectorConfig.from_dict(COMPETING.to_dict()) == COMPETING
+    assert (TINY.multiple, COMPETING.multiple) == (4, 2)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: DetectorConfig(3), "num_features must be an integer of at least 4"),
+        (lambda: DetectorConfig(halve=1), "halve must be True or False"),
         (lambda: DetectorConfig.from_dict({"maps": 4}), "unknown detector option 'maps'"),
         (lambda: affine_detector(4), "ndim must be 2 or 3"),
         (lambda: affine_detector(2, "similarity"), "kind must be one of"),
         (lambda: FitTransform("similarity"), "`kind` must be one of"),
+        (lambda: FitTransform(confidence="size"), "`confidence` must be one of"),
     ],
 )
 def test_refuses(call, message):

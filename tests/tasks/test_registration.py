@@ -11,6 +11,7 @@ from synthtf.tasks.plans import RegistrationPlan, registration_network
 
 SHAPES = {2: (32, 32), 3: (16, 16, 16)}
 DETECTOR = DetectorConfig(8, UNetConfig(features=4, levels=2))
+COMPETING = DetectorConfig(8, UNetConfig(features=4, levels=2, mixture_channels=2), halve=False)
 UNET = RegistrationConfig(encoder=(4, 8), decoder=(8, 8, 4))
 STILL = {
     "warp": {"strength": 0},
@@ -53,7 +54,12 @@ def numpy(outputs):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"), [("deformable", {"regularization": 0.1}), ("affine", {"landmarks": 1.0})]
+    ("kind", "options"),
+    [
+        ("deformable", {"regularization": 0.1}),
+        ("affine", {"landmarks": 1.0}),
+        ("affine", {"landmarks": 1.0, "network": COMPETING}),
+    ],
 )
 def test_learns_from_label_maps_alone(kind, options):
     keras.utils.set_random_seed(0)
@@ -178,6 +184,9 @@ def test_width_scales_the_networks():
     assert registration_network("deformable", 8).encoder == (16, 16, 16)
     assert registration_network("deformable", 8).detector == registration_network("affine", 8)
     assert registration_network("deformable", 8, detector=False).encoder == (8, 16, 16, 16)
+    assert registration_network("deformable", 8, detector=DETECTOR).detector == DETECTOR
+    assert registration_network("affine", 8, mixture=0).halve
+    assert not registration_network("affine", 8, mixture=2).halve
     assert RegistrationPlan("joint").network.hyper_units > 0
 
 

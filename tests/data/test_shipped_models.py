@@ -1,0 +1,63 @@
+"""Models that come with the package are found, and are whole."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from synthtf.data import shipped_models as shipped
+from synthtf.tasks.run import MODEL, Run
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+@pytest.mark.parametrize("name", sorted(shipped.shipped_models()))
+def test_files_are_those_of_the_checksums(name):
+    folder = shipped.find_model(name)
+    shipped.check_files(folder)
+    listed = {line.split()[1] for line in (folder / shipped.CHECKSUMS).read_text().splitlines()}
+    assert listed == {"labels.tsv", "model.keras", "recipe.json", "run.json"}
+    assert (folder / MODEL).stat().st_size < 10e6
+    assert Run.load(name).folder == folder
+
+
+def test_every_model_has_checksums_and_a_card():
+    folders = {path.name for path in MODELS.iterdir() if path.is_dir()}
+    assert folders == set(shipped.shipped_models()) >= set(shipped.DEFAULTS.values())
+    assert all((MODELS / name / "README.md").is_file() for name in folders)
+
+
+def test_purposes_have_models_of_their_task():
+    for purpose in shipped.DEFAULTS:
+        run = Run.load(shipped.default_model(purpose))
+        assert purpose in (run.task, run.metadata.get("kind"))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "labels.tsv"])
+def test_refuses_what_was_changed(tmp_path, name):
+    folder = tmp_path / "copy"
+    shutil.copytree(shipped.default_model("segmentation"), folder)
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(ValueError, match=f"{name}: not the file of which SHA256SUMS tells"):
+        Run.load(folder)
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=name):
+        shipped.check_files(folder)
+
+
+def test_sums_are_those_of_sha256sum(tmp_path):
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / shipped.CHECKSUMS).write_text(f"{hashlib.sha256(b'x').hexdigest()} *a\n")
+    shipped.check_files(tmp_path)
+    (tmp_path / shipped.CHECKSUMS).unlink()
+    shipped.check_files(tmp_path)
+
+
+def test_unknown_models_are_named():
+    with pytest.raises(FileNotFoundError, match="nothing-9mm: neither a folder nor one of"):
+        shipped.find_model("nothing-9mm")
+    with pytest.raises(FileNotFoundError, match="no model for tractography"):
+        shipped.default_model("tractography")
