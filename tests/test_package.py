@@ -32,7 +32,7 @@ ALLOWED = {
         *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
         *("xla", "version", "layers"),
     },
-    "inference": {"tasks", "data", "networks", "interop", "ops", "figures", "version"},
+    "inference": {"tasks", "data", "networks", "interop", "ops", "figures", "version", "xla"},
     "interop": {"networks", "data", "version"},
     "testing": {"layers", "random"},
 }

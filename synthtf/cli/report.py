@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
         pairs, alone = pair_files(args.segmentation, args.input)
         table = LabelTable.read(args.labels) if args.labels else None
 
-    from synthtf.inference.report import report
-    from synthtf.inference.report_files import ScanTable, write_report
+    from synthtf.inference.reports.files import ScansReport, write_report
+    from synthtf.inference.reports.measure import report
     from synthtf.version import __version__
 
     generator = f"synthtf {__version__}"
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         segmentation, scan = pairs[0]
         write_report(report(scan, segmentation, table), output, generator)
         return 0
-    scans = ScanTable(output, generator, table)
+    scans = ScansReport(output, generator, table)
 
     def report_one(pair: tuple[Path, Path]) -> None:
         segmentation, scan = pair

@@ -41,7 +41,8 @@ def find_model(model: str | os.PathLike) -> Path:
     if os.fspath(model) in shipped:
         return shipped[os.fspath(model)]
     raise FileNotFoundError(
-        f"{model}: neither a folder nor one of the models {', '.join(shipped) or '(none)'}"
+        f"no such folder: {model}, nor such a model of the package; "
+        f"there are {', '.join(shipped) or 'none'}"
     )
 
 

@@ -57,7 +57,7 @@ def test_sums_are_those_of_sha256sum(tmp_path):
 
 
 def test_unknown_models_are_named():
-    with pytest.raises(FileNotFoundError, match="nothing-9mm: neither a folder nor one of"):
+    with pytest.raises(FileNotFoundError, match="no such folder: nothing-9mm, nor such a model"):
         shipped.find_model("nothing-9mm")
     with pytest.raises(FileNotFoundError, match="no model for tractography"):
         shipped.default_model("tractography")

@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import types
 
 import nibabel
 import numpy as np
@@ -8,7 +9,7 @@ from nibabel.affines import apply_affine
 
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
-from synthtf.inference import EmptySegmentationWarning, segment
+from synthtf.inference import EmptySegmentationWarning, MemoryBudget, segment
 
 INNER, OUTER = (12.0, 15.0, 10.0), (27.0, 30.0, 26.0)  # mm, half axes of two ellipsoids
 
@@ -140,7 +141,7 @@ def test_only_the_largest_piece_is_kept_unless_asked_for(contrast_run):
     scan, _ = phantom()
     scan.data[2:6, 2:6, 2:6] = 0.5
     assert np.all(segment(scan, contrast_run).labels.data[2:6, 2:6, 2:6] == 0)
-    everything = segment(scan, contrast_run, largest_component=False)
+    everything = segment(scan, contrast_run, cleaning=None)
     assert np.all(everything.labels.data[3:5, 3:5, 3:5] == 10)
 
 
@@ -216,3 +217,62 @@ def test_several_frames_are_refused(contrast_run):
     frames = Volume(np.zeros((8, 8, 8, 3), np.float32), np.eye(4), ndim=3)
     with pytest.raises(ValueError, match=r"array: expected one frame. Received: \(8, 8, 8, 3\)"):
         segment(frames, contrast_run)
+
+
+@pytest.fixture(scope="module")
+def pooled_run():
+    """A run of a network with two levels, whose labels depend on statistics of the image."""
+    import keras
+
+    from synthtf.data.label_table import LabelTable
+    from synthtf.networks.unet import UNetConfig, unet
+
+    keras.utils.set_random_seed(2)
+    network = unet(3, config=UNetConfig(features=3, levels=2, convolutions=1, mixture_channels=1))
+    return types.SimpleNamespace(
+        folder="runs/pooled",
+        task="segmentation",
+        spacing=(1.0, 1.0, 1.0),
+        shape=(64, 64, 64),
+        multiple=2,
+        table=LabelTable.from_labels([0, 10, 20]),
+        output_labels=(0, 10, 20),
+        output_pairs=(),
+        task_model=network,
+    )
+
+
+def test_patches_give_the_labels_of_the_whole_scan(pooled_run):
+    scan, _ = phantom("LPS", (1.5, 1.5, 1.5))
+    whole = segment(scan, pooled_run, cleaning=None, flip=False)
+    budget = MemoryBudget(patch=(24, 32, 40))
+    found = segment(scan, pooled_run, cleaning=None, flip=False, budget=budget)
+    assert len(np.unique(whole.labels.data)) == 3
+    assert np.mean(found.labels.data != whole.labels.data) < 0.001
+    assert found.volumes == pytest.approx(whole.volumes, rel=1e-3)
+
+
+def test_a_scan_that_does_not_fit_is_refused_before_any_prediction(pooled_run):
+    scan, _ = phantom()
+    fields = vars(pooled_run) | {"task_model": None}
+    with pytest.raises(ValueError, match=r"0.001 GB are too little"):
+        segment(scan, types.SimpleNamespace(**fields), budget=MemoryBudget(gigabytes=0.001))
+
+
+def test_exhausted_memory_is_said_with_the_way_out(pooled_run, monkeypatch):
+    def exhaust(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("synthtf.inference.prediction._apply", exhaust)
+    with pytest.raises(MemoryError, match=r"out of memory: \d+ x .* \(--patch \d+\)"):
+        segment(phantom()[0], pooled_run)
+
+
+@pytest.mark.parametrize("spacing", [0.2, 10.0])
+def test_unlikely_voxels_are_a_warning(contrast_run, spacing):
+    data = np.zeros((20, 20, 20), np.float32)
+    data[5:15, 5:15, 5:15] = 1
+    scan = Volume(data, np.diag([spacing, 2, 2, 1]), path="scans/odd.nii.gz")
+    message = rf"scans/odd.nii.gz: voxels of {spacing:g} x 2 x 2 mm, and the network works at 1 x"
+    with pytest.warns(UserWarning, match=message):
+        segment(scan, contrast_run)

@@ -6,7 +6,7 @@ from scipy import ndimage
 from stripping_runs import SHAPE, scan, write_run
 
 from synthtf.data import Volume
-from synthtf.inference import EmptyMaskWarning, strip
+from synthtf.inference import EmptyMaskWarning, MemoryBudget, strip
 from synthtf.tasks import Run
 
 
@@ -104,3 +104,19 @@ def test_refuses_a_run_of_another_task(run):
     other = Run(run.folder, run.table, run.config, {**run.metadata, "task": "segmentation"})
     with pytest.raises(ValueError, match="Expected a run of the task 'stripping'"):
         strip(scan()[0], other)
+
+
+def test_patches_give_the_distances_of_the_whole_scan(tmp_path):
+    import keras
+
+    run = write_run(tmp_path / "strip")
+    image = keras.Input((None, None, None, 1), name="image")
+    coarse = keras.layers.UpSampling3D(2)(keras.layers.MaxPooling3D(2)(image))
+    distance = (0.5 - 0.5 * (image + coarse)) * 100
+    run.save_model(keras.Model(image, keras.ops.concatenate([distance, distance + 3], axis=-1)))
+    volume, _ = scan()
+    whole = strip(volume, run)
+    found = strip(volume, run, budget=MemoryBudget(patch=16))
+    np.testing.assert_allclose(found.distance.data, whole.distance.data, atol=1e-4)
+    with pytest.raises(ValueError, match=r"0.001 GB are too little"):
+        strip(volume, run, budget=MemoryBudget(gigabytes=0.001))

@@ -10,9 +10,9 @@ from synthtf.data.label_table import LabelTable
 from synthtf.data.paths import output_in, stem
 from synthtf.data.whole_files import write_whole, written_aside
 from synthtf.figures.mosaic import report_sheet, thumbnail_png
-from synthtf.inference.report import Report, report
-from synthtf.inference.report_markup import printable
-from synthtf.inference.report_page import ScanRow, scan_page, scans_page
+from synthtf.inference.reports.markup import printable
+from synthtf.inference.reports.measure import Report, report
+from synthtf.inference.reports.page import ScanRow, scan_page, scans_page
 from synthtf.inference.tables import format_table
 
 _NUM_SLICES, _SIZE = 6, 320
@@ -43,7 +43,7 @@ def write_report(found: Report, path: "str | PathLike", generator: str) -> None:
         raise ValueError(f"{path}: expected a file that ends in .html or .png")
 
 
-class ScanTable:
+class ScansReport:
     """Reports of many scans: a page with a table, and a page per scan in a folder beside it.
 
     Args:

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.image import imread
 
 from synthtf.data.volume_writer import write_volume
-from synthtf.inference.report import report
-from synthtf.inference.report_files import ScanTable, write_report
+from synthtf.inference.reports.files import ScansReport, write_report
+from synthtf.inference.reports.measure import report
 
 
 def save(path, like_labels=False):
@@ -29,14 +29,14 @@ def pair(folder, name):
 
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
-    monkeypatch.setattr("synthtf.inference.report_page._SIZE", 40)
+    monkeypatch.setattr("synthtf.inference.reports.page._SIZE", 40)
 
 
 NAMES = ["a/x", "b/x", "b/X", "a/<script>alert(1)", "a/100%2F #? ü $x$ 'q'", "a/x-2"]
 
 
 def test_every_link_leads_to_the_page_of_its_scan(tmp_path):
-    table = ScanTable(tmp_path / "all scans.html", "synthtf", None)
+    table = ScansReport(tmp_path / "all scans.html", "synthtf", None)
     for name in NAMES:
         table.add(*pair(tmp_path, name))
     table.write()
@@ -53,7 +53,7 @@ def test_every_link_leads_to_the_page_of_its_scan(tmp_path):
 
 
 def test_a_bad_scan_has_a_row_and_no_page(tmp_path):
-    table = ScanTable(tmp_path / "all.html", "synthtf", None)
+    table = ScansReport(tmp_path / "all.html", "synthtf", None)
     with pytest.raises(FileNotFoundError):
         table.add(tmp_path / "gone.nii", tmp_path / "gone_seg.nii")
     table.refuse(tmp_path / "gone.nii", "it is gone")
