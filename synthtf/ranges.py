@@ -34,7 +34,7 @@ def as_range(
     try:
         bounds = tuple(float(bound) for bound in value) if hasattr(value, "__len__") else None
         low, high = bounds if bounds is not None else (float(value), float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(message) from None
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"`{name}` must be finite. Received: {name}={value!r}")
@@ -65,7 +65,7 @@ def as_spacing(value: Range, name: str = "spacing") -> float | tuple[float, ...]
     values = tuple(value) if hasattr(value, "__len__") else (value,)
     try:
         values = tuple(float(v) for v in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = ()
     if not values or not all(math.isfinite(v) and v > 0 for v in values):
         raise ValueError(f"`{name}` must be positive, in mm per voxel. Received: {name}={value!r}")

@@ -2,6 +2,8 @@
 
 import sys
 
+_LONGEST = 600  # what a damaged file holds may be of any length
+
 
 def print_line(text: str) -> None:
     """Print one line to the standard error stream, above a progress bar if there is one."""
@@ -22,6 +24,10 @@ def describe(error: BaseException) -> str:
         "KeyError: 'x'"
     """
     text = " ".join(str(error).split())
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 200]} ... {text[-200:]}"
+    if isinstance(error, MemoryError) and text.startswith("out of memory"):
+        return text
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when" in text:
         return "out of memory: crop the scan, or use a machine with more memory"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:

@@ -71,13 +71,13 @@ def run(args: argparse.Namespace) -> int:
 
     with usage_errors():
         table, recipe = load_table(args.labels), load_recipe(args.recipe)
-    plan = TrainingPlan(
-        labels=table,
-        recipe=recipe.extremes() if args.extremes else recipe,
-        spacing=args.spacing,
-        shape=args.shape,
-        seed=args.seed,
-    )
+        plan = TrainingPlan(
+            labels=table,
+            recipe=recipe.extremes() if args.extremes else recipe,
+            spacing=args.spacing,
+            shape=args.shape,
+            seed=args.seed,
+        )
     maps, failures = open_maps(paths, plan)
     for path, error in failures.items():
         message = describe(error).removeprefix(str(path)).lstrip(": ")

@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ _HEADER_BYTES = 540  # the longest of the three headers (NIfTI-2)
 _MGH_OFFSET = 284
 _DEFLATE_RATIO = 1032  # deflate cannot compress further
 _TRAILING_BYTES = 2**24  # footers, and padding that some writers append
+_PADDING, _FOOTER_BYTES = 512, 2**16  # what passes without a doubt: zeros, and footers of MGH
 _CHUNK = 2**22
 
 
@@ -41,6 +42,7 @@ class FileHeader:
         dtype: Type of a stored voxel, with its byte order.
         offset: Position of the first voxel in the uncompressed file, in bytes.
         oriented: Whether the file says how the voxels lie in space.
+        doubts: What in the file contradicts itself, but leaves it readable.
     """
 
     header: object
@@ -48,6 +50,7 @@ class FileHeader:
     dtype: np.dtype
     offset: int
     oriented: bool
+    doubts: tuple[str, ...] = ()
 
     @property
     def num_bytes(self) -> int:
@@ -97,7 +100,11 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
                 f"{path} is truncated: the header claims {found.num_bytes:,} bytes, "
                 f"the file holds {len(data):,}; copy it again"
             )
-        _drain(stream, path)
+        rest, blank = _drain(stream, path)
+    footer = isinstance(found.header, MGHHeader)
+    if rest > (_FOOTER_BYTES if footer else _PADDING) or not (blank or footer):
+        doubt = f"{rest:,} bytes follow the voxels that its header claims; are its sizes right?"
+        found = replace(found, doubts=(*found.doubts, doubt))
     voxels = np.frombuffer(data, found.dtype, math.prod(found.shape), found.offset)
     return found, voxels.reshape(found.shape, order="F")
 
@@ -141,16 +148,22 @@ def _read_up_to(stream: io.BufferedIOBase, size: int) -> bytearray:
     return data
 
 
-def _drain(stream: io.BufferedIOBase, path: Path) -> None:
-    """Read to the end, which makes gzip compare checksum and length."""
-    rest = 0
+def _drain(stream: io.BufferedIOBase, path: Path) -> tuple[int, bool]:
+    """Read to the end, which makes gzip compare checksum and length.
+
+    Returns:
+        How many bytes there were, and whether all were zero.
+    """
+    rest, blank = 0, True
     while chunk := stream.read(_CHUNK):
         rest += len(chunk)
+        blank = blank and chunk.count(0) == len(chunk)
         if rest > _TRAILING_BYTES:
             raise ValueError(
                 f"{path} is corrupt: more than {_TRAILING_BYTES:,} bytes follow the voxels that "
                 "the header claims"
             )
+    return rest, blank
 
 
 def _parse_header(data: bytes, path: Path) -> FileHeader:
@@ -184,13 +197,25 @@ def _parse_nifti(data: bytes) -> FileHeader:
     if int(header["sizeof_hdr"]) != size or bytes(header["magic"].item())[:3] != magic:
         raise ValueError("its header is not that of a single-file NIfTI")
     offset = float(header["vox_offset"])
-    if not size <= offset < 2**31:
+    # Four bytes between header and voxels say whether there are extensions.
+    if not size + 4 <= offset < 2**31 or offset != int(offset):
         raise ValueError(f"its header claims that the voxels start at byte {offset:g}")
     if not 1 <= int(header["dim"][0]) <= 7:
         raise ValueError(f"its header claims {int(header['dim'][0])} axes")
     shape = tuple(int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])])
-    oriented = int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
-    return FileHeader(header, shape, header.get_data_dtype(), int(offset), oriented)
+    codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
+    dtype = header.get_data_dtype()
+    doubts = [
+        f"its header has the {name} {code}, expected 0 to 5; is its orientation right?"
+        for name, code in codes.items()
+        if not 0 <= code <= 5
+    ]
+    if int(header["bitpix"]) not in (0, 8 * dtype.itemsize):
+        doubts.append(
+            f"its header claims {int(header['bitpix'])} bits per voxel, but {dtype} has "
+            f"{8 * dtype.itemsize}; is its data type right?"
+        )
+    return FileHeader(header, shape, dtype, int(offset), max(codes.values()) > 0, tuple(doubts))
 
 
 def _parse_mgh(data: bytes) -> FileHeader:
@@ -205,7 +230,14 @@ def _parse_mgh(data: bytes) -> FileHeader:
     # nibabel sets the flag when it fills in a default affine, so that the bytes are asked.
     oriented = int.from_bytes(data[28:30], "big") != 0
     dtype = np.dtype(header.get_data_dtype()).newbyteorder(">")
-    return FileHeader(header, shape, dtype, _MGH_OFFSET, oriented)
+    lengths = np.linalg.norm(header["Mdc"].astype("float64"), axis=1)
+    doubts = ()
+    if oriented and not np.allclose(lengths, 1, atol=1e-3):
+        received = ", ".join(f"{length:.3g}" for length in lengths)
+        doubts = (
+            f"its direction cosines have the lengths {received}, expected 1; are they right?",
+        )
+    return FileHeader(header, shape, dtype, _MGH_OFFSET, oriented, doubts)
 
 
 def _check_claim(found: FileHeader, path: Path) -> None:

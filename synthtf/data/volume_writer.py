@@ -66,7 +66,7 @@ def write_volume(
     if data.ndim == 2 and like is not None and _stored_axes(like) > 2:
         data = data[..., None]
     image = _mgh(data, affine, like) if _is_mgh(path) else _nifti(data, affine, like)
-    _write_bytes(path, image.to_bytes())
+    _write_image(path, image)
 
 
 def smallest_integers(data: np.ndarray) -> np.ndarray:
@@ -168,15 +168,15 @@ def _mgh(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.MGHIm
     return image
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
+def _write_image(path: Path, image: nib.Nifti1Image | nib.MGHImage) -> None:
     try:
         with written_aside(path) as aside, aside.open("xb") as file:
             if extension(path) in {".nii.gz", ".mgz"}:
                 # No name and no time in the stream: equal volumes give equal files.
                 with gzip.GzipFile("", "wb", 4, file, mtime=0) as stream:
-                    stream.write(data)
+                    image.to_stream(stream)
             else:
-                file.write(data)
+                image.to_stream(file)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -25,6 +25,7 @@ from synthtf.data.integrity import FileHeader, read_header, read_verified
 
 _SPACING_RANGE = (0.25, 8.0)  # mm; outside of it, a scan of a head is rare
 _FORM_TOLERANCE = 0.01  # mm, at the corners of the volume
+_FARTHEST = 1e6  # mm; no scanner is a kilometre long
 _MAX_LABEL = 2**31 - 1
 
 
@@ -103,6 +104,7 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
     return volume
 
 
+@np.errstate(all="ignore")  # What damaged numbers do to NumPy is refused, or noted, below.
 def read_with_notes(
     path: str | os.PathLike, labels: bool = False, frames: bool = False
 ) -> tuple[Volume, list[str]]:
@@ -124,6 +126,7 @@ def read_with_notes(
     notes: list[str] = []
     # Verified first: a flipped bit in the header must not be taken for a colour image.
     found, voxels = read_verified(path)
+    notes += [f"{path}: {doubt}" for doubt in found.doubts]
     shape, ndim = _spatial_shape(found, path, frames, notes)
     affine = _affine(found, path, ndim, notes)
     convert = _to_labels if labels else _to_image
@@ -133,6 +136,7 @@ def read_with_notes(
     return volume, notes
 
 
+@np.errstate(all="ignore")
 def read_geometry(path: str | os.PathLike) -> tuple[tuple[int, ...], np.ndarray]:
     """Read the spatial shape and the affine of a volume file from its header alone.
 
@@ -213,6 +217,9 @@ def _scaling(found: FileHeader, path: Path) -> tuple[float, float]:
     if isinstance(found.header, nib.freesurfer.mghformat.MGHHeader):
         return 1.0, 0.0
     try:
+        # NaN, which nibabel writes, and 0 stand for none.
+        if math.isinf(found.header["scl_slope"]):
+            raise nib.spatialimages.HeaderDataError("its header scales voxels by infinity")
         slope, inter = found.header.get_slope_inter()
     except nib.spatialimages.HeaderDataError as error:
         raise ValueError(f"{path} is corrupt: {error}") from error
@@ -226,8 +233,7 @@ def _scaled(voxels: np.ndarray, scaling: tuple[float, float]) -> np.ndarray:
 def _to_image(
     voxels: np.ndarray, scaling: tuple[float, float], name: str, notes: list[str]
 ) -> np.ndarray:
-    with np.errstate(over="ignore", invalid="ignore"):
-        data = _scaled(voxels, scaling).astype("float32", order="C")
+    data = _scaled(voxels, scaling).astype("float32", order="C")
     # The sum is finite if all voxels are, and costs far less than a mask.
     if not np.isfinite(data.sum(dtype="float64")):
         wrong = ~np.isfinite(data)
@@ -257,6 +263,11 @@ def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.nd
     if not usable or np.linalg.svd(columns / lengths, compute_uv=False)[-1] < 1e-4:
         raise ValueError(
             f"{path}: its affine is singular, voxels have no place in space: "
+            f"{affine[:3].tolist()}; repair the header"
+        )
+    if np.abs(affine[:3]).max() > _FARTHEST:
+        raise ValueError(
+            f"{path}: its affine places voxels {np.abs(affine[:3]).max() / 1e6:.3g} km away: "
             f"{affine[:3].tolist()}; repair the header"
         )
     if not found.oriented:

@@ -1,7 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read only if they are whole."""
 
 import os
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,25 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def check_archive(path: str | os.PathLike) -> None:
+    """Read a zip archive, as .keras files are, to its end, and compare its checksums.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If it is truncated or corrupt.
+        OSError: If it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{path} is truncated or corrupt ({error}); copy it again") from error
+    if damaged is not None:
+        raise ValueError(f"{path} is corrupt: the checksum of {damaged} is wrong; copy it again")
 
 
 def write_whole(path: str | os.PathLike, data: bytes) -> None:

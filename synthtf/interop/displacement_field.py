@@ -30,6 +30,7 @@ _DISPVECT, _VECTOR = 1006, 1007
 _TO_RAS = np.array([-1, -1, 1], np.float32)
 
 
+@np.errstate(all="ignore")  # What damaged numbers do to NumPy is refused below.
 def read_displacement_field(path: str | os.PathLike) -> Displacement:
     """Read a displacement field of ITK or in RAS; the module's docstring says how they differ.
 
@@ -44,7 +45,8 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
         ValueError: If it is damaged, no displacement field, or holds NaN or infinite numbers.
 
     Warns:
-        UserWarning: If the header does not say how the voxels lie in space.
+        UserWarning: If the header contradicts the file, or does not say how the voxels lie in
+            space.
     """
     found, voxels = read_verified(path)
     with naming(path):
@@ -58,14 +60,12 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
         if slope is not None and (slope, inter) != (1, 0):
             field = field * slope + inter
         grid = Grid(found.shape[:3], affine)
+        doubts = list(found.doubts)
         if not found.oriented:
-            warnings.warn(
-                f"{path}: its header sets no orientation; left and right are unknown",
-                UserWarning,
-                stacklevel=2,
-            )
-        with np.errstate(over="ignore"):
-            field = np.multiply(field, to_ras, dtype=np.float32, casting="unsafe", order="C")
+            doubts.append("its header sets no orientation; left and right are unknown")
+        for doubt in doubts:
+            warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=2)
+        field = np.multiply(field, to_ras, dtype=np.float32, casting="unsafe", order="C")
         return Displacement(field, grid.affine, grid)
 
 

@@ -10,6 +10,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 _MAX_MEMBERS = 20_000
 _MAX_ELEMENTS = 2**28  # 1 GiB as float32; the largest network of this kind has a tenth
 _MAX_CONFIG = 2**22
+_DEFLATE_RATIO = 1032  # deflate cannot compress further
 # Where the weights of a file may lie, if not at its top: a whole model of legacy Keras, and
 # weights of Keras 3.
 _ROOTS = ("model_weights", "layers")
@@ -48,16 +50,13 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; expected an .h5 file of weights")
-    try:
-        with h5py.File(path, "r") as file:
-            root = file
-            for name in _ROOTS:
-                if _member(file, name, path) is not None:
-                    root = _group(file, name, path)
-                    break
-            return _read(root, path)
-    except OSError as error:
-        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
+    with _readable(path) as file:
+        root = file
+        for name in _ROOTS:
+            if _member(file, name, path) is not None:
+                root = _group(file, name, path)
+                break
+        return _read(root, path)
 
 
 def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
@@ -72,11 +71,12 @@ def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         ValueError: If the configuration is damaged or too long.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            text = file.attrs.get("model_config", "{}")
-    except OSError as error:
-        raise ValueError(f"{path} is not a readable HDF5 file: {error}") from error
+    with _readable(path) as file:
+        text: object = "{}"
+        if "model_config" in file.attrs:
+            # What it claims to hold would be allocated before it is read.
+            small = file.attrs.get_id("model_config").get_storage_size() <= _MAX_CONFIG
+            text = file.attrs["model_config"] if small else None
     try:
         if not isinstance(text, str | bytes) or len(text) > _MAX_CONFIG:
             raise ValueError("it is not a text of at most 4 MB")
@@ -116,6 +116,22 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
                 raise ValueError(
                     f"{path} holds the tensor {layer}/{name}, which the network does not have"
                 )
+
+
+@contextmanager
+def _readable(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open a file, and say in one line what is wrong with it."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    # h5py raises whatever the library meets in a damaged file.
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(str(path)):
+            raise
+        reason = str(error) or type(error).__name__
+        raise ValueError(
+            f"{path} is not a readable HDF5 file, or is damaged: {reason}; download it again"
+        ) from error
 
 
 def _read(root: h5py.Group, path: Path) -> Weights:
@@ -184,6 +200,12 @@ def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
         raise ValueError(f"{where} is of type {dataset.dtype}; expected floating point")
     if dataset.shape is None:
         raise ValueError(f"{where} is empty")
+    # What was never written is read as zeros, of any number.
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > stored * (_DEFLATE_RATIO if dataset.chunks else 1):
+        raise ValueError(
+            f"{where} claims {dataset.nbytes:,} bytes, more than the {stored:,} stored can hold"
+        )
 
 
 def _array(dataset: h5py.Dataset, path: Path) -> np.ndarray:

@@ -20,6 +20,16 @@ _BOUNDS = {
 }
 
 
+_KINDS = {str: "a name", bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Whether JSON's value is of a kind; true and false are no numbers."""
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
 class _Block:
     """Normalises ranges to tuples and checks them when a block is made."""
 
@@ -27,14 +37,14 @@ class _Block:
         """Normalise and check."""
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
+            name = f"{type(self).__name__.lower()}.{item.name}"
             if item.type == Range:
-                name = f"{type(self).__name__.lower()}.{item.name}"
                 bounds = _BOUNDS.get(item.name, (-float("inf"), float("inf")))
                 object.__setattr__(self, item.name, as_range(value, name, *bounds))
-            elif isinstance(value, list):
-                object.__setattr__(self, item.name, tuple(value))
-        if hasattr(self, "probability"):
-            as_range(self.probability, f"{type(self).__name__.lower()}.probability", 0, 1)
+            elif not _is(value, item.type):
+                raise ValueError(f"`{name}` must be {_KINDS[item.type]}. Received: {value!r}")
+            elif item.name.endswith("probability"):
+                as_range(value, name, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -254,7 +264,7 @@ class SynthesisConfig:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"recipe: not JSON, {error}") from None
         if not isinstance(values, dict):
             raise ValueError(f"recipe: expected an object. Received: {values!r}")
@@ -262,7 +272,7 @@ class SynthesisConfig:
 
     def save(self, path: str | Path) -> None:
         """Write a recipe file."""
-        Path(path).write_text(self.to_json())
+        Path(path).write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> "SynthesisConfig":
@@ -272,8 +282,8 @@ class SynthesisConfig:
             ValueError: if it does not hold a recipe; the message names the file.
         """
         try:
-            return cls.from_json(Path(path).read_text())
-        except (ValueError, UnicodeDecodeError) as error:
+            return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
+        except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
 

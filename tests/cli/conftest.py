@@ -70,3 +70,13 @@ def save_scan():
         return data
 
     return save
+
+
+@pytest.fixture
+def error_lines(capsys):
+    """Gives the lines on standard error so far, but for estimates of memory."""
+
+    def lines():
+        return [x for x in capsys.readouterr().err.splitlines() if " GB of memory for " not in x]
+
+    return lines

@@ -139,7 +139,7 @@ BREAKS = {
     "external storage": (external_storage, "kernel:0 is stored in another file"),
     "virtual": (virtual, "kernel:0 is stored in another file"),
     "soft link": (soft, "kernel:0 is a link to another place or file"),
-    "huge": (huge, "claims 1099511.* numbers; at most"),
+    "huge": (huge, "claims .* bytes, more than the 0 stored"),
     "cycle": (cycle, "has more than 20000 members"),
     "huge level": (huge_level, r"unet_conv_downarm_0_1/kernel has the shape \(3, 3, 4, 4\)"),
     "missing tensor": (

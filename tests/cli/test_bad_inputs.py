@@ -1,0 +1,385 @@
+"""What users throw at the commands that read volumes: one table of faults, one of commands."""
+
+import gzip
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import registration_runs
+import stripping_runs
+
+from synthtf.cli.main import main
+from synthtf.data.transforms import Affine
+from synthtf.data.volume_writer import write_volume
+from synthtf.interop.transform_files import write_transform
+from synthtf.synthesis.config import SynthesisConfig
+
+SIDE, MM = 24, 2.0
+GOOD = "good.nii.gz"
+
+
+def affine():
+    matrix = np.diag([MM, MM, MM, 1.0])
+    matrix[:3, 3] = -MM * (SIDE - 1) / 2
+    return matrix
+
+
+def labels():
+    """A ball in a ball: a label map, and an image that each of the networks makes sense of."""
+    distance = np.linalg.norm(np.indices((SIDE,) * 3).T * MM + affine()[:3, 3], axis=-1)
+    return np.select([distance < 9, distance < 16], [2, 1], 0).astype("int16")
+
+
+def volume(data=None, matrix=None, **fields):
+    """The bytes of a .nii whose header fields are not corrected."""
+    image = nib.Nifti1Image(
+        labels() if data is None else data, affine() if matrix is None else matrix
+    )
+    data = image.to_bytes()
+    header = nib.Nifti1Header(data[:348], check=False)
+    for name, value in fields.items():
+        header[name] = value
+    return header.binaryblock + data[348:]
+
+
+def flipped(data):
+    damaged = bytearray(data)
+    damaged[len(data) // 2] ^= 8
+    return bytes(damaged)
+
+
+# File name: content, and what each command says of it.
+REFUSED = {
+    "truncated.nii.gz": (lambda: gzip.compress(volume(), mtime=0)[:-300], "truncated"),
+    "short.nii": (lambda: volume()[:-1], "truncated"),
+    "flipped.nii.gz": (lambda: flipped(gzip.compress(volume(), mtime=0)), "corrupt"),
+    "huge.nii": (
+        lambda: volume(dim=[3, *[32000] * 3, 1, 1, 1, 1]),
+        "claims 32000 x 32000 x 32000 voxels",
+    ),
+    "web.nii.gz": (lambda: b"<html>404</html>" * 40, "corrupt"),
+    "empty.mgz": (lambda: b"", "corrupt"),
+    "colour.nii": (
+        lambda: volume(np.zeros((4, 4, 4), [(c, "u1") for c in "RGB"])),
+        "colour voxels are not read",
+    ),
+    "complex.nii": (
+        lambda: volume(np.ones((4, 4, 4), "complex64")),
+        "complex voxels are not read",
+    ),
+    "singular.nii": (
+        lambda: volume(srow_x=[0, 0, 0, 1], sform_code=1, qform_code=0),
+        "affine is singular",
+    ),
+    "nowhere.nii": (
+        lambda: volume(srow_x=[1, 0, 0, np.nan], sform_code=1, qform_code=0),
+        "affine is singular",
+    ),
+    "far.nii": (
+        lambda: volume(srow_x=[MM, 0, 0, 1e30], sform_code=1, qform_code=0),
+        "km away",
+    ),
+    "frames.nii": (lambda: volume(np.stack([labels()] * 3, -1)), "has 4 axes (3 frames"),
+}
+NO_LABELS = {
+    "real.nii": (lambda: volume(labels() + np.float32(0.25)), "must be whole numbers, received"),
+    "nan.nii": (lambda: volume(np.full((4, 4, 4), np.nan, "f4")), "whole numbers, received nan"),
+    "negative.nii": (lambda: volume(-labels()), "must lie in [0, 2^31), received -"),
+    "large.nii": (lambda: volume(labels() * 2.0**33), "must lie in [0, 2^31), received"),
+}
+WARNED = {
+    "forms.nii.gz": (
+        lambda: gzip.compress(volume(qform_code=1, sform_code=1, qoffset_x=7)),
+        "its qform and sform differ",
+    ),
+    "unset.nii": (
+        lambda: volume(qform_code=0, sform_code=0, pixdim=[1, MM, MM, MM, 1, 1, 1, 1]),
+        "its header sets no orientation",
+    ),
+    "axis.nii": (
+        lambda: volume(labels()[..., None]),
+        "the fourth axis, of length one, was dropped",
+    ),
+    "longer.nii": (lambda: volume() + b"more", "4 bytes follow the voxels"),
+    "int64.nii": (lambda: volume(bitpix=32), "claims 32 bits per voxel, but int16 has 16"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, contrast_run):
+    """A folder with what the commands need beside scans."""
+    folder = tmp_path_factory.mktemp("runs ü")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (stripping_runs, registration_runs):
+            patch.setattr(module, "SHAPE", (SIDE,) * 3)
+        stripping_runs.write_run(folder / "stripping")
+        registration_runs.write_run(folder / "registration", "deformable")
+    shutil.copytree(contrast_run, folder / "segmentation")
+    write_volume(folder / "fixed.nii.gz", labels(), affine=affine())
+    write_transform(folder / "still.tfm", Affine(np.eye(4)), fixed=None, moving=None)
+    still = {name: {"probability": 0.0} for name in ("warp", "affine", "resolution", "bias")}
+    SynthesisConfig.from_dict(still).save(folder / "recipe.json")
+    (folder / "table.tsv").write_text("id\tname\n0\tair\n1\tgrey\n2\twhite\n")
+    return folder
+
+
+def segment(runs, scans, out):
+    return ["segment", scans, "-o", out, "--model", runs / "segmentation"]
+
+
+def strip(runs, scans, out):
+    return ["strip", scans, "-m", out, "--model", runs / "stripping"]
+
+
+def register(runs, scans, out):
+    model = ("--model", runs / "registration")
+    return ["register", scans, runs / "fixed.nii.gz", *model, "-o", out]
+
+
+def apply(runs, scans, out):
+    files = sorted(scans.iterdir()) if scans.is_dir() else [scans]
+    pairs = [path for file in files for path in (file, out / f"{file.name}_moved.nii.gz")]
+    return ["apply", runs / "still.tfm", *pairs]
+
+
+def evaluate(runs, scans, out):
+    return ["evaluate", scans, scans, "--csv", f"{out}.csv"]
+
+
+def synthesize(runs, scans, out):
+    return ["synthesize", scans, "-o", out, "-n", 1, "--recipe", runs / "recipe.json"]
+
+
+def train(runs, scans, out):
+    size = ("--features", 2, "--levels", 1, "--epochs", 1, "--steps-per-epoch", 1)
+    return ["train", "segmentation", scans, "-o", out, *size, "--recipe", runs / "recipe.json"]
+
+
+BATCHES = (segment, strip, register, apply, evaluate, synthesize)
+LABELS = (evaluate, synthesize)
+
+
+def run(words):
+    return main([str(word) for word in words])
+
+
+def save(folder, files):
+    """Write files of a table, and a good one."""
+    folder.mkdir()
+    for name, (make, _) in files.items():
+        (folder / name).write_bytes(make())
+    write_volume(folder / GOOD, labels(), affine=affine())
+    return folder
+
+
+def lines_about(text, path):
+    return [line for line in text.splitlines() if str(path) in line]
+
+
+def faults_of(command):
+    files = REFUSED | NO_LABELS if command in LABELS else dict(REFUSED)
+    if command is apply:  # moves each frame
+        del files["frames.nii"]
+    return files
+
+
+@pytest.mark.parametrize("command", BATCHES)
+def test_a_folder_of_bad_doubtful_and_good_files(runs, tmp_path, capsys, command):
+    """Each bad file fails in one line, each doubt is said in one, and all other files are done."""
+    bad = faults_of(command)
+    scans, out = save(tmp_path / "scans ö", bad | WARNED), tmp_path / "out ö"
+    assert run(command(runs, scans, out)) == 1
+    error = capsys.readouterr().err
+    for name, (_, message) in bad.items():
+        start = f"synthtf {command.__name__}: {scans / name}"
+        failures = [line for line in lines_about(error, scans / name) if line.startswith(start)]
+        assert len(failures) == 1 and message in failures[0], (name, error)
+    for name, (_, message) in WARNED.items():
+        if command is apply and name == "axis.nii":  # which is kept there, as a frame
+            continue
+        lines = lines_about(error, scans / name)
+        assert [line for line in lines if line.startswith("warning: ") and message in line], name
+    assert "Traceback" not in error and GOOD not in error
+    if command is evaluate:
+        done = {
+            line.split(",")[0] for line in (tmp_path / "out ö.csv").read_text().splitlines()[1:]
+        }
+        assert done == {str(scans / name) for name in (GOOD, *WARNED)}
+    elif command is not synthesize:
+        done = {path.name.split(".")[0].split("_")[0] for path in out.glob("*.nii*")}
+        assert done == {name.split(".")[0] for name in (GOOD, *WARNED)}
+    else:
+        assert len(list(out.glob("*_image.nii.gz"))) == 1
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("name", [*REFUSED, *NO_LABELS])
+def test_training_refuses_a_bad_map(runs, tmp_path, capsys, name):
+    make, message = (REFUSED | NO_LABELS)[name]
+    scans = save(tmp_path / "maps", {name: (make, message)})
+    assert run(train(runs, scans, tmp_path / "run")) == 1
+    (line,) = lines_about(capsys.readouterr().err, scans / name)
+    assert line.startswith(f"synthtf train: {scans / name}") and message in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", [evaluate, synthesize, train])
+def test_labels_that_a_table_does_not_list(runs, tmp_path, capsys, command):
+    scans = tmp_path / "a.nii"
+    write_volume(scans, labels() + (labels() == 2) * 5, affine=affine())
+    words = command(runs, scans, tmp_path / "out")
+    assert run([*words, "--labels", runs / "table.tsv"]) == 1
+    (line,) = lines_about(capsys.readouterr().err, scans)
+    assert " 7 " in line
+
+
+@pytest.mark.parametrize("command", [synthesize, train])
+def test_maps_that_are_all_background(runs, tmp_path, capsys, command):
+    scans = tmp_path / "a.nii"
+    write_volume(scans, 0 * labels(), affine=affine())
+    assert run(command(runs, scans, tmp_path / "out")) == 1
+    assert "all background" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", [segment, strip, register, evaluate, synthesize, train])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone.nii.gz", "does not exist"),
+        ("empty", "the endings that are read: .nii.gz, .nii, .mgz, .mgh"),
+        ("a.png", "unknown ending; expected one of .nii.gz, .nii, .mgz, .mgh"),
+        ("list.txt", "is an empty list"),
+    ],
+)
+def test_inputs_that_cannot_be_meant(runs, tmp_path, monkeypatch, capsys, command, name, message):
+    monkeypatch.setattr("synthtf.tasks.run.Run.load", lambda folder: pytest.fail("model loaded"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "list.txt").write_text("\n# nothing\n")
+    assert run(command(runs, tmp_path / name, tmp_path / "out")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"synthtf {command.__name__}: ")
+    assert message in line and str(tmp_path / name) in line and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [*BATCHES, train])
+def test_outputs_that_cannot_be_written(runs, tmp_path, capsys, command):
+    scans = tmp_path / GOOD
+    write_volume(scans, labels(), affine=affine())
+    (tmp_path / "file").write_text("kept")
+    out = tmp_path / "file" / "out"
+    target = out if command in (apply, evaluate, synthesize, train) else f"{out}.nii.gz"
+    assert run(command(runs, scans, target)) in (1, 2)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"synthtf {command.__name__}: ") and "file" in line
+    assert (tmp_path / "file").read_text() == "kept"
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+OVER_INPUT = {
+    "segment": "scan.nii.gz -o scan.nii.gz --model {runs}/segmentation",
+    "segment --vol": "scan.nii.gz -o o.nii.gz --vol scan.nii.gz --model {runs}/segmentation",
+    "strip": "scan.nii.gz -m ./scan.nii.gz --model {runs}/stripping",
+    "register": "scan.nii.gz fix.nii.gz -o fix.nii.gz --model {runs}/registration",
+    "register -t": "scan.nii.gz fix.nii.gz -t scan.nii.gz --model {runs}/registration",
+    "register -O": "scan.nii.gz fix.nii.gz -o a.nii.gz -O a.nii.gz --model {runs}/registration",
+    "apply": "{runs}/still.tfm scan.nii.gz scan.nii.gz",
+    "evaluate": "scan.nii.gz fix.nii.gz --csv fix.nii.gz",
+}
+
+
+@pytest.mark.parametrize("case", OVER_INPUT)
+def test_inputs_are_never_overwritten(runs, tmp_path, monkeypatch, capsys, case):
+    monkeypatch.chdir(tmp_path)
+    for name in ("scan.nii.gz", "fix.nii.gz"):
+        write_volume(tmp_path / name, labels(), affine=affine())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    words = [word.format(runs=runs) for word in OVER_INPUT[case].split()]
+    assert run([case.split()[0], *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ".nii.gz" in line
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+OUT_OF_RANGE = [
+    (strip, "-b nan", 1, "within the 10 mm"),
+    (register, "-r 0", 2, "λ must lie in (0, 1)"),
+    (register, "-r nan", 2, "λ must lie in (0, 1)"),
+    (register, "-n 4", 2, "at least 5 integration steps"),
+    (register, "-n 1000000", 2, "at most 20"),
+    (apply, "--fill inf", 2, "expected a finite number"),
+    (synthesize, "--spacing 0", 2, "must be positive"),
+    (synthesize, "--spacing nan", 2, "must be positive"),
+    (synthesize, "--seed -1", 2, "[0, 2^31)"),
+    (synthesize, "--seed 2147483648", 2, "[0, 2^31)"),
+    (synthesize, "--shape 8", 2, "two or three positive sizes"),
+    (train, "--spacing -1", 2, "must be positive"),
+    (train, "--shape 8 0 8", 2, "two or three positive sizes"),
+    (train, "--seed -1", 2, "[0, 2^31)"),
+    (train, "--batch-size 0", 2, "[1, 2^31)"),
+    (train, "--steps-per-epoch 0", 2, "[1, 2^31)"),
+    (train, "--epochs 0", 2, "at least 1"),
+    (train, "--minutes 0", 2, "must be positive"),
+    (train, "--learning-rate nan", 2, "(0, 1)"),
+    (train, "--precision half", 2, "half"),
+    (train, "--levels 0", 2, "at least 1"),
+    (train, "--features -3", 2, "at least 1"),
+    (train, "--mixture -1", 2, "at least 0"),
+    (train, "--labels gone.tsv", 2, "gone.tsv"),
+    (train, "--recipe gone.json", 2, "gone.json"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "status", "message"),
+    OUT_OF_RANGE,
+    ids=[f"{command.__name__} {words}" for command, words, *_ in OUT_OF_RANGE],
+)
+def test_options_out_of_range(runs, tmp_path, capsys, command, words, status, message):
+    scans = tmp_path / GOOD
+    write_volume(scans, labels(), affine=affine())
+    out = tmp_path / ("out.nii.gz" if command in (strip, register) else "out")
+    assert run([*command(runs, scans, out), *words.split()]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"synthtf {command.__name__}: ") and message in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["segment", "strip", "register", "synthesize -n 0", "synthesize --shape -1", "train"],
+)
+def test_options_of_another_form_are_wrong_usage(words, capsys):
+    options = {"segment": "--threads 0", "strip": "--threads x", "register": "-m x", "train": "x"}
+    words = f"{words} {options.get(words, '')} a -o b --model c".split()
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2 and "error: " in capsys.readouterr().err
+
+
+RUN_FAULTS = {
+    "run.json": (lambda path: path.write_text("[1"), "not JSON"),
+    "recipe.json": (lambda path: path.write_text('{"warp": {"strength": -1}}'), "strength"),
+    "labels.tsv": (lambda path: path.write_text("id\tname\nx\ty\n"), "line 2"),
+    "model.keras": (lambda path: path.write_bytes(path.read_bytes()[:-50]), "truncated or corrupt"),
+}
+
+
+@pytest.mark.parametrize("name", RUN_FAULTS)
+@pytest.mark.parametrize("command", [segment, strip, register, "info", "export"])
+def test_damaged_runs(runs, tmp_path, capsys, command, name):
+    spoil, message = RUN_FAULTS[name]
+    kinds = {strip: "stripping", register: "registration"}
+    shutil.copytree(runs, tmp_path / "runs")
+    folder = tmp_path / "runs" / kinds.get(command, "segmentation")
+    spoil(folder / name)
+    write_volume(tmp_path / GOOD, labels(), affine=affine())
+    if command in ("info", "export"):
+        words = [command, folder, *(("-o", tmp_path / "out") if command == "export" else ())]
+    else:
+        words = command(tmp_path / "runs", tmp_path / GOOD, tmp_path / "out.nii.gz")
+    assert run(words) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("synthtf ") and name in line and message in line
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.nii.gz").exists()
