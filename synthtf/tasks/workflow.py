@@ -160,14 +160,15 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
 
 def _copy_weights(run: Run, network: keras.Model) -> None:
     """Copy all weights; or, between networks of another kind, those of the detector."""
-    if _copied(run.task_model.weights, network):
-        return
     detector = _detector(network)
-    if run.task == "segmentation":
-        found = _structures_first(run)
+    if detector is not None and run.task == "segmentation":
+        copied = _copied(_structures_first(run), detector)
+    elif _copied(run.task_model.weights, network):
+        copied = True
     else:
-        found = getattr(_detector(run.task_model), "weights", ())
-    if detector is None or not _copied(found, detector):
+        found = _detector(run.task_model)
+        copied = None not in (found, detector) and _copied(found.weights, detector)
+    if not copied:
         raise ValueError(f"{run.folder}: has another network than the one to be trained")
 
 
