@@ -34,8 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--affine",
         metavar="RUN",
-        help="run of the kind affine or rigid, before a deformable one (default: with --model "
-        "none, else the one that comes with the package)",
+        help="run of the kind affine or rigid, before a deformable one",
     )
     _add_outputs(parser.add_argument_group("outputs, a folder for several pairs"))
     _add_options(parser.add_argument_group("options"))
@@ -148,7 +147,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _models(args: argparse.Namespace) -> tuple[Path, Path | None]:
     """Folder of the network, and of the one that comes before it, if any."""
-    if args.model is None and args.affine is None and args.method in ("rigid", "affine"):
+    from synthtf.data.shipped_models import DEFAULTS
+
+    linear = ("rigid", "affine", *([] if "deformable" in DEFAULTS else [None]))
+    if args.model is None and args.affine is None and args.method in linear:
         return model_folder(None, "affine"), None
     folder = model_folder(args.model, "deformable")
     alone = args.affine is None and (args.model is not None or args.method == "deformable")

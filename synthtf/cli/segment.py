@@ -4,7 +4,7 @@ import argparse
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthtf.cli.arguments import (
     add_cohort,
@@ -13,7 +13,8 @@ from synthtf.cli.arguments import (
     add_prediction,
     add_threads,
     chosen_input,
-    existing_folder,
+    memory_budget,
+    model_folder,
     writable_file,
 )
 from synthtf.cli.batch import process_cohort
@@ -52,6 +53,13 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_true",
         help="write results on the network's own grid, in RAS orientation",
     )
+    parser.add_argument(
+        "--min-size",
+        type=float,
+        default=0.0,
+        metavar="MM3",
+        help="give pieces of a label below this volume to the labels beside them",
+    )
     add_prediction(parser)
     add_cohort(parser)
     add_threads(parser)
@@ -62,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     limit_threads(args.threads)
     from synthtf.data.bids import Derivative
     from synthtf.inference.cohort import Cohort, Output
+    from synthtf.inference.components import Cleaning
     from synthtf.inference.tables import ScanTable
 
     with usage_errors():
@@ -69,14 +78,21 @@ def run(args: argparse.Namespace) -> int:
         if args.posteriors:
             kinds["posteriors"] = Output(None, "_posteriors", Derivative("synthtf", "probseg"))
         cohort = Cohort.plan(chosen_input(args), kinds, sidecars=args.sidecars)
-        folder = existing_folder(args.model, "--model")
+        folder = model_folder(args.model, "segmentation")
         csv = writable_file(args.vol, "--vol")
         table = None if csv is None else ScanTable(csv)
-    return process_cohort(args, cohort, lambda: _prepare(args, cohort, folder, table), table)
+        options = {"cleaning": Cleaning(minimum_size=args.min_size), "budget": memory_budget(args)}
+    return process_cohort(
+        args, cohort, lambda: _prepare(args, cohort, folder, table, options), table
+    )
 
 
 def _prepare(
-    args: argparse.Namespace, cohort: "Cohort", folder: Path, table: "ScanTable | None"
+    args: argparse.Namespace,
+    cohort: "Cohort",
+    folder: Path,
+    table: "ScanTable | None",
+    options: dict[str, Any],
 ) -> Callable[["Job"], None]:
     """Load the model; returns what segments a scan."""
     load_backend()
@@ -112,6 +128,7 @@ def _prepare(
             posteriors=args.posteriors,
             conformed=args.conformed,
             ct=args.ct,
+            **options,
         )
         if table is not None:
             volumes = result.volumes.items()

@@ -13,7 +13,8 @@ from synthtf.cli.arguments import (
     add_prediction,
     add_threads,
     chosen_input,
-    existing_folder,
+    memory_budget,
+    model_folder,
 )
 from synthtf.cli.batch import process_cohort
 from synthtf.cli.startup import limit_threads, load_backend
@@ -21,6 +22,7 @@ from synthtf.cli.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
     from synthtf.inference.cohort import Cohort, Job
+    from synthtf.inference.memory import MemoryBudget
 
 _OUTPUTS = {"output": ("_brain", None), "mask": ("_mask", "mask"), "distance": ("_sdt", "sdt")}
 """Options of the outputs, what their names get in a folder, and their suffixes in BIDS."""
@@ -83,11 +85,14 @@ def run(args: argparse.Namespace) -> int:
         if not kinds:
             raise UsageError("expected at least one output: -o, -m or -d")
         cohort = Cohort.plan(chosen_input(args), kinds, sidecars=args.sidecars)
-        folder = existing_folder(args.model, "--model")
-    return process_cohort(args, cohort, lambda: _prepare(args, cohort, folder))
+        folder = model_folder(args.model, "stripping")
+        budget = memory_budget(args)
+    return process_cohort(args, cohort, lambda: _prepare(args, cohort, folder, budget))
 
 
-def _prepare(args: argparse.Namespace, cohort: "Cohort", folder: Path) -> Callable[["Job"], None]:
+def _prepare(
+    args: argparse.Namespace, cohort: "Cohort", folder: Path, budget: "MemoryBudget"
+) -> Callable[["Job"], None]:
     """Load the model; returns what strips a scan."""
     load_backend()
     from synthtf.inference.cohort import Prediction
@@ -103,7 +108,7 @@ def _prepare(args: argparse.Namespace, cohort: "Cohort", folder: Path) -> Callab
 
     def predict(scan: Path) -> Prediction:
         options = {"border": args.border, "csf": args.csf, "flip": args.flip, "ct": args.ct}
-        found = strip(scan, model, **options)
+        found = strip(scan, model, **options, budget=budget)
         volumes = {"output": found.image, "mask": found.mask, "distance": found.distance}
         empty = "no brain was found; does the model suit?"
         return Prediction(volumes, empty if found.is_empty else None)

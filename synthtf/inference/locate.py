@@ -44,7 +44,7 @@ def locate(
         ...        shape=(20, 24, 20), margin=(2, 2, 2))
         (slice(5, 25, None), slice(3, 27, None), slice(49, 69, None))
     """
-    if all(p.stop - p.start <= _SLACK * n for p, n in zip(outer, shape, strict=True)):
+    if fits(outer, shape):
         return outer
     window, found = _first(find, outer, shape)
     for _ in range(_MAX_PASSES):
@@ -62,6 +62,11 @@ def locate(
         slice(max(part.start - low * n, limit.start), min(part.stop + high * n, limit.stop))
         for part, (low, high), limit, n in zip(window, ends, outer, margin, strict=True)
     )
+
+
+def fits(outer: Box, shape: Sequence[int]) -> bool:
+    """Whether a box is hardly larger than the images of the training."""
+    return all(p.stop - p.start <= _SLACK * n for p, n in zip(outer, shape, strict=True))
 
 
 def _first(

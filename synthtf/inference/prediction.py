@@ -1,20 +1,27 @@
 """From a conformed scan to the outputs of a network: what all tasks of one image share."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthtf.data.volumes import Volume
 from synthtf.inference.conform import pad_to_multiple
 from synthtf.inference.foreground import foreground_box
-from synthtf.inference.locate import Box, locate
+from synthtf.inference.locate import Box, fits, locate
+from synthtf.inference.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.normalize import normalize_intensity
+from synthtf.inference.patches import predict_patches
 
 if TYPE_CHECKING:
+    import keras
+
     from synthtf.tasks.run import Run
 
 _MARGIN = 8.0  # mm by which the window grows on each side where the brain fills it
+_SPACING = (0.3, 8.0)  # mm: outside, the header is wrong more often than the scan is special
 
 
 def load_run(model: "Run | str | PathLike", task: str) -> "Run":
@@ -40,8 +47,28 @@ def load_run(model: "Run | str | PathLike", task: str) -> "Run":
     return model
 
 
+def warn_of_spacing(volume: Volume, run: "Run") -> None:
+    """Warn of voxels that no head is scanned with.
+
+    Warns:
+        UserWarning: If a side of the voxels is below 0.3 mm or above 8 mm.
+    """
+    if min(volume.spacing) < _SPACING[0] or max(volume.spacing) > _SPACING[1]:
+        sizes, known = (" x ".join(f"{mm:.3g}" for mm in s) for s in (volume.spacing, run.spacing))
+        warnings.warn(
+            f"{volume.name}: voxels of {sizes} mm, and the network works at {known} mm; is the "
+            "voxel size in the header right?",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def brain_box(
-    run: "Run", image: np.ndarray, ct: bool, find: Callable[[np.ndarray], np.ndarray]
+    run: "Run",
+    image: np.ndarray,
+    ct: bool,
+    find: Callable[[np.ndarray], np.ndarray],
+    budget: ScanBudget | None = None,
 ) -> Box:
     """Part of a conformed scan to predict: the brain, or the foreground where that is small.
 
@@ -50,17 +77,29 @@ def brain_box(
         image: Conformed scan.
         ct: Whether it is in Hounsfield units.
         find: Gives for a normalised image a boolean array: what belongs to the brain.
+        budget: Memory; the largest part that is likely is planned before any work.
     """
 
     def find_in(window: Box) -> np.ndarray:
         return find(normalize_intensity(image[window], ct=ct))
 
     margin = [int(np.ceil(_MARGIN / mm)) for mm in run.spacing]
-    return locate(find_in, foreground_box(image, run.spacing), run.shape, margin)
+    outer = foreground_box(image, run.spacing)
+    if budget is not None:
+        extents = [part.stop - part.start for part in outer]
+        if not fits(outer, run.shape):
+            largest = zip(extents, run.shape, margin, strict=True)
+            extents = [min(extent, n + 2 * extra) for extent, n, extra in largest]
+        budget.plan(run.task_model, [-(-n // run.multiple) * run.multiple for n in extents])
+    return locate(find_in, outer, run.shape, margin)
 
 
 def predict(
-    run: "Run", image: np.ndarray, num_outputs: int, mirrored: Sequence[int] | None = None
+    run: "Run",
+    image: np.ndarray,
+    num_outputs: int,
+    mirrored: Sequence[int] | None = None,
+    budget: ScanBudget | None = None,
 ) -> np.ndarray:
     """Apply the network of a run to a normalised image.
 
@@ -70,25 +109,39 @@ def predict(
         num_outputs: Channels that the network should have.
         mirrored: To average with the prediction on the left-right mirror image, the channel that
             shows in it what each channel shows in the image. None: no average.
+        budget: Memory, which decides on patches. None: the image in one piece.
 
     Returns:
         `(x, y, z, num_outputs)`, float32.
 
     Raises:
-        ValueError: If the network has other outputs.
+        ValueError: If the network has other outputs, or does not fit the budget.
+        MemoryError: If memory runs out; says what to do.
     """
     padded, inner = pad_to_multiple(image, run.multiple)
-    batch = padded[None, ..., None]
+    patch = None if budget is None else budget.plan(run.task_model, padded.shape)
+    if patch is not None and all(p >= n for p, n in zip(patch, padded.shape, strict=True)):
+        patch = None
+    with explain_exhaustion(padded.shape, patch):
+        result = _apply(run.task_model, padded, patch)
+        if result.shape != (*padded.shape, num_outputs):
+            raise ValueError(
+                f"Expected {num_outputs} channels, {(*padded.shape, num_outputs)}, from the "
+                f"network in {run.folder}. Received: {result.shape}"
+            )
+        if mirrored is not None:
+            mirror = _apply(run.task_model, padded[::-1], patch)[::-1]
+            for channel, shown in enumerate(mirrored):
+                result[..., channel] += mirror[..., shown]
+            result /= 2
+    return result[inner]
+
+
+def _apply(network: "keras.Model", image: np.ndarray, patch: Sequence[int] | None) -> np.ndarray:
+    if patch is not None:
+        return predict_patches(network, image, patch)
     # predict_on_batch compiles once for all shapes on TensorFlow; called directly, a
     # functional model would hold every intermediate tensor to the end.
-    result = np.array(run.task_model.predict_on_batch(batch)[0], np.float32)
-    if result.shape != (*padded.shape, num_outputs):
-        raise ValueError(
-            f"Expected {num_outputs} channels, {(*padded.shape, num_outputs)}, from the network "
-            f"in {run.folder}. Received: {result.shape}"
-        )
-    if mirrored is not None:
-        mirror = run.task_model.predict_on_batch(np.ascontiguousarray(batch[:, ::-1]))[0]
-        result += np.asarray(mirror, np.float32)[::-1][..., list(mirrored)]
-        result /= 2
-    return result[inner]
+    return np.array(
+        network.predict_on_batch(np.ascontiguousarray(image)[None, ..., None])[0], np.float32
+    )

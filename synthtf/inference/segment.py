@@ -1,6 +1,8 @@
 """Segmentation of a scan of any contrast, orientation and resolution."""
 
 import dataclasses
+import math
+import mmap
 import warnings
 from collections.abc import Sequence
 from os import PathLike
@@ -9,14 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
-from synthtf.inference.components import keep_largest_component
+from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.locate import Box
+from synthtf.inference.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.normalize import normalize_intensity
-from synthtf.inference.prediction import brain_box, load_run, predict
+from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
+
+
+_CLEANING = Cleaning()
+_LEAST = 1e-6  # posteriors up to this are returned as 0
+_SHARE = 1 / 3  # of the posteriors are larger at most; 1 / 10 where 7 / 10 of a scan are air
 
 
 class EmptySegmentationWarning(UserWarning):
@@ -31,7 +39,8 @@ class Segmentation:
         labels: Label values, int32, with the shape and the geometry of the scan (or
             of the network's grid).
         posteriors: `(x, y, z, classes)` float32 on the same grid, in the order of
-            the run's output labels, z being 1 for a 2D scan; None unless asked for.
+            the run's output labels, z being 1 for a 2D scan; None unless asked for. Values up to
+            1e-6 are 0.
         volumes: Label value to volume in mm³, for all output labels but the
             background. They are sums of posteriors, hence finer than a count of
             voxels.
@@ -55,7 +64,8 @@ def segment(
     posteriors: bool = False,
     conformed: bool = False,
     ct: bool = False,
-    largest_component: bool = True,
+    cleaning: Cleaning | None = _CLEANING,
+    budget: MemoryBudget | None = None,
 ) -> Segmentation:
     """Segment a scan with a trained network.
 
@@ -73,8 +83,10 @@ def segment(
         conformed: Whether to return results on the network's grid in RAS
             orientation instead of the scan's.
         ct: Whether the scan is in Hounsfield units.
-        largest_component: Whether to keep only the largest connected component of
-            all foreground labels together.
+        cleaning: What is removed: pieces apart from the largest of what is one piece in every
+            brain; None for nothing.
+        budget: Memory that the process may take; by default it is not limited. Patches give the
+            labels of the whole scan.
 
     Returns:
         Labels, posteriors and volumes.
@@ -82,8 +94,12 @@ def segment(
     Raises:
         ValueError: If the scan or the run does not fit: several frames, a run of
             another task or of two dimensions, a network whose outputs are not the
-            run's labels.
+            run's labels; or if it does not fit the budget.
+        MemoryError: If memory runs out.
         FileNotFoundError: If a file is missing.
+
+    Warns:
+        UserWarning: If the voxels have an unlikely size.
 
     Reference:
         Steps and defaults of SynthSeg (Billot et al., Medical Image Analysis, 2023).
@@ -93,14 +109,18 @@ def segment(
     data = volume.data[..., None] if volume.data.ndim == 2 else volume.data
     if data.ndim != 3 or volume.data.ndim != volume.ndim:
         raise ValueError(f"{volume.name}: expected one frame. Received: {volume.data.shape}")
+    warn_of_spacing(volume, run)
     grid = ConformedGrid.of(data.shape, volume.affine, run.spacing)
+    scan_bytes = SCAN_BYTES + posteriors * _SHARE * 4 * len(run.output_labels)
+    limits = (budget or MemoryBudget()).for_scan(int(data.size * scan_bytes))
     image = grid.conform(data)
-    box = _brain_box(run, image, ct)
+    box = _brain_box(run, image, ct, limits)
     mirrored = _mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
-    predicted = predict(run, normalized, len(run.output_labels), mirrored)
-    if largest_component:
-        keep_largest_component(predicted)
+    predicted = predict(run, normalized, len(run.output_labels), mirrored, limits)
+    if cleaning is not None:
+        classes = one_piece_classes(run.table, run.output_labels)
+        cleaning.apply(predicted, classes, abs(np.linalg.det(grid.affine[:3, :3])))
 
     target = grid.untouched if conformed else grid
     geometry = (grid.affine, None) if conformed else (volume.affine, volume.header)
@@ -122,17 +142,17 @@ def segment(
     return result
 
 
-def _brain_box(run: "Run", image: np.ndarray, ct: bool) -> Box:
+def _brain_box(run: "Run", image: np.ndarray, ct: bool, budget: ScanBudget) -> Box:
     """Part of a conformed scan to segment: the brain, or the foreground where that is small."""
     brain = {run.table.mapping[label] for label in run.table.brain_labels}
     channels = [i for i, value in enumerate(run.output_labels) if i and value in brain]
     channels = channels or list(range(1, len(run.output_labels)))
 
     def find(normalized: np.ndarray) -> np.ndarray:
-        posteriors = predict(run, normalized, len(run.output_labels))
+        posteriors = predict(run, normalized, len(run.output_labels), budget=budget)
         return posteriors[..., channels].sum(axis=-1) > 0.5
 
-    return brain_box(run, image, ct, find)
+    return brain_box(run, image, ct, find, budget)
 
 
 def _mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:
@@ -154,7 +174,12 @@ def _volumes(posteriors: np.ndarray, affine: np.ndarray, labels: Sequence[int]) 
 def _restore_all(
     grid: ConformedGrid, posteriors: np.ndarray, box: tuple[slice, slice, slice]
 ) -> np.ndarray:
-    result = np.empty((*grid.scan_shape, posteriors.shape[-1]), np.float32)
-    for index in range(posteriors.shape[-1]):
-        result[..., index] = grid.restore(posteriors[..., index], box, outside=float(index == 0))
-    return result
+    # Most structures are small, and pages that nothing is written to take no memory; NumPy's own
+    # zeros come in pages of 2 MB.
+    shape = (posteriors.shape[-1], *grid.scan_shape)
+    pages = mmap.mmap(-1, 4 * math.prod(shape), access=mmap.ACCESS_COPY)
+    result = np.frombuffer(pages, np.float32).reshape(shape)
+    for index, frame in enumerate(result):
+        channel = grid.restore(posteriors[..., index], box, outside=float(index == 0))
+        np.copyto(frame, channel, where=channel > _LEAST)
+    return np.moveaxis(result, 0, -1)

@@ -9,8 +9,9 @@ import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.conform import ConformedGrid
+from synthtf.inference.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.normalize import normalize_intensity
-from synthtf.inference.prediction import brain_box, load_run, predict
+from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
@@ -53,6 +54,7 @@ def strip(
     csf: bool = True,
     flip: bool = True,
     ct: bool = False,
+    budget: MemoryBudget | None = None,
 ) -> Stripping:
     """Remove from a scan what is not brain, with a trained network.
 
@@ -69,13 +71,20 @@ def strip(
         csf: Whether sulci and fissures belong to the brain; if not, its tissue and ventricles.
         flip: Whether to average with the prediction on the left-right mirrored scan.
         ct: Whether the scan is in Hounsfield units.
+        budget: Memory that the process may take; by default it is not limited. Patches give the
+            distances of the whole scan.
 
     Returns:
         The stripped scan, mask and distances.
 
     Raises:
-        ValueError: If the scan or the run does not fit, or the network knows no such border.
+        ValueError: If the scan or the run does not fit, the network knows no such border, or it
+            does not fit the budget.
+        MemoryError: If memory runs out.
         FileNotFoundError: If a file is missing.
+
+    Warns:
+        UserWarning: If the voxels have an unlikely size.
 
     Reference:
         Hoopes et al., SynthStrip: skull-stripping for any brain image, NeuroImage 2022.
@@ -87,10 +96,12 @@ def strip(
             f"`border` must be within the {limit:g} mm that the network knows. Received: {border:g}"
         )
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
+    warn_of_spacing(volume, run)
+    limits = (budget or MemoryBudget()).for_scan(volume.data.size * SCAN_BYTES)
     frames = volume.data.reshape((*(*volume.shape, 1)[:3], -1))
     masks, distances = np.empty(frames.shape, np.uint8), np.empty(frames.shape, np.float32)
     for index in range(frames.shape[-1]):
-        distance = _distance(run, volume, frames[..., index], limit, csf, flip, ct)
+        distance = _distance(run, volume, frames[..., index], limit, csf, flip, ct, limits)
         distances[..., index] = distance
         masks[..., index] = _mask(distance < border)
     background = min(0, frames.min())
@@ -111,7 +122,14 @@ def strip(
 
 
 def _distance(
-    run: "Run", volume: Volume, frame: np.ndarray, limit: float, csf: bool, flip: bool, ct: bool
+    run: "Run",
+    volume: Volume,
+    frame: np.ndarray,
+    limit: float,
+    csf: bool,
+    flip: bool,
+    ct: bool,
+    budget: ScanBudget,
 ) -> np.ndarray:
     """Distance in mm on the grid of the frame."""
     num_outputs = len(_BORDERS)
@@ -119,11 +137,12 @@ def _distance(
     image = grid.conform(frame)
 
     def find(normalized: np.ndarray) -> np.ndarray:
-        return predict(run, normalized, num_outputs)[..., _BORDERS[True]] < 0
+        return predict(run, normalized, num_outputs, budget=budget)[..., _BORDERS[True]] < 0
 
-    box = brain_box(run, image, ct, find)
+    box = brain_box(run, image, ct, find, budget)
     channels = range(num_outputs) if flip else None
-    predicted = predict(run, normalize_intensity(image[box], ct=ct), num_outputs, channels)
+    normalized = normalize_intensity(image[box], ct=ct)
+    predicted = predict(run, normalized, num_outputs, channels, budget)
     predicted = np.clip(predicted[..., _BORDERS[csf]], -limit, limit)
     return grid.restore(predicted, box, outside=limit)
 

@@ -2,6 +2,7 @@ import csv
 import hashlib
 import importlib
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def rows_of(path):
         return list(csv.DictReader(stream))
 
 
-def test_a_file(model, save_scan, tmp_path, capsys):
+def test_a_file(model, save_scan, tmp_path, error_lines):
     scan = save_scan(tmp_path / "a scan ü.nii.gz", spacing=(1.0, 1.0, 1.0))
     output = tmp_path / "labels.nii.gz"
     status = main(
@@ -41,7 +42,7 @@ def test_a_file(model, save_scan, tmp_path, capsys):
             str(tmp_path / "volumes.csv"),
         ]
     )
-    assert (status, capsys.readouterr().err) == (0, "")
+    assert (status, error_lines()) == (0, [])
     np.testing.assert_array_equal(read(output), expected(scan))
     np.testing.assert_array_equal(
         nibabel.load(output).affine, nibabel.load(tmp_path / "a scan ü.nii.gz").affine
@@ -52,7 +53,7 @@ def test_a_file(model, save_scan, tmp_path, capsys):
     assert float(row["brain stem"]) == pytest.approx(10**3, rel=1e-3)
 
 
-def test_one_corrupt_file_among_others(model, save_scan, tmp_path, capsys):
+def test_one_corrupt_file_among_others(model, save_scan, tmp_path, error_lines):
     scans = tmp_path / "scans"
     scan = save_scan(scans / "a.nii.gz")
     save_scan(scans / "b.nii.gz")
@@ -75,7 +76,7 @@ def test_one_corrupt_file_among_others(model, save_scan, tmp_path, capsys):
         ]
     )
     assert status == 1
-    line, summary = capsys.readouterr().err.splitlines()
+    line, summary = error_lines()
     assert line.startswith(f"synthtf segment: {scans / 'b.nii.gz'}: ")
     assert "truncated" in line
     assert summary.startswith("synthtf segment: 2 done, 1 failed in 0:")
@@ -109,7 +110,7 @@ def test_a_list_with_a_missing_file(model, save_scan, tmp_path, capsys):
     assert set(np.unique(read(tmp_path / "y.mgz"))) == {0, 16, 24}
 
 
-def test_an_empty_result_is_written_and_named_as_a_failure(model, save_scan, tmp_path, capsys):
+def test_an_empty_result_is_written_and_named_as_a_failure(model, save_scan, tmp_path, error_lines):
     save_scan(tmp_path / "scan.nii.gz")
     constant = np.full((16, 16, 16), 3.0, np.float32)
     nibabel.save(nibabel.Nifti1Image(constant, np.eye(4)), tmp_path / "constant.nii.gz")
@@ -124,7 +125,7 @@ def test_an_empty_result_is_written_and_named_as_a_failure(model, save_scan, tmp
         ]
     )
     assert status == 1
-    lines = capsys.readouterr().err.splitlines()
+    lines = error_lines()
     assert all(line.startswith("warning: ") and "constant" in line for line in lines[:-1])
     assert lines[:-1]
     assert "constant.nii.gz: nothing was found" in lines[-1]
@@ -190,7 +191,9 @@ def test_wrong_usage_is_refused_before_a_model_is_loaded(
     assert model.loads == 0
 
 
-def test_volumes_so_far_are_kept_when_interrupted(model, save_scan, tmp_path, monkeypatch, capsys):
+def test_volumes_so_far_are_kept_when_interrupted(
+    model, save_scan, tmp_path, monkeypatch, capsys, error_lines
+):
     for name in ("a", "b", "c"):
         save_scan(tmp_path / "scans" / f"{name}.nii.gz")
 
@@ -215,7 +218,7 @@ def test_volumes_so_far_are_kept_when_interrupted(model, save_scan, tmp_path, mo
         ]
     )
     assert status == 130
-    lines = capsys.readouterr().err.splitlines()
+    lines = error_lines()
     assert lines[0].startswith("synthtf segment: 1 done, 0 failed, 2 left in 0:")
     assert lines[1:] == ["synthtf segment: interrupted"]
     assert [row["scan"][-8:] for row in rows_of(tmp_path / "v.csv")] == ["a.nii.gz"]
@@ -237,14 +240,14 @@ def test_volumes_so_far_are_kept_when_interrupted(model, save_scan, tmp_path, mo
     assert model.loads == loads
 
 
-def test_the_json_file_says_where_the_result_comes_from(model, save_scan, tmp_path, capsys):
+def test_the_json_file_says_where_the_result_comes_from(model, save_scan, tmp_path, error_lines):
     scan = save_scan(tmp_path / "scan.nii.gz")
     image = nibabel.Nifti1Image(scan[..., None], np.eye(4))
     nibabel.save(image, tmp_path / "frame.nii.gz")
     words = ["segment", str(tmp_path / "frame.nii.gz"), "-o", str(tmp_path / "o.nii.gz")]
     words += ["--model", model.folder]
     assert main(words) == 0
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = error_lines()
     facts = json.loads((tmp_path / "o.json").read_text())
     assert [f"warning: {text}" for text in facts["Warnings"]] == [line]
     assert shlex.split(facts["Command"]) == ["synthtf", *words]
@@ -290,3 +293,35 @@ def test_a_bids_data_set_becomes_derivatives(model, save_scan, tmp_path, capsys)
     assert description["DatasetLinks"] == {"raw": "../.."}
     assert main([*words, "--skip-existing"]) == 1
     assert "0 done, 2 skipped, 1 failed" in capsys.readouterr().err
+
+
+def test_memory_is_announced_once_and_bounded(model, save_scan, tmp_path, capsys):
+    for name in "ab":
+        save_scan(tmp_path / "scans" / f"{name}.nii.gz")
+    words = ["segment", str(tmp_path / "scans"), "-o", str(tmp_path / "out")]
+    words += ["--model", model.folder]
+    assert main(words) == 0
+    (line,) = (x for x in capsys.readouterr().err.splitlines() if "memory" in x)
+    assert re.fullmatch(r"synthtf segment: about \d\.\d GB of memory for 32 x 32 x 32 voxels", line)
+    assert main([*words, "--max-memory", "0.01"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("0.01 GB are too little for a scan of this size" in x for x in lines) == 2
+    # The network has one level only, whose result patches do not change.
+    assert main([*words, "--patch", "64", "--min-size", "10"]) == 0
+    assert "in patches of 64 x 64 x 64" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--patch 8 8", "one or three sizes of at least 1 voxel. Received: (8, 8)"),
+        ("--max-memory 0", "more than 0 GB. Received: 0.0"),
+        ("--min-size -1", "at least 0 mm³, received -1.0"),
+    ],
+)
+def test_limits_that_cannot_be_meant(model, save_scan, tmp_path, capsys, option, message):
+    save_scan(tmp_path / "a.nii.gz")
+    words = ["segment", str(tmp_path / "a.nii.gz"), "-o", str(tmp_path / "o.nii.gz")]
+    assert main([*words, "--model", model.folder, *option.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert model.loads == 0

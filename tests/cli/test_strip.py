@@ -29,11 +29,11 @@ def read(path):
     return np.asarray(nibabel.load(path).dataobj)
 
 
-def test_writes_scan_mask_and_distance(folder, tmp_path, capsys):
+def test_writes_scan_mask_and_distance(folder, tmp_path, error_lines):
     paths = [tmp_path / f"{name}.nii.gz" for name in "omd"]
     words = ("-o", paths[0], "-m", paths[1], "-d", paths[2], "-b", "2")
     assert run(folder, *words) == 0
-    assert capsys.readouterr().err == ""
+    assert error_lines() == []
     image, mask, distance = map(read, paths)
     original = read(folder / "scans/a.nii.gz")
     np.testing.assert_array_equal(image, original * mask)
@@ -52,14 +52,14 @@ def test_the_border_of_tissue_is_further_inside(folder, tmp_path):
     assert 0 < read(tmp_path / "b.nii.gz").sum() < read(tmp_path / "a.nii.gz").sum()
 
 
-def test_a_folder_with_a_bad_scan(folder, tmp_path, capsys):
+def test_a_folder_with_a_bad_scan(folder, tmp_path, error_lines):
     (folder / "scans" / "c.nii.gz").write_bytes(b"no scan")
     try:
         status = run(folder, "-m", tmp_path / "m", "-o", tmp_path / "o", scans="scans")
     finally:
         (folder / "scans" / "c.nii.gz").unlink()
     assert status == 1
-    bad, summary = capsys.readouterr().err.splitlines()
+    bad, summary = error_lines()
     assert "c.nii.gz: " in bad
     assert summary.startswith("synthtf strip: 2 done, 1 failed in 0:")
     for name in ("mask", "brain"):
@@ -68,14 +68,14 @@ def test_a_folder_with_a_bad_scan(folder, tmp_path, capsys):
     assert json.loads((tmp_path / "o" / "a_brain.json").read_text())["SkullStripped"] is True
 
 
-def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, capsys):
+def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, error_lines):
     raw, out = tmp_path / "raw", tmp_path / "out"
     (raw / "sub-1" / "anat").mkdir(parents=True)
     shutil.copy(folder / "scans/a.nii.gz", raw / "sub-1/anat/sub-1_T1w.nii.gz")
     (raw / "dataset_description.json").write_text('{"Name": "Study"}')
     words = ("-o", out, "-m", out, "-d", out, "--no-flip")
     assert run(folder, *words, scans=raw) == 0
-    assert capsys.readouterr().err == ""
+    assert error_lines() == []
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     names = ("desc-brain_T1w", "space-orig_desc-brain_mask", "space-orig_desc-brain_sdt")
     assert files == {
