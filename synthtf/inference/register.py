@@ -1,5 +1,6 @@
 """Registration of two scans of any contrast, orientation and resolution."""
 
+import functools
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -265,8 +266,9 @@ def _affine(network: Any, run: "Run", windows: tuple[_Window, _Window], rigid: b
     return _rigid(matrix) if rigid else matrix
 
 
+@functools.lru_cache(maxsize=2)
 def _with_features(network: Any) -> Any:
-    """The network with the maps of its detector as an output, if it has one."""
+    """The network with the maps of its detector as an output, if it has one; traced once."""
     import keras
 
     if _FEATURES not in [layer.name for layer in network.layers]:
