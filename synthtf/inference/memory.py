@@ -162,6 +162,8 @@ class ScanBudget:
         if key in budget._planned:
             return budget._planned[key]
         resident = _resident()
+        if budget.patch is None and budget.gigabytes is None and not _is_known(network):
+            return None
         if budget.patch is not None or budget.gigabytes is None:
             patch, needed = budget.patch, self._needed(network, shape, budget.patch, resident)
             if budget.gigabytes is not None and needed > budget.gigabytes:
@@ -231,6 +233,15 @@ def is_exhaustion(error: BaseException) -> bool:
         or "RESOURCE_EXHAUSTED" in text
         or "OOM when" in text
     )
+
+
+def _is_known(network: "keras.Model") -> bool:
+    """Whether the memory of a network can be estimated."""
+    try:
+        trace(network)
+    except ValueError:
+        return False
+    return True
 
 
 def _patches(network: "keras.Model", shape: Sequence[int]) -> Iterator[tuple[int, ...]]:

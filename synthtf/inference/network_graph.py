@@ -55,15 +55,6 @@ class Graph:
         """Largest number of voxels of the image that a voxel spans along an axis."""
         return max(self.scales.values())
 
-    @property
-    def is_global(self) -> bool:
-        """Whether some operation sums over the image, as instance normalisation does."""
-        return any(
-            is_group_normalization(node.operation)
-            or (self._scale(node.inputs) and not self._scale(node.outputs))
-            for node in self.nodes
-        )
-
     def _scale(self, tensors: tuple[Tensor, ...]) -> int:
         return max((self.scales[id(tensor)] for tensor in tensors), default=0)
 
@@ -114,7 +105,7 @@ def _trace(network: "keras.Model", coarse: int) -> Graph:
 
     from synthtf.inference.split_normalization import Moments, Standardize
 
-    if not isinstance(network, keras.Model) or not hasattr(network, "operations"):
+    if isinstance(network, keras.Sequential) or not hasattr(network, "operations"):
         raise ValueError(f"expected a functional Keras model. Received: {type(network).__name__}")
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise ValueError(

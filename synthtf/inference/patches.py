@@ -25,13 +25,15 @@ def predict_patches(network: "keras.Model", image: np.ndarray, patch: Sequence[i
 
     Networks that normalise by the statistics of the whole image give another result on a patch
     than on the image, and their coarse levels see far beyond any patch. Averaging independent
-    patches is therefore wrong for them: with models/heads-2mm and patches of 64 voxels that overlap
-    by half or more, 33 to 38 % of the labels of a scan changed, and 4 % with the statistics of the
-    whole image. With this function, 0.02 % do, from rounding. Here, only what takes memory is done in patches: the
-    layers at fine resolution. Coarse levels, an eighth of the voxels per level, are done in one
-    piece. The network is cut where fine features are pooled, and where a layer needs a sum over
-    the image: statistics are gathered over all patches before a further pass uses them. Patches
-    overlap by the reach of the convolutions between two cuts, and nothing is averaged.
+    patches is therefore wrong for them: with models/heads-2mm and patches of 64 voxels that
+    overlap by half or more, 33 to 38 % of the labels of a scan changed, and 4 % with the
+    statistics of the whole image. With this function, 0.02 % do, from rounding.
+
+    Here, only what takes memory is done in patches: the layers at fine resolution. Coarse levels,
+    an eighth of the voxels per level, are done in one piece. The network is cut where fine
+    features are pooled, and where a layer needs a sum over the image: statistics are gathered
+    over all patches before a further pass uses them. Patches overlap by the reach of the
+    convolutions between two cuts, and nothing is averaged.
 
     Args:
         network: Functional model of convolutions, poolings, normalisations and what acts on each

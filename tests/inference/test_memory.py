@@ -123,6 +123,16 @@ def test_needs_are_reported_once_and_again_when_they_grow(network):
     ]
 
 
+@pytest.mark.usefixtures("light")
+def test_a_network_that_is_no_graph_is_used_without_an_estimate():
+    lines = []
+    network = keras.Sequential([keras.Input((None, None, None, 1)), keras.layers.Conv3D(2, 1)])
+    assert MemoryBudget(report=lines.append).for_scan(0).plan(network, CUBE) is None
+    assert lines == []
+    with pytest.raises(ValueError, match="functional"):
+        MemoryBudget(gigabytes=1).for_scan(0).plan(network, CUBE)
+
+
 @pytest.mark.parametrize("patch", [0, -4, (1, 2), (8, 8, 0)])
 def test_patches_that_are_none(patch):
     with pytest.raises(ValueError, match="one or three sizes of at least 1 voxel"):
