@@ -1,0 +1,326 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 4. Registration
+#
+# You will train two networks that align images of different contrast, as SynthMorph does: one
+# finds an affine transform, one a deformation. Both learn from pairs of synthetic images alone;
+# the overlap of the labels that they bring together is what drives them.
+#
+# You will learn
+#
+# - what the pairs are: two heads, one head twice, or random shapes that show no anatomy;
+# - to train an affine network, and a deformable one that builds on its features;
+# - to measure a registration, to look at it, and to write transforms for FreeSurfer, ITK and
+#   ANTs.
+#
+# It takes three to four minutes on two processor cores. To be that quick it works in 2D, on axial
+# slices of phantoms; with a third number in `shape`, the same lines train in 3D.
+
+# %% [markdown]
+# ## Installation
+#
+# On Colab, this installs synthtf and a newer Keras than Colab's. If a later cell then complains
+# about Keras, choose *Runtime > Restart session* and run from the top. Elsewhere the cell does
+# nothing.
+
+# %%
+import importlib.util
+import os
+import subprocess
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if importlib.util.find_spec("synthtf") is None:
+    source = "synthtf @ git+https://github.com/synthtf/synthtf"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    print("Installed. Now choose Runtime > Restart session, and run from the top.")
+
+# %%
+import synthtf  # before Keras: it switches on TensorFlow's fast convolutions
+
+print("synthtf", synthtf.__version__)
+
+# %%
+import tempfile
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Image, display
+
+from synthtf import figures, layers, ops
+from synthtf.data import Affine, Displacement, Volume, read_volume, write_volume
+from synthtf.data.phantoms import head_phantom, phantom_table, render_phantom
+from synthtf.inference import apply_transform, dice, normalize_intensity
+from synthtf.interop import read_transform, write_transform
+from synthtf.metrics import folding_fraction, target_registration_error
+from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
+from synthtf.synthesis import SynthesisConfig, labels_to_pairs
+
+folder = Path(tempfile.mkdtemp())
+keras.utils.set_random_seed(0)
+
+# %% [markdown]
+# ## Label maps and recipes
+#
+# 60 heads, on pixels of 2.5 mm. Each image of a pair gets its own pose, warp and contrast, so two
+# recipes: one with large rotations and shifts for the affine network, one with warps for the
+# deformable one, whose images are aligned already.
+
+# %%
+spacing, shape = 2.5, (80, 96)  # mm, voxels
+maps = [head_phantom(seed=number, shape=(104, 120), spacing=spacing) for number in range(60)]
+table = phantom_table().select({int(value) for one in maps for value in np.unique(one)})
+contrast = {
+    "field_of_view": {"probability": 0},
+    "intensity": {"std": (0, 0.05), "share": "sides", "background_probability": 0.05},
+    "bias": {"form": "exponential", "std": (0, 0.2)},
+    "noise": {"std": (0, 0.05)},
+    "gamma": {"gamma": (0.8, 1.25)},
+    "resolution": {"probability": 0},
+}
+turned = SynthesisConfig.from_dict(
+    {
+        "affine": {"translation": (-15, 15), "rotation": (-20, 20), "shear": (-0.05, 0.05)},
+        "warp": {"strength": (0, 3), "control_points": (3, 6)},
+        **contrast,
+    }
+)
+warped = SynthesisConfig.from_dict(
+    {
+        "affine": {
+            "translation": (-2, 2),
+            "rotation": (-4, 4),
+            "scaling": (0.95, 1.05),
+            "shear": (0, 0),
+        },
+        "warp": {"strength": (0, 15), "control_points": (3, 6)},
+        **contrast,
+    }
+)
+
+# %% [markdown]
+# ## Pairs
+#
+# Two label maps, or one that is deformed twice (`same_anatomy=True`, as of longitudinal scans),
+# become two images of different contrast. With `shapes=1`, both are made of the same random
+# shapes, and no anatomical data are needed at all: a network that has learned to align any shapes
+# aligns brains, too (SynthMorph, 2022). That takes hours, not minutes, so below, anatomy it is.
+
+# %%
+kinds = {
+    "two heads": {},
+    "one head twice": {"same_anatomy": True},
+    "random shapes": {"same_anatomy": True, "shapes": 1.0},
+}
+pairs = synthtf.data.LabelMaps(maps, seed=3, batch_size=8, table=table)[0][0]
+figure, axes = plt.subplots(3, 8, figsize=(13, 6.2))
+for row, (kind, options) in zip(axes, kinds.items(), strict=True):
+    samples = labels_to_pairs(shape, table, warped, spacing, **options)(pairs)
+    both = np.stack([samples["moving"], samples["fixed"]], axis=1).reshape(8, *shape)
+    for number, (axis, image) in enumerate(zip(row, both, strict=True)):
+        axis.imshow(image.T, cmap="gray", vmin=0, vmax=1, origin="lower")
+        axis.set_title(f"{kind}, {('moving', 'fixed')[number % 2]}", fontsize=7)
+        axis.set_axis_off()
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# ## An affine network
+#
+# A U-Net turns each image, by itself, into feature maps; the transform that takes their centres
+# of mass in one image to those in the other follows in closed form. With `landmarks`, each of the
+# first maps is taught to show one structure, which is much faster than learning from the overlap
+# alone.
+
+# %%
+detector = DetectorConfig(num_features=20, backbone=UNetConfig(8, 4, max_features=32))
+affine = synthtf.tasks.registration(
+    shape, table, "affine", spacing, turned, detector, landmarks=1.0
+)
+pairs = synthtf.data.LabelMaps(maps, seed=1, batch_size=4, num_batches=60, table=table)
+
+
+def train(model, epochs, rate):
+    """Fit with a learning rate that falls along a half cosine."""
+    rate = keras.optimizers.schedules.CosineDecay(rate, epochs * len(pairs))
+    model.compile(keras.optimizers.Adam(rate))
+    model.fit(pairs, epochs=epochs, shuffle=False, verbose=2)
+
+
+train(affine, epochs=10, rate=3e-3)
+
+# %% [markdown]
+# The test: a head that was not trained on, as T1, is displaced by a known transform and
+# registered to itself as T2, FLAIR and CT. The error is the mean distance, over the brain,
+# between where points should go and where they go. The network is asked twice, the second time
+# with what it found undone.
+
+
+# %%
+def as_input(image):
+    """Give a batch of one."""
+    return normalize_intensity(image)[None, ..., None]
+
+
+def register_affine(moving, fixed):
+    """Give the matrix from fixed to moving voxels, about the centre."""
+    found = np.eye(3, dtype="float32")[None]
+    for _ in range(2):
+        halfway = layers.Resample()(as_input(moving), found)
+        batch = {"moving": np.asarray(halfway), "fixed": as_input(fixed)}
+        found = found @ affine.task_model.predict_on_batch(batch)["affine"]
+    return found
+
+
+draw = layers.RandomAffine((-15, 15), (-20, 20), (0.92, 1.08), 0, spacing=spacing, name="test")
+resample = layers.Resample(shape=shape)
+before, after = [], []
+for number in range(6):
+    large = head_phantom(900 + number, (104, 120), spacing)[None, ..., None]
+    still = head_phantom(900 + number, shape, spacing)
+    key = np.array([[9, number]], "int32")
+    displacement = draw(still[None, ..., None], key=key)
+    moving = render_phantom(resample(large, displacement)[0, ..., 0], "T1", 0, spacing)
+    fixed = render_phantom(still, ("T2", "FLAIR", "CT")[number % 3], 1, spacing)
+    matrix = register_affine(moving, fixed)
+    truth = np.asarray(ops.invert_affine(displacement))
+    brain = np.argwhere(np.isin(still, table.brain_labels))[None].astype("float32")
+    for errors, one in ((before, np.eye(3, dtype="float32")[None]), (after, matrix)):
+        errors.append(float(target_registration_error(one, truth, brain, spacing, shape)[0]))
+print("error before, mm:", np.round(before, 1), f"median {np.median(before):.1f}")
+print("error after, mm: ", np.round(after, 1), f"median {np.median(after):.1f}")
+
+# %%
+field = np.asarray(ops.dense_displacement(matrix, shape))[0]
+coordinates = (np.moveaxis(np.indices(shape), 0, -1) + field) * spacing
+moved = np.asarray(layers.Resample()(moving[None, ..., None], matrix))[0, ..., 0]
+title = f"T1 to CT: {before[-1]:.0f} mm before, {after[-1]:.0f} mm after"
+path = figures.registration(
+    fixed, moving, moved, folder / "affine.png", coordinates, title, spacing
+)
+display(Image(path))
+
+# %% [markdown]
+# ## Transform files
+#
+# In memory and in files, a transform maps points of the *fixed* to points of the *moving* scan in
+# RAS mm; files of other packages differ in direction and axes, which `write_transform` takes care
+# of. The ending says which format: `.lta` FreeSurfer, `.txt` ITK, `.mat` FSL or ANTs, `.nii.gz` a
+# displacement field. Our matrix counts voxels from the centre of the images, which is at 0 mm
+# here.
+
+# %%
+to_mm = np.diag([spacing, spacing, 1, 1])
+to_mm[:2, 3] = [-spacing * (n - 1) / 2 for n in shape]
+in_mm = np.eye(4)
+in_mm[:2, :2] = matrix[0, :2, :2]
+in_mm[:2, 3] = matrix[0, :2, 2] * spacing
+
+transform = Affine(in_mm)
+scans = {"moving": Volume(moving, to_mm), "fixed": Volume(fixed, to_mm)}
+for name in ("transform.lta", "transform.txt"):
+    write_transform(folder / name, transform, **scans)
+    again = read_transform(folder / name)
+    print(f"{name}: differs by {np.abs(again.matrix - in_mm).max():.0e} after reading it again")
+print("\n" + (folder / "transform.txt").read_text())
+
+# %% [markdown]
+# `apply_transform` moves an image with one resampling; on the command line, `synthtf apply`.
+
+# %%
+for name, scan in scans.items():
+    write_volume(folder / f"{name}.nii.gz", scan.data, affine=scan.affine)
+again = apply_transform(scans["moving"], read_transform(folder / "transform.lta"))
+
+words = ["apply", "transform.lta", "moving.nii.gz", "moved.nii.gz", "--like", "fixed.nii.gz"]
+print("$ synthtf", *words)
+command = [sys.executable, "-m", "synthtf.cli.main", *words]
+subprocess.run(command, cwd=folder, check=True)
+same = np.array_equal(read_volume(folder / "moved.nii.gz").data, again.data)
+print("the command and apply_transform agree:", same)
+
+# %% [markdown]
+# ## A deformable network
+#
+# It predicts a velocity field at half the resolution, which is integrated, so that the
+# deformation hardly folds and has an inverse. Its U-Net compares features that a detector finds
+# in each image; the detector of the affine network is a good start. `regularization` weighs how
+# smooth the velocity shall be against the overlap.
+
+# %%
+config = RegistrationConfig(encoder=(16, 32, 32), decoder=(32, 32, 32, 32, 16), detector=detector)
+deformable = synthtf.tasks.registration(
+    shape, table, "deformable", spacing, warped, config, regularization=0.3, landmarks=0.3
+)
+parts = [model.task_model.get_layer("detector") for model in (affine, deformable)]
+parts[1].set_weights(parts[0].get_weights())
+train(deformable, epochs=6, rate=2e-3)
+
+# %% [markdown]
+# The test: pairs of heads that were not trained on, T1 to T2, FLAIR and CT. The Dice of
+# structures, moved by nearest neighbour, says how much better they overlap.
+
+# %%
+structures = deformable.output_labels[1:]
+heads = [head_phantom(900 + number, shape, spacing) for number in range(6)]
+before, after, folds = [], [], []
+for number, still in enumerate(heads):
+    other = heads[number - 1]
+    moving = render_phantom(other, "T1", 0, spacing)
+    fixed = render_phantom(still, ("T2", "FLAIR", "CT")[number % 3], 1, spacing)
+    batch = {"moving": as_input(moving), "fixed": as_input(fixed)}
+    field = deformable.task_model.predict_on_batch(batch)["displacement"]
+    labels = np.asarray(layers.Resample()(other[None, ..., None], field))[0, ..., 0]
+    for scores, one in ((before, other), (after, labels)):
+        scores.append(np.nanmean(list(dice(one, still, structures).values())))
+    folds.append(float(folding_fraction(field)[0]))
+print("Dice before:", np.round(before, 2), f"mean {np.mean(before):.2f}")
+print("Dice after: ", np.round(after, 2), f"mean {np.mean(after):.2f}")
+print(f"folded voxels: at most {max(folds):.2%}")
+
+# %% [markdown]
+# A displacement field is written in mm, in three dimensions; in this one slice, the third is 0.
+
+# %%
+in_mm = np.zeros((*shape, 1, 3), "float32")
+in_mm[..., 0, :2] = field[0] * spacing
+scans = {"moving": Volume(moving, to_mm), "fixed": Volume(fixed, to_mm)}
+warp = Displacement(in_mm, to_mm)
+write_transform(folder / "warp.nii.gz", warp, **scans)
+moved = apply_transform(scans["moving"], read_transform(folder / "warp.nii.gz"))
+
+coordinates = (np.moveaxis(np.indices(shape), 0, -1) + field[0]) * spacing
+title = f"T1 of one head to CT of another: Dice {before[-1]:.2f} before, {after[-1]:.2f} after"
+path = figures.registration(
+    fixed, moving, moved.data, folder / "deformable.png", coordinates, title, spacing
+)
+display(Image(path))
+
+# %% [markdown]
+# ## In 3D
+#
+# On files, in 3D, and with scans of any orientation and voxel size:
+#
+#     synthtf train registration maps/ -o affine --labels labels.tsv --kind affine --landmarks 0.5
+#     synthtf train registration maps/ -o warp --labels labels.tsv --start affine
+#     synthtf register moving.nii.gz fixed.nii.gz --model warp --affine affine \
+#         -o moved.nii.gz -t warp.nii.gz --figure registration.png
+#
+# and with random shapes, `synthtf train registration maps/ -o shapes --shapes 1 --same-anatomy
+# --no-detector --recipe synthmorph-shapes`; the label maps do not matter then.
+#
+# Next: [05_own_data](05_own_data.ipynb) begins from your own folder of label maps.
