@@ -59,6 +59,7 @@ print(json.dumps([estimate, peak() - before]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory as Linux counts it")
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="measured on TensorFlow only")
 def test_the_estimate_is_close_to_what_a_process_takes():
