@@ -31,8 +31,8 @@ from synthtf.data import LabelTable, Volume, read_volume
 from synthtf.data.transforms import Affine, Transform, compose
 from synthtf.inference import dice
 from synthtf.inference.apply import apply_transform
-from synthtf.inference.register import register
-from synthtf.inference.registration_picture import draw_registration
+from synthtf.inference.registration.picture import draw_registration
+from synthtf.inference.registration.register import register
 from synthtf.tasks.run import Run
 
 PAIRS = (("19", "20"), ("20", "19"), ("b", "c"), ("c", "b"), ("a", "b"))

@@ -27,7 +27,7 @@ ALLOWED = {
     "layers": {"random", "ranges", "ops"},
     "data": set(),
     "networks": {"layers", "ops"},
-    "synthesis": {"layers", "random", "ranges", "data", "xla"},
+    "synthesis": {"layers", "ops", "random", "ranges", "data", "xla"},
     "tasks": {
         *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
         *("xla", "version", "layers"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from synthtf.cli.usage import UsageError
 
 if TYPE_CHECKING:
-    from synthtf.inference.memory import MemoryBudget
+    from synthtf.inference.patches.memory import MemoryBudget
 
 
 def add_input(parser: argparse.ArgumentParser, *, what: str) -> None:
@@ -99,7 +99,7 @@ def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
         UsageError: If there are neither one nor three sizes, or the limit is not positive.
     """
     from synthtf.cli.messages import print_line
-    from synthtf.inference.memory import MemoryBudget
+    from synthtf.inference.patches.memory import MemoryBudget
 
     patch = args.patch[0] if args.patch and len(args.patch) == 1 else args.patch
     try:

@@ -13,7 +13,7 @@ from synthtf.cli.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
     from synthtf.data.volumes import Volume
-    from synthtf.inference.register import Registration
+    from synthtf.inference.registration.register import Registration
 
 _METHODS = ("rigid", "affine", "deformable", "joint")
 _MOST_STEPS = 20  # a time step of a millionth
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         jobs = _plan_jobs(args, [file.path for file in start])
     load_backend()
     from synthtf.data.volumes import read_volume
-    from synthtf.inference.register import register
+    from synthtf.inference.registration.register import register
     from synthtf.tasks.run import Run
 
     model = Run.load(folder)
@@ -254,7 +254,7 @@ def _show(
 ) -> None:
     """Measure and draw the result."""
     from synthtf.data.volumes import read_volume
-    from synthtf.inference.registration_picture import draw_registration, overlap
+    from synthtf.inference.registration.picture import draw_registration, overlap
 
     title = f"{job.moving.name} to {job.fixed.name}"
     if args.labels:

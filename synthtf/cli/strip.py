@@ -22,7 +22,7 @@ from synthtf.cli.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
     from synthtf.inference.cohort import Cohort, Job
-    from synthtf.inference.memory import MemoryBudget
+    from synthtf.inference.patches.memory import MemoryBudget
 
 _OUTPUTS = {"output": ("_brain", None), "mask": ("_mask", "mask"), "distance": ("_sdt", "sdt")}
 """Options of the outputs, what their names get in a folder, and their suffixes in BIDS."""

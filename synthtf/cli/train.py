@@ -150,6 +150,12 @@ def _add_registration(network: Group) -> None:
         metavar="P",
         help="share of pairs that show random shapes instead of anatomy (default: %(default)s)",
     )
+    network.add_argument(
+        "--aligned",
+        action="store_true",
+        help="pairs that an affine transform has aligned, for a deformable network that is to "
+        "come after an affine one",
+    )
 
 
 def _add_training(training: Group) -> None:
@@ -253,4 +259,5 @@ def _registration(args: argparse.Namespace) -> "TaskPlan":
         landmarks=args.landmarks,
         same_anatomy=args.same_anatomy,
         shapes=args.shapes,
+        aligned=args.aligned,
     )

@@ -4,9 +4,9 @@ from synthtf.inference.apply import apply_to_points, apply_transform
 from synthtf.inference.components import Cleaning
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.evaluate import dice, evaluate, hausdorff95
-from synthtf.inference.memory import MemoryBudget
 from synthtf.inference.normalize import normalize_intensity
-from synthtf.inference.register import Registration, register
+from synthtf.inference.patches.memory import MemoryBudget
+from synthtf.inference.registration.register import Registration, register
 from synthtf.inference.reports.measure import Report, report
 from synthtf.inference.segment import EmptySegmentationWarning, Segmentation, segment
 from synthtf.inference.strip import EmptyMaskWarning, Stripping, strip

@@ -11,9 +11,9 @@ from synthtf.data.volumes import Volume
 from synthtf.inference.conform import pad_to_multiple
 from synthtf.inference.foreground import foreground_box
 from synthtf.inference.locate import Box, fits, locate
-from synthtf.inference.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.normalize import normalize_intensity
-from synthtf.inference.patches import predict_patches
+from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
+from synthtf.inference.patches.predict import predict_patches
 
 if TYPE_CHECKING:
     import keras

@@ -14,8 +14,8 @@ from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.locate import Box
-from synthtf.inference.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.normalize import normalize_intensity
+from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
 if TYPE_CHECKING:

@@ -6,23 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from synthtf.layers.base import SynthesisLayer
 from synthtf.networks.from_options import from_options
 from synthtf.networks.unet import UNetConfig, unet
-from synthtf.ops.affine import fit_affine, homogeneous, invert_affine
+from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors
 from synthtf.ops.labels import barycenter
-from synthtf.ops.matrices import geometric_mean, nearest_rotation
+from synthtf.ops.matrices import nearest_rotation
 
 Tensor = Any
 
 _KINDS = ("affine", "rigid")
 _CONFIDENCES = ("power", "peak")
-# Weight of points that hold the fit at the identity, against 1 for all features together: it
-# decides only where the features leave it open, as for an empty image.
-_ANCHOR = 1e-5
 # Points that lie further than this from where the fit takes them, as a share of the longest axis,
 # count less and less: a structure that is not found where it is must not tilt the head.
 _OUTLIER = 0.02
@@ -209,12 +205,12 @@ class FitTransform(SynthesisLayer):
         batch = ops.shape(features)[0] // 2
         weights = found[:batch] * found[batch:]
         weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-12)
-        moving, fixed, weights = _anchored(points[:batch], points[batch:], weights)
-        matrix = _fit(moving, fixed, weights)
+        moving, fixed, weights = with_anchors(points[:batch], points[batch:], weights)
+        matrix = fit_affine_both_ways(moving, fixed, weights)
         for _ in range(_REWEIGHTINGS):
             distance = _residual(matrix, moving, fixed)
             robust = weights / (1 + ops.square(distance / _OUTLIER))
-            matrix = _fit(moving, fixed, robust)
+            matrix = fit_affine_both_ways(moving, fixed, robust)
         weights = robust
         if self.kind == "rigid":
             matrix = _rigid(matrix, moving, fixed, weights)
@@ -231,26 +227,6 @@ class FitTransform(SynthesisLayer):
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
         return {**super().get_config(), "kind": self.kind, "confidence": self.confidence}
-
-
-def _anchored(moving: Tensor, fixed: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Append points that correspond by the identity, with next to no weight."""
-    ndim = moving.shape[-1]
-    corners = np.concatenate([np.eye(ndim), -np.eye(ndim)]).astype("float32") / 2
-    anchors = ops.broadcast_to(corners, (ops.shape(moving)[0], *corners.shape))
-    low = ops.full((ops.shape(moving)[0], 2 * ndim), _ANCHOR)
-    return (
-        ops.concatenate([moving, anchors], axis=1),
-        ops.concatenate([fixed, anchors], axis=1),
-        ops.concatenate([weights, low], axis=1),
-    )
-
-
-def _fit(moving: Tensor, fixed: Tensor, weights: Tensor) -> Tensor:
-    """Fit in both directions and average."""
-    forward = fit_affine(moving, fixed, weights)
-    backward = fit_affine(fixed, moving, weights)
-    return geometric_mean(forward, invert_affine(backward))
 
 
 def _residual(matrix: Tensor, moving: Tensor, fixed: Tensor) -> Tensor:

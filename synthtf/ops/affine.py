@@ -7,8 +7,11 @@ from keras import ops
 
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.linear import matrix_product
+from synthtf.ops.matrices import geometric_mean
 
 Tensor = Any
+
+_ANCHOR = 1e-5  # weight of points that hold a fit at the identity, against 1 for all others
 
 
 def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear: Tensor) -> Tensor:
@@ -100,3 +103,43 @@ def fit_affine(source: Tensor, target: Tensor, weights: Tensor | None = None) ->
     transposed = ops.transpose(weighted, (0, 2, 1))
     solution = ops.linalg.solve(ops.matmul(transposed, x), ops.matmul(transposed, source))
     return homogeneous(ops.transpose(solution, (0, 2, 1)))
+
+
+def fit_affine_both_ways(source: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Fit as `fit_affine` in both directions and average: swapping the points inverts the matrix.
+
+    Args:
+        source: `(batch, points, ndim)`.
+        target: `(batch, points, ndim)`.
+        weights: `(batch, points)`, non-negative. None: all one.
+
+    Returns:
+        float32 tensor of shape `(batch, ndim + 1, ndim + 1)`.
+    """
+    forward = fit_affine(source, target, weights)
+    backward = fit_affine(target, source, weights)
+    return geometric_mean(forward, invert_affine(backward))
+
+
+def with_anchors(source: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Append points that correspond by the identity, with next to no weight.
+
+    They decide a fit only where the others leave it open, as where there are too few.
+
+    Args:
+        source: `(batch, points, ndim)`, about the centre, in units of the size of the volume.
+        target: tensor of the same shape.
+        weights: `(batch, points)`, of a sum of about 1.
+
+    Returns:
+        The three, with `2 · ndim` points more.
+    """
+    ndim = source.shape[-1]
+    corners = np.concatenate([np.eye(ndim), -np.eye(ndim)]).astype("float32") / 2
+    anchors = ops.broadcast_to(corners, (ops.shape(source)[0], *corners.shape))
+    low = ops.full((ops.shape(source)[0], 2 * ndim), _ANCHOR)
+    return (
+        ops.concatenate([source, anchors], axis=1),
+        ops.concatenate([target, anchors], axis=1),
+        ops.concatenate([weights, low], axis=1),
+    )

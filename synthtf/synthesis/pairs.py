@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,12 +12,16 @@ from synthtf import random, xla
 from synthtf.data.label_table import LabelTable
 from synthtf.layers import MapLabels, RandomShapes, Resample
 from synthtf.layers.base import SynthesisLayer, Tensor
+from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors
+from synthtf.ops.labels import barycenter, one_hot
+from synthtf.ops.matrices import matrix_sqrt
 from synthtf.ranges import Range, as_range
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.synthesis.recipes import labels_to_image
 
 # Shapes are larger than the image on each side: what a warp draws in then is shapes, too.
 _SHAPES_MARGIN = 0.15
+_COARSE = 2
 
 
 def labels_to_pairs(
@@ -26,6 +31,7 @@ def labels_to_pairs(
     spacing: Range = 1.0,
     same_anatomy: bool = False,
     shapes: float = 0.0,
+    aligned: bool = False,
 ) -> keras.Model:
     """Build the model that turns label maps into pairs of images of different contrast.
 
@@ -42,6 +48,9 @@ def labels_to_pairs(
         shapes: probability that a pair shows random shapes (`RandomShapes`) instead of anatomy;
             both images are then of the same shapes, which take the labels of the structures in
             the table. At 1, the label maps do not matter: any will do, such as `np.ones(shape)`.
+        aligned: before they are moved at random, bring both label maps of a pair into the space
+            in the middle by the affine transform that fits the centres of their structures: pairs
+            as a deformable network that comes after an affine one meets them.
 
     Returns:
         Model from `{"labels": int32 (2 · pairs, *any, 1), "key": int32 (2 · pairs, 2)}` to
@@ -62,7 +71,8 @@ def labels_to_pairs(
     Reference: Hoffmann et al., SynthMorph, IEEE TMI 2022.
     """
     table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
-    single = labels_to_image(shape, table, config, spacing)
+    placement = AlignPairs(_structures(table), name="align_pairs") if aligned else None
+    single = labels_to_image(shape, table, config, spacing, placement)
     inputs = {
         name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in single.input.items()
     }
@@ -108,6 +118,58 @@ def _with_shapes(
     )
     maps = layer(maps, key=ops.repeat(key[::2, ...], 2, axis=0))
     return MapLabels(names, name="names")(maps)
+
+
+def _structures(table: LabelTable) -> list[int]:
+    """Labels of the brain, or all but the background where the table does not know them."""
+    return sorted(set(table.brain_labels) - {0} or set(table.ids) - {0})
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class AlignPairs(SynthesisLayer):
+    """Bring both label maps of each pair into the space in the middle by an affine transform.
+
+    It fits the centres of the structures that both have, in closed form, each structure counting
+    the same. With fewer than four, what they leave open is the identity.
+
+    Args:
+        labels: label values of the structures.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape: `(2 · pairs, *spatial, 1)`, integer.
+    Output shape: `(2 · pairs, ndim + 1, ndim + 1)`, float32, from the middle to the voxels of
+        each map, about the centre.
+    """
+
+    def __init__(self, labels: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.labels = tuple(int(label) for label in labels)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Fit, and go halfway."""
+        ndim = len(inputs.shape) - 2
+        # A centre of mass does not need every voxel.
+        coarse = inputs[(slice(None), *[slice(None, None, _COARSE)] * ndim)]
+        present = one_hot(coarse, (-1, *self.labels))[..., 1:]
+        sizes = ops.cast(ops.stack(ops.shape(inputs)[1:-1]), "float32")
+        unit = ops.max(sizes)
+        centres = barycenter(present) * (sizes / unit)
+        found = ops.max(present, axis=tuple(range(1, ndim + 1)))
+        weights = found[::2] * found[1::2] / len(self.labels)
+        points = with_anchors(centres[::2], centres[1::2], weights)
+        half = matrix_sqrt(fit_affine_both_ways(*points))
+        scale = ops.concatenate([ops.ones((ndim, ndim)), ops.full((ndim, 1), unit)], axis=1)
+        both = ops.stack([half, invert_affine(half)], axis=1)[:, :, :ndim] * scale
+        return homogeneous(ops.reshape(both, (-1, ndim, ndim + 1)))
+
+    def output_spec(self, inputs: Any) -> Any:
+        """One matrix per map."""
+        size = len(inputs.shape) - 1
+        return keras.KerasTensor((inputs.shape[0], size, size), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "labels": self.labels}
 
 
 @keras.saving.register_keras_serializable(package="synthtf")

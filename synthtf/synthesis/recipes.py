@@ -1,7 +1,7 @@
 """Recipes: layers chained in the order of the paper."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,6 +17,7 @@ def labels_to_image(
     labels: Sequence[int] | LabelTable,
     config: SynthesisConfig | None = None,
     spacing: Range = 1.0,
+    placement: Callable[[Any], Any] | None = None,
 ) -> keras.Model:
     """Build the model that turns label maps into images of random contrast.
 
@@ -29,6 +30,8 @@ def labels_to_image(
             are mapped to and whose pairs, tissues and brain labels the recipe uses.
         config: ranges and probabilities. None: the tutorial's starter ranges.
         spacing: mm per voxel of label maps and images, a scalar or one per axis.
+        placement: layer that gives, for label maps, the matrices by which they are brought into
+            place before they are moved at random, `(batch, ndim + 1, ndim + 1)`, in voxels.
 
     Returns:
         Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to
@@ -57,12 +60,14 @@ def labels_to_image(
     }
     step = _Steps(inputs["key"], config)
 
-    affine = step(layers.RandomAffine, "affine", spacing=spacing)(inputs["labels"])
+    maps = inputs["labels"]
+    affine = step(layers.RandomAffine, "affine", spacing=spacing)(maps)
     warp = step(layers.RandomWarp, "warp", spacing=spacing, shape=shape, full_resolution=False)(
-        inputs["labels"]
+        maps
     )
-    transform = layers.ComposeTransforms(shape=shape, name="transform")([affine, warp])
-    moved = layers.Resample(shape=shape, name="moved")(inputs["labels"], transform)
+    transforms = [affine, warp] if placement is None else [placement(maps), affine, warp]
+    transform = layers.ComposeTransforms(shape=shape, name="transform")(transforms)
+    moved = layers.Resample(shape=shape, name="moved")(maps, transform)
     if config.flip.probability:
         moved = step(layers.RandomFlip, "flip", pairs=table.pairs)(moved)
 

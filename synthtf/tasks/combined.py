@@ -67,6 +67,12 @@ class CombinedModel(keras.Model):
             jit_compile = False
         super().compile(*args, jit_compile=jit_compile, **kwargs)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """Build the optimizer, without which TensorFlow would trace the graph twice."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded model as it was compiled before."""
         self.compile(**keras.saving.deserialize_keras_object(config))

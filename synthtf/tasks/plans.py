@@ -127,6 +127,7 @@ class RegistrationPlan(TaskPlan):
         landmarks: weight of teaching a detector the structures.
         same_anatomy: each pair is one label map deformed twice.
         shapes: share of pairs of random shapes instead of anatomy.
+        aligned: pairs are aligned affinely first.
     """
 
     name: ClassVar[str] = "registration"
@@ -139,6 +140,7 @@ class RegistrationPlan(TaskPlan):
     landmarks: float = 0.0
     same_anatomy: bool = False
     shapes: float = 0.0
+    aligned: bool = False
 
     def __post_init__(self) -> None:
         """Choose the default network of the kind."""
@@ -167,6 +169,7 @@ class RegistrationPlan(TaskPlan):
             affine=Run.load(self.affine).task_model if self.affine else None,
             same_anatomy=self.same_anatomy,
             shapes=self.shapes,
+            aligned=self.aligned,
             regularization=self.regularization,
             landmarks=self.landmarks,
         )
@@ -190,6 +193,7 @@ class RegistrationPlan(TaskPlan):
             "landmarks": self.landmarks,
             "same_anatomy": self.same_anatomy,
             "shapes": self.shapes,
+            "aligned": self.aligned,
         }
 
 

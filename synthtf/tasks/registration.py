@@ -202,6 +202,7 @@ def registration(
     structures: Sequence[int] | None = None,
     same_anatomy: bool = False,
     shapes: float = 0.0,
+    aligned: bool = False,
     **options: Any,
 ) -> RegistrationModel:
     """Build a model that learns to register images of any contrast from label maps alone.
@@ -219,6 +220,8 @@ def registration(
             and neck are ignored without skull-stripping; all if the table does not know it.
         same_anatomy: each pair is one label map deformed twice, as for longitudinal scans.
         shapes: share of pairs of random shapes instead of anatomy, in [0, 1].
+        aligned: pairs are aligned affinely by their structures before they are moved at random:
+            for a deformable network that shall come after an affine one.
         **options: `overlap`, `regularization` and `landmarks` of `RegistrationModel`.
 
     Returns:
@@ -241,7 +244,7 @@ def registration(
     if kind not in KINDS:
         raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={kind!r}")
     table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
-    synthesis = labels_to_pairs(shape, table, config, spacing, same_anatomy, shapes)
+    synthesis = labels_to_pairs(shape, table, config, spacing, same_anatomy, shapes, aligned)
     if not isinstance(network, keras.Model):
         network = _build(kind, tuple(shape), network, affine)
     if structures is None:

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from synthtf.synthesis import SynthesisConfig, labels_to_image
-from synthtf.synthesis.pairs import labels_to_pairs
+from synthtf.synthesis.pairs import AlignPairs, labels_to_pairs
 
 SHAPES = {2: (24, 20), 3: (12, 16, 10)}
 
@@ -89,3 +89,45 @@ def test_saves_and_loads(tmp_path):
     again = run(keras.saving.load_model(tmp_path / "pairs.keras"), inputs)
     for name, value in run(model, inputs).items():
         np.testing.assert_array_equal(again[name], value)
+
+
+def ellipses(shape, matrix):
+    """Five structures, moved about the centre; in 3D, elongated along the last axis."""
+    ndim = len(shape)
+    grid = np.moveaxis(np.indices(shape), 0, -1) - (np.array(shape) - 1) / 2
+    back = np.linalg.inv(matrix)
+    grid = grid @ back[:ndim, :ndim].T + back[:ndim, ndim]
+    centres = np.random.default_rng(0).uniform(-9, 9, (5, ndim))
+    labels = np.zeros(shape, "int32")
+    for number, centre in enumerate(centres, start=1):
+        labels[np.square(grid - centre).sum(-1) < 12] = number
+    return labels
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_aligned_pairs_overlap(ndim):
+    """Both are moved halfway, so that their structures come to lie on each other."""
+    shape = (40, 36, 38)[:ndim]
+    turn = np.eye(ndim + 1)
+    turn[:2, :2] = np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]) * 1.1
+    turn[:ndim, ndim] = [3, -2, 2.5][:ndim]
+    maps = np.stack([ellipses(shape, turn), ellipses(shape, np.eye(ndim + 1))])
+    inputs = {"labels": maps[..., None], "key": np.array([[1, 2], [1, 3]], "int32")}
+    still = SynthesisConfig.from_dict(
+        {"affine": {"probability": 0}, "warp": {"strength": 0}, "flip": {"probability": 0},
+         "field_of_view": {"probability": 0}}
+    )  # fmt: skip
+    overlaps = []
+    for aligned in (False, True):
+        pairs = run(labels_to_pairs(shape, range(6), still, aligned=aligned), inputs)
+        moving, fixed = (pairs[f"{name}_labels"] for name in ("moving", "fixed"))
+        overlaps.append(np.mean((moving == fixed)[(moving > 0) | (fixed > 0)]))
+    assert overlaps[1] > 0.65 > 0.4 > overlaps[0]
+
+
+def test_pairs_without_structures_stay_in_place():
+    inputs = batch(2)
+    inputs["labels"] = np.zeros_like(inputs["labels"])
+    layer = AlignPairs(labels=[1, 2])
+    expected = np.broadcast_to(np.eye(3), (4, 3, 3))
+    np.testing.assert_allclose(layer(inputs["labels"]), expected, atol=1e-4)

@@ -77,7 +77,7 @@ def test_a_run_holds_all_that_is_needed(maps, tmp_path):
     assert posteriors.shape == (1, 8, 8, 3)
 
 
-@pytest.mark.parametrize("warm_up", [0, 1])
+@pytest.mark.parametrize("warm_up", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     flat_learning_rate(monkeypatch)
     whole = train(maps, tmp_path / "whole", 4, warm_up=warm_up)

@@ -10,11 +10,11 @@ import numpy as np
 from synthtf.data.transforms import Affine, Displacement, Transform, compose
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.apply import apply_transform
-from synthtf.inference.conform import ConformedGrid
-from synthtf.inference.feature_alignment import align_maps
-from synthtf.inference.foreground import foreground_box
-from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.prediction import load_run
+from synthtf.inference.registration.feature_alignment import align_maps
+from synthtf.inference.registration.image_alignment import align_images
+from synthtf.inference.registration.matrices import nearest_rigid, square_root
+from synthtf.inference.registration.window import Window
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
@@ -47,56 +47,6 @@ class Registration:
     inverse: Transform
     middle_to_moving: Transform
     middle_to_fixed: Transform
-
-
-@dataclass(frozen=True)
-class _Window:
-    """A scan on voxels of the network, and the part of them that the network is shown."""
-
-    image: np.ndarray
-    affine: np.ndarray  # of the image, voxels to mm
-    corner: np.ndarray  # of the part, in voxels of the image
-    shape: tuple[int, int, int]
-
-    @classmethod
-    def of(cls, scan: Volume, run: "Run") -> "_Window":
-        grid = ConformedGrid.of(scan.data.shape, scan.affine, run.spacing)
-        image = grid.conform(scan.data)
-        if not image.max() > image.min():
-            raise ValueError(f"{scan.name}: the image is empty, every voxel is {image.max():g}")
-        return cls(image, grid.affine, _head_corner(image, run), run.shape)
-
-    @property
-    def centred(self) -> np.ndarray:
-        """`(4, 4)`, from voxels about the centre of the part to mm."""
-        to_image = np.eye(4)
-        to_image[:3, 3] = self.corner + (np.array(self.shape) - 1) / 2
-        return self.affine @ to_image
-
-    def sample(self, matrix: np.ndarray) -> np.ndarray:
-        """The part, seen through a matrix between voxels about its centre; normalised."""
-        from scipy import ndimage
-
-        about = np.eye(4)
-        about[:3, 3] = -(np.array(self.shape) - 1) / 2
-        move = np.linalg.inv(self.affine) @ self.centred @ matrix @ about
-        part = ndimage.affine_transform(
-            self.image, move[:3, :3], move[:3, 3], self.shape, order=1, mode="constant"
-        )
-        return normalize_intensity(part)
-
-
-def _head_corner(image: np.ndarray, run: "Run") -> np.ndarray:
-    """First voxel of the window: about the foreground, from its top where it is taller."""
-    box = foreground_box(image, run.spacing)
-    shape = np.array(run.shape)
-    tall = box[2].stop - box[2].start - shape[2]
-    if tall > 0:
-        top = slice(box[2].start + tall, box[2].stop)
-        inner = foreground_box(image[:, :, top], run.spacing)
-        box = (*inner[:2], top)
-    middle = np.array([(part.start + part.stop) / 2 for part in box])
-    return np.round(middle - shape / 2)
 
 
 def register(
@@ -162,17 +112,17 @@ def _register(
     found = None
     if method != "deformable":
         network, run = networks.affine
-        windows = _Window.of(moving, run), _Window.of(fixed, run)
+        windows = Window.of(moving, run), Window.of(fixed, run)
         found = _linear(windows, _affine(network, run, windows, rigid=method == "rigid"))
     if method in ("rigid", "affine"):
         return found
     network, run = networks.deformable
-    windows = _Window.of(moving, run), _Window.of(fixed, run)
+    windows = Window.of(moving, run), Window.of(fixed, run)
     matrix = np.eye(4)
     if found is not None:
         to_moving, to_fixed = (window.centred for window in windows)
         matrix = np.linalg.inv(to_moving) @ found.forward.matrix @ to_fixed
-    half = _square_root(matrix)
+    half = square_root(matrix)
     velocity = _velocity(network, *_halfway(windows, half), regularization)
     return _warped(windows, half, velocity, steps)
 
@@ -250,20 +200,22 @@ def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _affine(network: Any, run: "Run", windows: tuple[_Window, _Window], rigid: bool) -> np.ndarray:
+def _affine(network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool) -> np.ndarray:
     """Matrix from fixed to moving voxels, about the centres of the windows."""
     network = _with_features(network)
     matrix = np.eye(4)
     for number in range(_PASSES):
-        half = _square_root(matrix)
-        moving, fixed = (image[..., None] for image in _halfway(windows, half))
-        found = _call(network, moving=moving, fixed=fixed)
-        step = _rigid(found["affine"]) if rigid else found["affine"]
+        half = square_root(matrix)
+        moving, fixed = _halfway(windows, half)
+        found = _call(network, moving=moving[..., None], fixed=fixed[..., None])
+        step = nearest_rigid(found["affine"]) if rigid else found["affine"]
         if number == _PASSES - 1 and _FEATURES in found:
-            voxel = run.spacing[0] * windows[0].shape[0] / found[_FEATURES].shape[1]
-            step = align_maps(*found[_FEATURES], step, run.spacing[0], voxel, rigid)
+            maps = found[_FEATURES]
+            voxel = run.spacing[0] * moving.shape[0] / maps.shape[1]
+            step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
+            step = align_images(moving, fixed, maps, step, rigid)
         matrix = half @ step @ half
-    return _rigid(matrix) if rigid else matrix
+    return nearest_rigid(matrix) if rigid else matrix
 
 
 @functools.lru_cache(maxsize=2)
@@ -277,7 +229,7 @@ def _with_features(network: Any) -> Any:
     return keras.Model(network.input, outputs)
 
 
-def _halfway(windows: tuple[_Window, _Window], half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _halfway(windows: tuple[Window, Window], half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both images in the space in the middle."""
     return windows[0].sample(half), windows[1].sample(np.linalg.inv(half))
 
@@ -312,7 +264,7 @@ def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> D
 
 
 def _warped(
-    windows: tuple[_Window, _Window], half: np.ndarray, velocity: np.ndarray, steps: int
+    windows: tuple[Window, Window], half: np.ndarray, velocity: np.ndarray, steps: int
 ) -> Registration:
     """Transforms of a velocity in the space in the middle."""
     to_moving, to_fixed = (window.centred for window in windows)
@@ -330,8 +282,8 @@ def _warped(
     )
 
 
-def _linear(windows: tuple[_Window, _Window], matrix: np.ndarray) -> Registration:
-    half = _square_root(matrix)
+def _linear(windows: tuple[Window, Window], matrix: np.ndarray) -> Registration:
+    half = square_root(matrix)
     to_moving, to_fixed = (window.centred for window in windows)
     forward = to_moving @ matrix @ np.linalg.inv(to_fixed)
     return Registration(
@@ -350,18 +302,3 @@ def _after(found: Registration, init: Transform) -> Registration:
         middle_to_moving=compose(init, found.middle_to_moving),
         middle_to_fixed=found.middle_to_fixed,
     )
-
-
-def _rigid(matrix: np.ndarray) -> np.ndarray:
-    """Keep rotation and translation of the centre."""
-    from scipy.linalg import polar
-
-    rigid = matrix.copy()
-    rigid[:3, :3] = polar(matrix[:3, :3])[0]
-    return rigid
-
-
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-    from scipy.linalg import sqrtm
-
-    return np.real(sqrtm(matrix))

@@ -103,7 +103,7 @@ def trace(network: "keras.Model", coarse: int = 1) -> Graph:
 def _trace(network: "keras.Model", coarse: int) -> Graph:
     import keras
 
-    from synthtf.inference.split_normalization import Moments, Standardize
+    from synthtf.inference.patches.normalization import Moments, Standardize
 
     if isinstance(network, keras.Sequential) or not hasattr(network, "operations"):
         raise ValueError(f"expected a functional Keras model. Received: {type(network).__name__}")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthtf.inference.network_graph import Graph, Node, Tensor, trace
-from synthtf.inference.patches import coarse_scale, least_patch, patchwise
+from synthtf.inference.patches.graph import Graph, Node, Tensor, trace
+from synthtf.inference.patches.predict import coarse_scale, least_patch, patchwise
 
 if TYPE_CHECKING:
     import keras

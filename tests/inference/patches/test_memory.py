@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synthtf.inference import MemoryBudget
-from synthtf.inference.memory import explain_exhaustion, is_exhaustion, network_bytes
+from synthtf.inference.patches.memory import explain_exhaustion, is_exhaustion, network_bytes
 from synthtf.networks.unet import UNetConfig, unet
 
 CUBE = (96, 96, 96)
@@ -45,7 +45,7 @@ import json, re
 from pathlib import Path
 import numpy as np
 from synthtf import xla
-from synthtf.inference.memory import network_bytes
+from synthtf.inference.patches.memory import network_bytes
 from synthtf.networks.unet import UNetConfig, unet
 def peak():
     # The peak that getrusage knows may be that of the process that started this one.
@@ -76,7 +76,7 @@ def gigabytes(network, patch=None):
 @pytest.fixture
 def light(monkeypatch):
     """A process that holds nothing."""
-    monkeypatch.setattr("synthtf.inference.memory._resident", lambda: 0)
+    monkeypatch.setattr("synthtf.inference.patches.memory._resident", lambda: 0)
 
 
 @pytest.mark.usefixtures("light")

@@ -4,8 +4,8 @@ import pytest
 from keras import layers, ops
 
 from synthtf.inference.conform import pad_to_multiple
-from synthtf.inference.network_graph import trace
-from synthtf.inference.patches import Patchwise, coarse_scale, least_patch, predict_patches
+from synthtf.inference.patches.graph import trace
+from synthtf.inference.patches.predict import Patchwise, coarse_scale, least_patch, predict_patches
 from synthtf.networks.unet import UNetConfig, unet
 
 SHAPE = (40, 32, 24)
@@ -130,7 +130,7 @@ def test_real_scans_with_the_preview(shared):
     from synthtf.inference.normalize import normalize_intensity
     from synthtf.tasks.run import Run
 
-    run = Run.load(Path(__file__).parents[2] / "models" / "heads-2mm")
+    run = Run.load(Path(__file__).parents[3] / "models" / "heads-2mm")
     scan = read_volume(shared("data/scans/a_T1_brain.nii.gz"))
     grid = ConformedGrid.of(scan.data.shape, scan.affine, run.spacing)
     part = normalize_intensity(grid.conform(scan.data))[16:64, 24:72, 16:64]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthtf.inference.feature_alignment import align_features, align_maps
+from synthtf.inference.registration.feature_alignment import align_features, align_maps
 from synthtf.ops import affine_matrix
 
 SHAPE = (32, 36, 32)

@@ -7,7 +7,7 @@ from registration_runs import scan
 
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
-from synthtf.inference.registration_picture import draw_registration, overlap
+from synthtf.inference.registration.picture import draw_registration, overlap
 
 
 def turn(scale=1.0):

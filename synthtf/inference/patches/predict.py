@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthtf.inference.network_graph import Node, trace
+from synthtf.inference.patches.graph import Node, trace
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,7 @@ from registration_runs import scan, write_run
 from scipy.spatial.transform import Rotation
 
 from synthtf.data.transforms import Affine
-from synthtf.inference.register import register
+from synthtf.inference.registration.register import register
 
 POINTS = np.random.default_rng(1).uniform(-30, 30, (50, 3))
 
