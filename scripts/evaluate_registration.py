@@ -11,7 +11,8 @@ in the first run, gets
     report.md            the tables that are printed as well
     MOVING_to_FIXED.png  what the last run did: checkerboards, deformation grid, Jacobian
 
-Pairs of different heads are measured by the mean Dice of 30 structures, moved by nearest neighbour.
+Networks are measured with and without the refinement that follows them. Pairs of different heads
+are measured by the mean Dice of 30 structures, moved by nearest neighbour.
 Scans of one head are displaced by known random transforms; the error is the mean distance, over the
 corners of the bounding box of the brain, between where they should go and where they go.
 """
@@ -99,16 +100,18 @@ def _centre(scan: Volume) -> np.ndarray:
     return scan.affine[:3, :3] @ voxels.mean(0) + scan.affine[:3, 3]
 
 
-def with_run(run: Run, affine: Run | None = None, method: str | None = None) -> Method:
+def with_run(
+    run: Run, affine: Run | None = None, method: str | None = None, refine: bool = True
+) -> Method:
     """Register with trained networks."""
     kind = run.metadata["kind"]
     affine = affine if kind == "deformable" else None
 
     def apply(moving: Volume, fixed: Volume) -> tuple[Transform, Transform]:
-        found = register(moving, fixed, run, affine=affine, method=method)
+        found = register(moving, fixed, run, affine=affine, method=method, refine=refine)
         return found.forward, found.inverse
 
-    name = f"{run.folder.resolve().name}, {method or kind}"
+    name = f"{run.folder.resolve().name}, {method or kind}{'' if refine else ', not refined'}"
     return Method(f"{affine.folder.resolve().name} and {name}" if affine else name, apply)
 
 
@@ -285,11 +288,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = [Run.load(folder) for folder in args.runs]
     affine = args.affine and Run.load(args.affine)
     linear = [run for run in [affine, *runs] if run and run.metadata["kind"] != "deformable"]
-    rigid_methods = [with_run(run, method="rigid") for run in linear]
+    both = (False, True)
+    rigid_methods = [with_run(run, method="rigid", refine=r) for run in linear for r in both]
     affine_methods = [
-        with_run(run, method="affine") for run in linear if run.metadata["kind"] != "rigid"
+        with_run(run, method="affine", refine=r)
+        for run in linear
+        if run.metadata["kind"] != "rigid"
+        for r in both
     ]
-    warping = [with_run(run, affine) for run in runs if run.metadata["kind"] in _WARPING]
+    warping = [
+        with_run(run, affine, refine=r)
+        for run in runs
+        if run.metadata["kind"] in _WARPING
+        for r in both
+    ]
     methods = [*affine_methods, *warping]
     drawn = methods[-1]
     if args.ants:

@@ -77,7 +77,7 @@ def _add_options(options: "argparse._ArgumentGroup") -> None:
         type=float,
         default=0.5,
         metavar="LAMBDA",
-        help="in (0, 1), the higher the smoother; for joint models (default: %(default)s)",
+        help="in (0, 1), the higher the smoother the warp (default: %(default)s)",
     )
     options.add_argument(
         "-n",
@@ -88,6 +88,11 @@ def _add_options(options: "argparse._ArgumentGroup") -> None:
         help="integration steps, at least 5 (default: %(default)s)",
     )
     options.add_argument("-i", "--init", metavar="TRANS", help="transform to start from")
+    options.add_argument(
+        "--no-refine",
+        action="store_true",
+        help="what the networks find as it is, without aligning texture and structures after them",
+    )
     options.add_argument(
         "-H",
         "--header-only",
@@ -135,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
             regularization=args.regularization,
             steps=args.steps,
             init=init,
+            refine=not args.no_refine,
         )
         _write(job, moving, fixed, found, args, ".lta" if linear else ".nii.gz")
         _show(job, moving, fixed, found, args)

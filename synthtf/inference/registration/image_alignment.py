@@ -37,7 +37,7 @@ def align_images(
         `(4, 4)`; `matrix` where nothing is found.
     """
     step = moving.shape[0] // maps.shape[1]
-    seen = [_brain(x, step) for x in maps]
+    seen = [brain_region(x, step) for x in maps]
     if not all(x.any() for x in seen):
         return matrix
     for size, steps in zip(_SIZES, _STEPS, strict=True):
@@ -79,8 +79,16 @@ def self_similarity(image: np.ndarray) -> np.ndarray:
     return ndimage.gaussian_filter(np.exp(-distances / noise), _BLUR, axes=(0, 1, 2))
 
 
-def _brain(maps: np.ndarray, step: int) -> np.ndarray:
-    """Where any structure is found and a little about it, on voxels `step` times smaller."""
+def brain_region(maps: np.ndarray, step: int) -> np.ndarray:
+    """Where a detector finds anything, and a little about it.
+
+    Args:
+        maps: of one image, `(x, y, z, features)`, non-negative.
+        step: voxels of the image per voxel of the maps.
+
+    Returns:
+        1 there and 0 elsewhere, `(step · x, step · y, step · z)`; 0 if nothing is found.
+    """
     from scipy import ndimage
 
     found = np.sqrt(maps.sum(axis=-1))

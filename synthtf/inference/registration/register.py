@@ -11,6 +11,7 @@ from synthtf.data.transforms import Affine, Displacement, Transform, compose
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.apply import apply_transform
 from synthtf.inference.prediction import load_run
+from synthtf.inference.registration.dense_alignment import align_densely
 from synthtf.inference.registration.feature_alignment import align_maps
 from synthtf.inference.registration.image_alignment import align_images
 from synthtf.inference.registration.matrices import nearest_rigid, square_root
@@ -59,11 +60,14 @@ def register(
     regularization: float = DEFAULT_REGULARIZATION,
     steps: int = DEFAULT_STEPS,
     init: Transform | None = None,
+    refine: bool = True,
 ) -> Registration:
     """Register two scans with trained networks.
 
     Both are brought to RAS orientation and the network's spacing, and cropped about the head.
-    Networks see both scans in the space in the middle, each resampled once.
+    Networks see both scans in the space in the middle, each resampled once. What they find is
+    refined until the structures that their detector sees overlap, and what is there looks alike
+    (`align_maps`, `align_images`, `align_densely`).
 
     Args:
         moving: a volume, or its file.
@@ -71,9 +75,10 @@ def register(
         model: a training run of the task "registration", or its folder.
         affine: one of the kind "affine" or "rigid", to come before a `model` that is deformable.
         method: "rigid", "affine", "deformable" or "joint". None: what the runs were trained for.
-        regularization: λ in (0, 1), how smooth a warp of a joint network shall be.
+        regularization: λ in (0, 1), how smooth a warp shall be.
         steps: squarings that integrate the velocity, at least 5.
         init: transform from fixed to moving scan to start from.
+        refine: whether to improve what the networks find.
 
     Returns:
         Transforms in both directions and to the space in the middle.
@@ -93,12 +98,13 @@ def register(
         scan if isinstance(scan, Volume) else read_volume(scan) for scan in (moving, fixed)
     )
     _check_pair(moving, fixed)
+    options = (networks, method, regularization, steps, refine)
     if init is None:
-        return _register(moving, fixed, networks, method, regularization, steps)
+        return _register(moving, fixed, *options)
     start = apply_transform(moving, init, like=fixed)
     if not start.data.max() > start.data.min():
         raise ValueError(f"{moving.name}: no overlap with {fixed.name} after the init transform")
-    return _after(_register(start, fixed, networks, method, regularization, steps), init)
+    return _after(_register(start, fixed, *options), init)
 
 
 def _register(
@@ -108,12 +114,14 @@ def _register(
     method: str,
     regularization: float,
     steps: int,
+    refine: bool,
 ) -> Registration:
     found = None
     if method != "deformable":
         network, run = networks.affine
         windows = Window.of(moving, run), Window.of(fixed, run)
-        found = _linear(windows, _affine(network, run, windows, rigid=method == "rigid"))
+        rigid = method == "rigid"
+        found = _linear(windows, _affine(network, run, windows, rigid, refine))
     if method in ("rigid", "affine"):
         return found
     network, run = networks.deformable
@@ -123,7 +131,7 @@ def _register(
         to_moving, to_fixed = (window.centred for window in windows)
         matrix = np.linalg.inv(to_moving) @ found.forward.matrix @ to_fixed
     half = square_root(matrix)
-    velocity = _velocity(network, *_halfway(windows, half), regularization)
+    velocity = _velocity(network, *_halfway(windows, half), regularization, refine)
     return _warped(windows, half, velocity, steps)
 
 
@@ -200,7 +208,9 @@ def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _affine(network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool) -> np.ndarray:
+def _affine(
+    network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool, refine: bool
+) -> np.ndarray:
     """Matrix from fixed to moving voxels, about the centres of the windows."""
     network = _with_features(network)
     matrix = np.eye(4)
@@ -209,7 +219,7 @@ def _affine(network: Any, run: "Run", windows: tuple[Window, Window], rigid: boo
         moving, fixed = _halfway(windows, half)
         found = _call(network, moving=moving[..., None], fixed=fixed[..., None])
         step = nearest_rigid(found["affine"]) if rigid else found["affine"]
-        if number == _PASSES - 1 and _FEATURES in found:
+        if refine and number == _PASSES - 1 and _FEATURES in found:
             maps = found[_FEATURES]
             voxel = run.spacing[0] * moving.shape[0] / maps.shape[1]
             step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
@@ -235,16 +245,19 @@ def _halfway(windows: tuple[Window, Window], half: np.ndarray) -> tuple[np.ndarr
 
 
 def _velocity(
-    network: Any, moving: np.ndarray, fixed: np.ndarray, regularization: float
+    network: Any, moving: np.ndarray, fixed: np.ndarray, regularization: float, refine: bool
 ) -> np.ndarray:
-    """Velocity at half resolution, in its voxels."""
+    """Velocity on a grid whose corners are those of the images, in its voxels."""
     found = _call(
-        network,
+        _with_features(network),
         moving=moving[..., None],
         fixed=fixed[..., None],
         regularization=np.array([regularization]),
     )
-    return found["velocity"]
+    if not refine:
+        return found["velocity"]
+    maps = found.get(_FEATURES)
+    return align_densely(moving, fixed, maps, found["velocity"], regularization)
 
 
 def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> Displacement:
