@@ -1,6 +1,7 @@
 """Pure tensor functions on `keras.ops`, for any number of spatial axes."""
 
 from synthtf.ops.affine import affine_matrix, fit_affine, homogeneous, in_voxels, invert_affine
+from synthtf.ops.demons import demons_step
 from synthtf.ops.distance import close_region, distance_to, signed_distance
 from synthtf.ops.fields import (
     compose,
@@ -28,6 +29,7 @@ __all__ = [
     "blur_matrix",
     "close_region",
     "compose",
+    "demons_step",
     "dense_displacement",
     "distance_to",
     "fit_affine",

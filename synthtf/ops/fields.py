@@ -147,7 +147,7 @@ def jacobian_determinant(displacement: Tensor) -> Tensor:
     """
     ndim = displacement.shape[-1]
     jacobian = [
-        [_gradient(displacement[..., i], j + 1) + float(i == j) for j in range(ndim)]
+        [central_difference(displacement[..., i], j + 1) + float(i == j) for j in range(ndim)]
         for i in range(ndim)
     ]
     return _determinant(jacobian)
@@ -164,7 +164,9 @@ def _determinant(rows: list[list[Tensor]]) -> Tensor:
     return out
 
 
-def _gradient(x: Tensor, axis: int) -> Tensor:
+def central_difference(x: Tensor, axis: int) -> Tensor:
+    """Slope along an axis: half the difference of both neighbours, one-sided at the ends."""
+
     def part(start: int | None, stop: int | None) -> Tensor:
         index = [slice(None)] * len(x.shape)
         index[axis] = slice(start, stop)

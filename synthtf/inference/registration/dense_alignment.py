@@ -1,18 +1,18 @@
 """Dense alignment of two images of any contrast: demons on textures and structures."""
 
+import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthtf.inference.registration.image_alignment import brain_region, self_similarity
 
+if TYPE_CHECKING:
+    import keras
+
 _BLUR = 0.6  # voxels, before maps are sampled on voxels of twice the size
 _EDGE = 1.0  # voxels: how soft the border of the region is that counts
-_FLUID = 1.0  # voxels: smoothness of each step
-_LONGEST = 0.5  # voxels of each step
-_DAMPING = 0.1  # of the mean curvature
-_SQUARINGS = 5
-_FLAT = 1e-8
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,9 @@ def align_densely(
 ) -> np.ndarray:
     """Improve a velocity between images that are roughly aligned so that they look alike.
 
-    Symmetric demons in the space in the middle: per voxel, a damped Gauss-Newton step for the
-    squared difference of all features, from the mean of the gradients of both images; then
-    Gaussian smoothing of the velocity. Features are the self-similarity of each image and, on
-    voxels of twice the size, what a detector finds. Swapping the images negates the velocity.
+    Symmetric demons in the space in the middle (`synthtf.ops.demons_step`). Features are the
+    self-similarity of each image and, on voxels of twice the size, what a detector finds. Swapping
+    the images negates the velocity.
 
     Args:
         moving: image `(x, y, z)`.
@@ -69,41 +68,26 @@ def align_densely(
             found = (_resized(x, size) for x in structures)
             features = [np.concatenate(parts, -1) for parts in zip(features, found, strict=True)]
         velocity = _resized(velocity, size) * (size[0] / velocity.shape[0])
+        demons = _demons(size, features[0].shape[-1])
+        std = np.array([2 * smoothness], np.float32)
         for _ in range(level.rounds):
-            velocity = _blurred(velocity + _force(*features, velocity), 2 * smoothness)
+            batch = (x[None].astype(np.float32) for x in (*features, velocity))
+            velocity = demons.predict_on_batch([*batch, std])[0]
     return velocity
 
 
-def _force(moving: np.ndarray, fixed: np.ndarray, velocity: np.ndarray) -> np.ndarray:
-    """By how many voxels the velocity of each voxel shall change."""
-    from keras import ops
+@functools.lru_cache(maxsize=2 * len(_LEVELS))
+def _demons(shape: tuple[int, ...], channels: int) -> "keras.Model":
+    """A round of demons, compiled once for each size."""
+    from keras import Input, Model, layers
 
-    from synthtf.ops import integrate_velocity, resample
+    from synthtf import xla
+    from synthtf.ops import demons_step
 
-    both = []
-    for maps, sign in ((moving, 0.5), (fixed, -0.5)):
-        field = integrate_velocity((sign * velocity)[None].astype(np.float32), _SQUARINGS)
-        both.append(ops.convert_to_numpy(resample(maps[None], field))[0])
-    rest = both[1] - both[0]
-    slopes = [np.gradient((both[0] + both[1]) / 2, axis=axis) for axis in range(3)]
-    curvature = np.empty((*rest.shape[:3], 3, 3), np.float32)
-    for i in range(3):
-        for j in range(i + 1):
-            product = np.einsum("...c,...c", slopes[i], slopes[j])
-            curvature[..., i, j] = curvature[..., j, i] = _blurred(product[..., None], _FLUID)[
-                ..., 0
-            ]
-    gradient = np.stack([np.einsum("...c,...c", slope, rest) for slope in slopes], axis=-1)
-    gradient = _blurred(gradient, _FLUID)
-    trace = np.trace(curvature, axis1=-2, axis2=-1)
-    damping = _DAMPING * trace.mean() / 3 + _FLAT
-    textured = trace > _FLAT
-    step = np.zeros_like(gradient)
-    step[textured] = np.linalg.solve(
-        curvature[textured] + damping * np.eye(3, dtype=np.float32), gradient[textured][..., None]
-    )[..., 0]
-    length = np.linalg.norm(step, axis=-1, keepdims=True)
-    return step / np.maximum(1, length / _LONGEST)
+    sizes = [(*shape, channels), (*shape, channels), (*shape, 3), ()]
+    inputs = [Input(size) for size in sizes]
+    step = layers.Lambda(lambda x: demons_step(*x), output_shape=sizes[2])
+    return xla.choose(Model(inputs, step(inputs)))
 
 
 def _blurred(maps: np.ndarray, std: float) -> np.ndarray:

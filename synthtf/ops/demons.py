@@ -1,0 +1,81 @@
+"""Registration of two images by demons, one round at a time."""
+
+from typing import Any
+
+from keras import ops
+
+from synthtf.ops.fields import central_difference, integrate_components
+from synthtf.ops.linear import apply_along_axes, blur_matrix
+from synthtf.ops.resample import resample
+
+Tensor = Any
+
+_FLUID = 1.0  # voxels: smoothness of each step
+_LONGEST = 0.5  # voxels of each step
+_DAMPING = 0.1  # of the mean curvature
+_SQUARINGS = 5
+_FLAT = 1e-8
+
+
+def demons_step(moving: Tensor, fixed: Tensor, velocity: Tensor, smoothness: Tensor) -> Tensor:
+    """Improve a velocity so that maps of two images come closer in the space in the middle.
+
+    Per voxel, a damped Gauss-Newton step for the squared difference of all maps, from the mean of
+    the gradients of both images; then Gaussian smoothing of the velocity. Swapping the images
+    negates the velocity.
+
+    Args:
+        moving: maps of the moving image, `(batch, *spatial, channels)`.
+        fixed: likewise, of the fixed image.
+        velocity: `(batch, *spatial, ndim)`, in voxels.
+        smoothness: standard deviation of the smoothing in voxels, `(batch,)`.
+
+    Returns:
+        float32 tensor of the shape of `velocity`.
+
+    Reference: Vercauteren et al., Symmetric log-domain diffeomorphic registration: a
+        demons-based approach, MICCAI 2008.
+    """
+    ndim = velocity.shape[-1]
+    moved = []
+    for maps, sign in ((moving, 0.5), (fixed, -0.5)):
+        field = integrate_components([sign * velocity[..., d] for d in range(ndim)], _SQUARINGS)
+        moved.append(resample(maps, ops.stack(field, axis=-1)))
+    rest, mean = moved[1] - moved[0], (moved[0] + moved[1]) / 2
+    slopes = [central_difference(mean, axis + 1) for axis in range(ndim)]
+    pairs = [(i, j) for i in range(ndim) for j in range(i + 1)]
+    products = [slopes[i] * slopes[j] for i, j in pairs] + [slope * rest for slope in slopes]
+    sums = _blurred(ops.stack([ops.sum(x, axis=-1) for x in products], axis=-1), _FLUID)
+    curvature = {pair: sums[..., index] for index, pair in enumerate(pairs)}
+    trace = sum(curvature[i, i] for i in range(ndim))
+    axes = tuple(range(1, ndim + 1))
+    damping = _DAMPING * ops.mean(trace, axis=axes, keepdims=True) / ndim + _FLAT
+    rows = [[curvature[max(i, j), min(i, j)] for j in range(ndim)] for i in range(ndim)]
+    for i in range(ndim):
+        rows[i][i] = rows[i][i] + damping
+    step = _solve(rows, [sums[..., len(pairs) + i] for i in range(ndim)])
+    length = ops.sqrt(sum(ops.square(x) for x in step) + _FLAT)
+    shorter = 1 / ops.maximum(1.0, length / _LONGEST)
+    step = ops.stack([x * shorter for x in step], axis=-1)
+    return _blurred(velocity + step, smoothness)
+
+
+def _blurred(x: Tensor, std: Tensor) -> Tensor:
+    std = ops.reshape(ops.cast(std, "float32"), (-1,))
+    return apply_along_axes(x, [blur_matrix(std, n) for n in x.shape[1:-1]])
+
+
+def _solve(rows: list[list[Tensor]], values: list[Tensor]) -> list[Tensor]:
+    """Solve small positive definite systems, one per voxel, by elimination."""
+    size = len(values)
+    rows, values = [list(row) for row in rows], list(values)
+    for i in range(size):
+        for k in range(i + 1, size):
+            factor = rows[k][i] / rows[i][i]
+            rows[k] = [a - factor * b for a, b in zip(rows[k], rows[i], strict=True)]
+            values[k] = values[k] - factor * values[i]
+    out: list[Tensor] = []
+    for i in reversed(range(size)):
+        known = sum(rows[i][size - 1 - n] * x for n, x in enumerate(out))
+        out.append((values[i] - known) / rows[i][i])
+    return out[::-1]
