@@ -153,10 +153,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _models(args: argparse.Namespace) -> tuple[Path, Path | None]:
     """Folder of the network, and of the one that comes before it, if any."""
-    from synthtf.data.shipped_models import DEFAULTS
-
-    linear = ("rigid", "affine", *([] if "deformable" in DEFAULTS else [None]))
-    if args.model is None and args.affine is None and args.method in linear:
+    if args.model is None and args.affine is None and args.method in ("rigid", "affine"):
         return model_folder(None, "affine"), None
     folder = model_folder(args.model, "deformable")
     alone = args.affine is None and (args.model is not None or args.method == "deformable")

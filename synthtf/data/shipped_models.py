@@ -11,6 +11,7 @@ DEFAULTS = {
     "segmentation": "heads-2mm",
     "stripping": "strip-3mm",
     "affine": "affine-2mm",
+    "deformable": "deformable-2mm",
 }
 """What a network is for, the task of a run or its kind, to the name of the one that is used."""
 
