@@ -1,15 +1,8 @@
 """What must hold between backends, each in a process of its own."""
 
-import os
-import subprocess
-import sys
-
-import nibabel
 import numpy as np
 import pytest
-
-from synthtf.data.phantoms import head_phantom, phantom_table
-from synthtf.data.volume_writer import write_volume
+from backend_process import run
 
 LAYERS = """
 import sys
@@ -59,38 +52,6 @@ if sys.argv[1] == "draw":
 results["unet"] = keras.saving.load_model("unet.keras").predict_on_batch(image[:, :, :12])
 np.savez(f"{keras.backend.backend()}.npz", **{k: np.asarray(v) for k, v in results.items()})
 """
-TRAIN_AND_SEGMENT = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ImportError("tensorflow is absent")
-sys.meta_path.insert(0, Absent())
-from synthtf.cli.main import main
-
-train = "train segmentation head.nii.gz -o run --labels labels.tsv --shape 16 16 16 --spacing 12"
-size = "--features 2 --levels 2 --epochs 1 --steps-per-epoch 2"
-for line in (
-    "synthesize head.nii.gz -o samples -n 1 --labels labels.tsv",
-    "synthesize slice.nii.gz -o slices -n 1 --labels labels.tsv --extremes",
-    f"{train} {size}",
-    "segment samples/head_0000_image.nii.gz -o segmented.nii.gz --model run",
-):
-    assert main(line.split()) == 0, line
-assert "tensorflow" not in sys.modules
-"""
-
-
-def run(backend, code, folder, *words):
-    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_layers_and_networks_agree(tmp_path):
@@ -103,15 +64,3 @@ def test_layers_and_networks_agree(tmp_path):
     assert set(results) == set(expected)
     for name, result in results.items():
         np.testing.assert_allclose(result, expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
-
-
-def test_jax_needs_no_tensorflow(tmp_path):
-    pytest.importorskip("jax")
-    for name, shape in (("head", (16, 16, 16)), ("slice", (24, 24))):
-        labels = head_phantom(0, shape, 12.0)
-        write_volume(tmp_path / f"{name}.nii.gz", labels, affine=np.diag([12, 12, 12, 1.0]))
-    phantom_table().write(tmp_path / "labels.tsv")
-    run("jax", TRAIN_AND_SEGMENT, tmp_path)
-    for name in ("samples/head_0000_image.nii.gz", "slices/slice_0000_image.nii.gz"):
-        assert np.asarray(nibabel.load(tmp_path / name).dataobj).std() > 0.01
-    assert nibabel.load(tmp_path / "segmented.nii.gz").shape == (16, 16, 16)
