@@ -1,6 +1,7 @@
 """Task networks."""
 
 from synthtf.networks.affine_detector import DetectorConfig, affine_detector
+from synthtf.networks.hyper_conv import HyperConv
 from synthtf.networks.joint_registration import joint_registration
 from synthtf.networks.pairwise_unet import pairwise_unet
 from synthtf.networks.registration_unet import RegistrationConfig, registration_unet
@@ -8,6 +9,7 @@ from synthtf.networks.unet import UNetConfig, network_multiple, unet
 
 __all__ = [
     "DetectorConfig",
+    "HyperConv",
     "RegistrationConfig",
     "UNetConfig",
     "affine_detector",

@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from synthtf.layers.base import SynthesisLayer
-from synthtf.layers.compose_transforms import ComposeTransforms
-from synthtf.layers.resample import Resample
+from synthtf.layers.geometry.compose_transforms import ComposeTransforms
+from synthtf.layers.geometry.resample import Resample
 from synthtf.ops.affine import invert_affine
 from synthtf.ops.matrices import matrix_sqrt
 

@@ -7,8 +7,8 @@ import keras
 from keras import layers, ops
 
 from synthtf.layers.base import SynthesisLayer, as_image
-from synthtf.layers.integrate_velocity import IntegrateVelocity
-from synthtf.layers.upsample_field import upsampling_matrix
+from synthtf.layers.geometry.integrate_velocity import IntegrateVelocity
+from synthtf.layers.geometry.upsample_field import upsampling_matrix
 from synthtf.ops.linear import apply_along_axes
 
 Tensor = Any

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from synthtf.layers.hyper_conv import HyperConv
-from synthtf.layers.integrate_velocity import IntegrateVelocity
-from synthtf.layers.upsample_field import UpsampleField
+from synthtf.layers.geometry.integrate_velocity import IntegrateVelocity
+from synthtf.layers.geometry.upsample_field import UpsampleField
 from synthtf.networks.affine_detector import DetectorConfig, feature_detector
 from synthtf.networks.from_options import from_options
+from synthtf.networks.hyper_conv import HyperConv
 
 Tensor = Any
 

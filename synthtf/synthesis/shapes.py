@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from synthtf import xla
-from synthtf.layers.random_shapes import RandomShapes
+from synthtf.layers.anatomy.random_shapes import RandomShapes
 from synthtf.ranges import Range, as_spacing, per_axis
 from synthtf.synthesis.recipes import check_shape
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from synthtf.layers import HyperConv, Resample
+from synthtf.layers import Resample
 from synthtf.networks import (
     DetectorConfig,
+    HyperConv,
     RegistrationConfig,
     UNetConfig,
     network_multiple,

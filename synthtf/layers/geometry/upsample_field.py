@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from synthtf.layers.base import SynthesisLayer, Tensor, as_image
-from synthtf.layers.integrate_velocity import check_field
+from synthtf.layers.geometry.integrate_velocity import check_field
 from synthtf.ops.linear import apply_along_axes
 
 

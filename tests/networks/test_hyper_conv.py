@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from synthtf.layers import HyperConv
+from synthtf.networks import HyperConv
 from synthtf.testing import compiled, through_json, to_arrays
 
 

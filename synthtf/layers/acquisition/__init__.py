@@ -1,0 +1,1 @@
+"""What scanner and reconstruction do to the signal: coils, noise, k-space, slices."""

@@ -1,0 +1,1 @@
+"""Label maps: made from nothing, changed, and turned into targets."""

@@ -1,0 +1,1 @@
+"""From labels and tissue maps to the signal of a sequence."""
