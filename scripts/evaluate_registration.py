@@ -34,6 +34,7 @@ from synthtf.inference import dice
 from synthtf.inference.apply import apply_transform
 from synthtf.inference.registration.picture import draw_registration
 from synthtf.inference.registration.register import register
+from synthtf.synthesis import SynthesisConfig, labels_to_image
 from synthtf.tasks.run import Run
 
 PAIRS = (("19", "20"), ("20", "19"), ("b", "c"), ("c", "b"), ("a", "b"))
@@ -63,25 +64,31 @@ class Method:
 
 
 def read_head(name: str, data: Path) -> Head:
-    """Read a scan with its labels, or a label map that is its own image."""
+    """Read a scan with its labels, or a label map of which a scan is synthesised."""
     if name.isdigit():
         table = LabelTable.read(data / "label_maps" / "labels.tsv")
         labels = read_volume(data / "label_maps" / f"head_{name}.nii.gz", labels=True)
         values = np.arange(labels.data.max() + 1)
         mapped = np.array([table.mapping.get(int(v), 0) for v in values], np.int32)
-        return Head(name, as_scan(labels), replace(labels, data=mapped[labels.data]))
+        return Head(
+            name, as_scan(labels, table, int(name)), replace(labels, data=mapped[labels.data])
+        )
     scans = data / "scans"
     image = next(iter(sorted(scans.glob(f"{name}_T1_*.nii.gz"))))
     labels = read_volume(scans / f"{name}_labels.nii.gz", labels=True)
     return Head(name, read_volume(image), labels)
 
 
-def as_scan(labels: Volume) -> Volume:
-    """Give each label of a map an intensity of its own, another in each map."""
-    rng = np.random.default_rng(int(labels.data.sum() % 2**31))
-    intensity = rng.uniform(0, 1, labels.data.max() + 1).astype(np.float32)
-    intensity[0] = 0
-    return replace(labels, data=intensity[labels.data])
+def as_scan(labels: Volume, table: LabelTable, number: int) -> Volume:
+    """Synthesise a scan of a label map, in place and without thick slices, of a random contrast."""
+    config = SynthesisConfig.preset("heads")
+    names = ("affine", "warp", "flip", "field_of_view", "skull_strip", "resolution", "thick_slices")
+    still = {name: replace(getattr(config, name), probability=0) for name in names}
+    table = table.select({0, *np.unique(labels.data).tolist()})
+    synthesis = labels_to_image(labels.shape, table, replace(config, **still), labels.spacing)
+    key = np.array([[0, number]], np.int32)
+    image = synthesis.predict_on_batch({"labels": labels.data[None, ..., None], "key": key})
+    return replace(labels, data=np.asarray(image["image"])[0, ..., 0])
 
 
 def align_centres(moving: Head, fixed: Head) -> Transform:

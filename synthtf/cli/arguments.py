@@ -133,6 +133,18 @@ def positive_integer(text: str) -> int:
     return value
 
 
+def key_part(text: str) -> int:
+    """A seed or the number of a sample, for `argparse`.
+
+    Example:
+        >>> key_part("0")
+        0
+    """
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"expected an integer in [0, 2^31), received {text!r}")
+    return int(text)
+
+
 def chosen_input(args: argparse.Namespace) -> str:
     """The input, however it was given.
 

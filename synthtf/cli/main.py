@@ -15,6 +15,7 @@ from synthtf.version import __version__
 
 COMMANDS = (
     "demo",
+    "check",
     "synthesize",
     "train",
     "segment",
@@ -25,6 +26,7 @@ COMMANDS = (
     "report",
     "export",
     "convert",
+    "labels",
     "info",
 )
 """Subcommands, each a module of `synthtf.cli` (a hyphen stands for an underscore)."""

@@ -2,7 +2,7 @@
 
 import argparse
 
-from synthtf.cli.arguments import output_folder, positive_integer
+from synthtf.cli.arguments import key_part, output_folder, positive_integer
 from synthtf.cli.messages import describe, print_line
 from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
@@ -25,18 +25,32 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "-n",
         "--num",
         type=positive_integer,
-        default=20,
         metavar="N",
-        help="number of samples (default: %(default)s)",
+        help="number of samples (default: 20, or 4 with --vary)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the samples (default: %(default)s)"
     )
     parser.add_argument(
+        "--replay",
+        type=key_part,
+        nargs=2,
+        metavar=("SEED", "NUMBER"),
+        help="write only this sample: that of a training with the same maps, --recipe, --labels, "
+        "--shape and --spacing, such as one that guard.csv of the run lists",
+    )
+    parser.add_argument(
+        "--vary",
+        metavar="BLOCK.RANGE",
+        help="write only vary_BLOCK.RANGE.png: samples in rows, and along each row this range of "
+        "the recipe, such as bias.drop, from low to high; all else stays the same",
+    )
+    parser.add_argument(
         "--recipe",
         metavar="JSON|NAME",
         default="tutorial",
-        help="file of ranges, or tutorial, synthseg, heads (default: %(default)s)",
+        help="file of ranges, or the name of a preset such as heads or synthseg "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--extremes",
@@ -66,23 +80,41 @@ def run(args: argparse.Namespace) -> int:
     load_backend()
     from tqdm import tqdm
 
-    from synthtf.tasks.samples import SHEET, open_maps, synthesis_of, write_samples
+    from synthtf.tasks.samples import (
+        SHEET,
+        open_maps,
+        synthesis_of,
+        training_shape,
+        write_samples,
+    )
+    from synthtf.tasks.sweep import steps_of, sweep
     from synthtf.tasks.workflow import TrainingPlan, load_recipe, load_table
 
     with usage_errors():
         table, recipe = load_table(args.labels), load_recipe(args.recipe)
+        seed, first = args.replay or (args.seed, 0)
+        count = 1 if args.replay else args.num or (4 if args.vary else 20)
         plan = TrainingPlan(
             labels=table,
             recipe=recipe.extremes() if args.extremes else recipe,
             spacing=args.spacing,
             shape=args.shape,
-            seed=args.seed,
+            seed=seed,
         )
+        if args.vary:
+            steps_of(plan.recipe, args.vary)
     maps, failures = open_maps(paths, plan)
     for path, error in failures.items():
         message = describe(error).removeprefix(str(path)).lstrip(": ")
         print_line(f"synthtf synthesize: {path}: {message}")
-    numbers = tqdm(range(args.num), unit="sample", disable=None)
-    write_samples(maps, synthesis_of(maps, plan), folder, numbers)
-    print(f"{folder}: {args.num} samples; look at {folder / SHEET}")
+    if args.replay:
+        plan = training_shape(maps, plan)
+    numbers = range(first, first + count)
+    if args.vary:
+        print(f"look at {sweep(maps, plan, args.vary, folder, numbers)}")
+    else:
+        bar = tqdm(numbers, unit="sample", disable=None)
+        write_samples(maps, synthesis_of(maps, plan), folder, bar)
+        samples = f"{count} sample{'s' if count > 1 else ''}"
+        print(f"{folder}: {samples}; look at {folder / SHEET}")
     return 1 if failures else 0

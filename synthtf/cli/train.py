@@ -177,6 +177,12 @@ def _add_training(training: Group) -> None:
         help="Keras dtype policy such as mixed_bfloat16 (default: %(default)s)",
     )
     training.add_argument("--seed", type=int, default=0, metavar="N")
+    _add_number(
+        training,
+        "--check-every",
+        50,
+        "steps between looks for samples that are useless, which RUN/guard.csv lists; 0 for none",
+    )
     training.add_argument(
         "--start",
         metavar="RUN",
@@ -208,7 +214,9 @@ def run(args: argparse.Namespace) -> int:
 
     with usage_errors():
         warm_up = getattr(args, "warm_up", 0)
-        schedule = Schedule(args.epochs, args.minutes, args.learning_rate, warm_up)
+        schedule = Schedule(
+            args.epochs, args.minutes, args.learning_rate, warm_up, args.check_every
+        )
         plan = TrainingPlan(
             labels=load_table(args.labels),
             recipe=load_recipe(args.recipe),

@@ -1,4 +1,4 @@
-"""Trained networks that come with the package: where they are, and whether they are whole."""
+"""Networks and recipes of the package: where they are, and whether networks are whole."""
 
 import hashlib
 import os
@@ -22,11 +22,17 @@ _FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 
 def shipped_models() -> dict[str, Path]:
     """Name to folder of each model that comes with the package."""
-    return {
-        path.parent.name: path.parent
-        for folder in reversed(_FOLDERS)
-        for path in sorted(folder.glob(f"*/{CHECKSUMS}"))
-    }
+    return {path.parent.name: path.parent for path in _files(CHECKSUMS)}
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name to file of each recipe that comes with the package, those of models aside."""
+    models = shipped_models()
+    return {p.parent.name: p for p in _files("recipe.json") if p.parent.name not in models}
+
+
+def _files(name: str) -> list[Path]:
+    return [p for folder in reversed(_FOLDERS) for p in sorted(folder.glob(f"*/{name}"))]
 
 
 def find_model(model: str | os.PathLike) -> Path:

@@ -19,6 +19,8 @@ from synthtf.figures.drawing import (
     windowed,
 )
 
+_LINE = 0.14  # inches of a line of a title
+
 
 def contact_sheet(
     images: Sequence[np.ndarray],
@@ -34,7 +36,7 @@ def contact_sheet(
     Args:
         images: RAS arrays, 2D or 3D; a trailing axis of one channel is dropped.
         path: File to write; its folder is made if absent.
-        titles: One per image.
+        titles: One per image, of one or several lines.
         labels: Label maps to colour the images with, one per image, on the same grid.
         columns: Images per row; by default about as many as rows.
 
@@ -56,7 +58,9 @@ def contact_sheet(
         raise ValueError(f"Expected columns to be at least 1, received {columns}.")
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure = new_figure(1.9 * num_panels * columns, 2.1 * rows + 0.4, "black")
+    lines = max(str(title or "").count("\n") + 1 for title in titles)
+    height = 2.1 + _LINE * (lines - 1)
+    figure = new_figure(1.9 * num_panels * columns, height * rows + 0.4, "black")
     grid = figure.add_gridspec(rows, columns * num_panels)
     for number, (image, title, label) in enumerate(zip(images, titles, maps, strict=True)):
         label = None if label is None else same_grid(image, label)

@@ -46,11 +46,12 @@ def take_per_sample(table: Tensor, index: Tensor) -> Tensor:
     """Look up each sample's indices in its own table.
 
     Args:
-        table: tensor of shape `(batch, n)`.
+        table: tensor of shape `(batch, n)` or `(batch, n, channels)`.
         index: int32 tensor of shape `(batch, ...)`, values in `[0, n - 1]`.
 
     Returns:
-        Tensor of the shape of `index` and the dtype of `table`.
+        Tensor of the shape of `index`, then the channels if there are any, and of the
+        dtype of `table`.
     """
     offset = batch_offset(ops.shape(index)[0], table.shape[1], len(index.shape) - 1)
-    return gather(ops.reshape(table, (-1,)), index + offset)
+    return gather(ops.reshape(table, (-1, *table.shape[2:])), index + offset)

@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from synthtf.ops.elementwise import in_whole_vectors
+from synthtf.ops.indexing import take_per_sample
 
 Tensor = Any
 
@@ -25,3 +26,30 @@ def power(x: Tensor, exponent: Tensor) -> Tensor:
     """
     x = ops.maximum(x, _SMALLEST)
     return in_whole_vectors(lambda flat: ops.exp(exponent[:, None] * ops.log(flat)), x)
+
+
+def remap(x: Tensor, values: Tensor, num_points: Tensor) -> Tensor:
+    """Send images through curves that are linear between equally spaced points.
+
+    Args:
+        x: `(batch, *spatial, channels)`, in [0, 1].
+        values: `(batch, channels, n)`, of each curve at its points, the first of which lies
+            at zero.
+        num_points: int tensor `(batch,)`, points in use, from 2 to n; the last of them lies
+            at one.
+
+    Returns:
+        Tensor of the shape of `x`.
+    """
+    channels, size = values.shape[1:]
+    last = ops.reshape(num_points, (-1,) + (1,) * (len(x.shape) - 1)) - 1
+    position = x * ops.cast(last, x.dtype)
+    below = ops.minimum(ops.cast(position, "int32"), last - 1)
+    weight = position - ops.cast(below, x.dtype)
+    rise = ops.pad(values[:, :, 1:] - values[:, :, :-1], ((0, 0), (0, 0), (0, 1)))
+    index = below + ops.arange(channels, dtype="int32") * size
+    start, slope = (
+        take_per_sample(ops.reshape(table, (-1, channels * size)), index)
+        for table in (values, rise)
+    )
+    return start + slope * weight

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from synthtf.ops.indexing import gather
+from synthtf.ops.indexing import gather, take_per_sample
 
 Tensor = Any
 
@@ -33,6 +33,31 @@ def label_index(labels: Tensor, values: Sequence[int]) -> Tensor:
     index = ops.cast(ops.searchsorted(values, ops.reshape(labels, (-1,))), "int32")
     index = ops.reshape(ops.minimum(index, values.shape[0] - 1), ops.shape(labels))
     return ops.where(ops.equal(gather(values, index), labels), index, 0)
+
+
+def look_up(table: Tensor, labels: Tensor, values: Sequence[int]) -> Tensor:
+    """Look labels up in each sample's own table.
+
+    Args:
+        table: `(batch, n)` or `(batch, n, channels)`, a number or row per label value.
+        labels: integer tensor of shape `(batch, *spatial, 1)`.
+        values: the n label values: sorted, distinct, non-negative; may be sparse.
+
+    Returns:
+        Tensor of shape `(batch, *spatial, channels)`; without channels, of one. A label that
+        is not listed gets what the first one gets.
+    """
+    values = np.asarray(values, "int64")
+    labels = ops.cast(labels, "int32")
+    if len(table.shape) == 3:
+        labels = labels[..., 0]
+    if values[-1] >= _LARGEST_TABLE:
+        return take_per_sample(table, label_index(labels, values))
+    # One gather over the volume, in a table with gaps.
+    position = np.zeros(values[-1] + 2, "int32")
+    position[values] = np.arange(len(values))
+    wide = ops.take(table, position, axis=1)
+    return take_per_sample(wide, ops.clip(labels, 0, int(values[-1]) + 1))
 
 
 def map_labels(labels: Tensor, mapping: dict[int, int]) -> Tensor:

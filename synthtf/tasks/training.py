@@ -13,6 +13,7 @@ import numpy as np
 from synthtf import figures
 from synthtf.data.label_maps import LabelMaps
 from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.guard import GUARD, SampleGuard
 from synthtf.tasks.progress import ProgressBar
 from synthtf.tasks.run import Run
 
@@ -30,12 +31,14 @@ class Schedule:
         learning_rate: of Adam at the start; falls to a hundredth along a half cosine over
             the epochs or the minutes, whichever are over first.
         warm_up: epochs at the start on SynthSeg's L2 loss of the logits.
+        check_every: steps between looks at what is synthesised, by `SampleGuard`; 0 for none.
     """
 
     epochs: int = 100
     minutes: float | None = None
     learning_rate: float = 1e-3
     warm_up: int = 0
+    check_every: int = 50
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -43,6 +46,10 @@ class Schedule:
             raise ValueError(
                 "`epochs` must be at least 1 and `warm_up` at least 0. "
                 f"Received: epochs={self.epochs}, warm_up={self.warm_up}"
+            )
+        if self.check_every < 0:
+            raise ValueError(
+                f"`check_every` must be at least 0. Received: check_every={self.check_every}"
             )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"`minutes` must be positive. Received: minutes={self.minutes}")
@@ -130,7 +137,7 @@ def train(
     """Train a combined model and keep everything in a run folder.
 
     Writes `log.csv` (a row per epoch), `checkpoints/`, `samples.png`, `learning_curve.png`
-    and after every epoch the task network.
+    and after every epoch the task network; and `guard.csv` if samples have faults.
 
     Args:
         run: made by `Run.create`, or loaded to resume it.
@@ -142,7 +149,8 @@ def train(
         jit_compile: compile with XLA; "auto" does so where it is faster.
 
     Raises:
-        ValueError: if the run holds a checkpoint and `resume` is not set.
+        ValueError: if the run holds a checkpoint and `resume` is not set, or if most of the
+            first samples are useless, see `SampleGuard`.
     """
     done = finished_epochs(run.folder)
     if done and not resume:
@@ -150,9 +158,11 @@ def train(
             f"{run.folder}: holds a training of {done} epochs; resume it or choose another folder"
         )
     if not done:
+        (run.folder / GUARD).unlink(missing_ok=True)
         sample_sheet(model.synthesis, maps, run.folder / "samples.png", model.maps_per_sample)
     run.update(schedule=asdict(schedule), batch_size=maps.batch_size, steps_per_epoch=len(maps))
     budget = CosineBudget(schedule, run.metadata.get("minutes_done", 0.0) if done else 0.0)
+    guard = SampleGuard(maps, run.table, run.folder, schedule.check_every)
 
     for warming_up, last in ((True, schedule.warm_up), (False, schedule.epochs)):
         first = maps.epoch = finished_epochs(run.folder)
@@ -168,10 +178,17 @@ def train(
         )
         log = keras.callbacks.CSVLogger(run.folder / LOG, append=first > 0)
         callbacks = [budget, keras.callbacks.TerminateOnNaN(), log, backup, SaveRun(run, budget)]
+        if schedule.check_every:
+            callbacks.insert(0, guard)
         if verbose == "bar":
             callbacks.append(ProgressBar(budget))
         lines = 0 if verbose == "bar" else verbose
-        model.fit(maps, epochs=last, callbacks=callbacks, shuffle=False, verbose=lines)
+        try:
+            model.fit(maps, epochs=last, callbacks=callbacks, shuffle=False, verbose=lines)
+        finally:
+            # Keras leaves it open after an error, and has none before the training begins.
+            if getattr(log, "csv_file", None) is not None:
+                log.csv_file.close()
 
 
 def finished_epochs(folder: Path) -> int:

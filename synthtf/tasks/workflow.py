@@ -12,8 +12,9 @@ from keras import ops
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
+from synthtf.data.shipped_models import shipped_recipes
 from synthtf.ranges import as_spacing
-from synthtf.synthesis.config import PRESETS, SynthesisConfig
+from synthtf.synthesis.config import SynthesisConfig
 from synthtf.synthesis.recipes import check_shape
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.plans import SegmentationPlan, TaskPlan
@@ -129,10 +130,11 @@ def load_recipe(recipe: Any) -> SynthesisConfig:
     """
     if isinstance(recipe, SynthesisConfig):
         return recipe
-    if recipe in PRESETS:
+    recipes = shipped_recipes()
+    if recipe in recipes:
         return SynthesisConfig.preset(recipe)
     if not Path(recipe).is_file():
-        raise ValueError(f"{recipe}: neither a file nor one of the recipes {tuple(PRESETS)}")
+        raise ValueError(f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}")
     return SynthesisConfig.load(recipe)
 
 

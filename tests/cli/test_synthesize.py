@@ -6,6 +6,7 @@ from synthtf.cli.main import main
 from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
 from synthtf.synthesis.config import SynthesisConfig
+from synthtf.tasks.workflow import load_table
 
 # No step changes the place of anything.
 STILL = {
@@ -81,9 +82,93 @@ def test_a_bad_map_is_named_and_the_others_are_used(maps, still, tmp_path, capsy
     assert len(list(out.glob("*_image.nii.gz"))) == 2
 
 
+def test_the_sheet_names_keys_and_steps(maps, tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        "synthtf.figures.contact_sheet",
+        lambda images, path, titles: shown.update(zip(titles, images, strict=True)),
+    )
+    off = {name: {"probability": 0} for name in ("bias", "blur", "gamma")}
+    some = {**STILL, **off, "noise": {"probability": 0.5}, "cleared_slices": {"probability": 1}}
+    SynthesisConfig.from_dict(some).save(tmp_path / "some.json")
+    words = ["synthesize", str(maps / "h0.nii.gz"), "-n", "4", "--seed", "5"]
+    assert main([*words, "-o", str(tmp_path), "--recipe", str(tmp_path / "some.json")]) == 0
+    lines = [title.split("\n") for title in shown]
+    assert [line[0] for line in lines] == [f"h0_000{k}  key 5, {k}" for k in range(4)]
+    # The noise is that of the images: without it, a map of few labels has few grey values.
+    noisy = [np.unique(image).size > 500 for image in shown.values()]
+    assert [line[1:] for line in lines] == [["noise"] if n else [] for n in noisy]
+    assert 0 < sum(noisy) < 4
+
+
+def test_a_replay_is_the_sample_of_the_training(maps, tmp_path):
+    """Sizes of 24 and 28 are enlarged to 32, as the default network takes them."""
+    from synthtf.tasks.plans import SegmentationPlan
+    from synthtf.tasks.workflow import TrainingPlan, load_recipe, make_maps, model_shape
+
+    out = tmp_path / "out"
+    words = ["synthesize", str(maps), "-o", str(out), "--recipe", "heads", "--labels"]
+    table = tmp_path / "labels.tsv"
+    table.write_text("id\tname\n" + "".join(f"{i}\tstructure {i}\n" for i in range(600)))
+    with pytest.warns(UserWarning, match="never occur"):
+        plan = TrainingPlan(labels=table, recipe="heads", seed=7, batch_size=2)
+        data = make_maps(str(maps), load_table(table), plan)
+    shape = model_shape(data, plan)
+    assert shape == (32, 32, 32)
+    model = SegmentationPlan().build(
+        shape, load_table(table).select(data.labels), data.spacing, load_recipe("heads")
+    )
+    data.epoch = 1
+    batch = data[0][0]
+    seed, number = batch["key"][1].tolist()
+    assert main([*words, str(table), "--replay", str(seed), str(number)]) == 0
+    (path,) = out.glob("*_image.nii.gz")
+    assert path.name == f"{data.names[data.map_index(number)]}_{number:04d}_image.nii.gz"
+    expected = model.synthesis.predict_on_batch(batch)
+    for name in ("image", "labels"):
+        found = nibabel.load(str(path).replace("_image", f"_{name}"))
+        np.testing.assert_array_equal(np.asarray(found.dataobj), expected[name][1, ..., 0])
+
+
+def test_a_range_is_swept_with_all_else_as_it_was(maps, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        "synthtf.figures.contact_sheet",
+        lambda images, path, titles, columns: drawn.update(locals()) or path,
+    )
+    rough = {**STILL, "noise": {"std": [0, 0.5], "probability": 0}, "gamma": {"probability": 0.5}}
+    SynthesisConfig.from_dict(rough).save(tmp_path / "rough.json")
+    words = ["synthesize", str(maps), "-o", str(tmp_path), "--recipe", str(tmp_path / "rough.json")]
+    assert main([*words, "--vary", "noise.std", "-n", "2"]) == 0
+    assert drawn["columns"] == 6 and drawn["path"] == tmp_path / "vary_noise.std.png"
+    assert drawn["titles"][7] == "noise.std 0.1\nkey 0, 1"
+    rows = np.array(drawn["images"]).reshape(2, 6, -1)
+    # The same noise, ever stronger: farther from the image without.
+    distance = np.abs(rows - rows[:, :1]).mean(-1)
+    assert (np.diff(distance) > 0).all() and not distance[:, 0].any()
+    assert not list(tmp_path.glob("*_image.nii.gz"))
+
+
+def test_a_replay_can_be_swept(maps, tmp_path, monkeypatch, capsys):
+    swept = []
+    monkeypatch.setattr(
+        "synthtf.tasks.sweep.sweep",
+        lambda maps, plan, name, folder, numbers: (
+            swept.append((maps.seed, list(numbers), plan.shape)) or folder
+        ),
+    )
+    words = ["synthesize", str(maps), "-o", str(tmp_path), "--vary", "bias.drop"]
+    assert main([*words, "--replay", "5", "9"]) == 0
+    assert swept == [(5, [9], (32, 32, 32))]
+    assert capsys.readouterr().out == f"look at {tmp_path}\n"
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
+        (["maps", "--vary", "bias"], "expected the name of a range"),
+        (["maps", "--vary", "noise.probability"], "Received: noise.probability"),
+        (["maps", "--vary", "bias.drop", "--extremes"], "Received: bias.drop"),
         (["gone"], "gone does not exist"),
         (["maps", "--recipe", "gone.json"], "gone.json: neither a file nor one of the recipes"),
         (["maps", "--labels", "gone.tsv"], "gone.tsv does not exist"),
@@ -95,3 +180,11 @@ def test_wrong_usage(maps, tmp_path, monkeypatch, capsys, words, message):
     assert main(["synthesize", "-o", "out", *words]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("key", [["-1", "0"], ["0", "2147483648"], ["0", "x"]])
+def test_a_key_is_two_whole_numbers(maps, capsys, key):
+    with pytest.raises(SystemExit) as stop:
+        main(["synthesize", str(maps), "-o", "out", "--replay", *key])
+    assert stop.value.code == 2
+    assert "expected an integer in [0, 2^31)" in capsys.readouterr().err

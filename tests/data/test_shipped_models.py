@@ -22,9 +22,10 @@ def test_files_are_those_of_the_checksums(name):
     assert Run.load(name).folder == folder
 
 
-def test_every_model_has_checksums_and_a_card():
+def test_every_folder_is_a_model_or_a_recipe_and_has_a_card():
     folders = {path.name for path in MODELS.iterdir() if path.is_dir()}
-    assert folders == set(shipped.shipped_models()) >= set(shipped.DEFAULTS.values())
+    models, recipes = set(shipped.shipped_models()), set(shipped.shipped_recipes())
+    assert folders == models | recipes and models >= set(shipped.DEFAULTS.values())
     assert all((MODELS / name / "README.md").is_file() for name in folders)
 
 

@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from synthtf.synthesis import SynthesisConfig, labels_to_image
-from synthtf.synthesis.pairs import AlignPairs, labels_to_pairs
+from synthtf.synthesis import SynthesisConfig, labels_to_image, labels_to_pairs
 
 SHAPES = {2: (24, 20), 3: (12, 16, 10)}
 
@@ -123,11 +122,3 @@ def test_aligned_pairs_overlap(ndim):
         moving, fixed = (pairs[f"{name}_labels"] for name in ("moving", "fixed"))
         overlaps.append(np.mean((moving == fixed)[(moving > 0) | (fixed > 0)]))
     assert overlaps[1] > 0.65 > 0.4 > overlaps[0]
-
-
-def test_pairs_without_structures_stay_in_place():
-    inputs = batch(2)
-    inputs["labels"] = np.zeros_like(inputs["labels"])
-    layer = AlignPairs(labels=[1, 2])
-    expected = np.broadcast_to(np.eye(3), (4, 3, 3))
-    np.testing.assert_allclose(layer(inputs["labels"]), expected, atol=1e-4)

@@ -7,7 +7,7 @@ from keras import ops
 
 from synthtf.data.phantoms import head_phantom, phantom_table
 from synthtf.synthesis import SynthesisConfig, labels_to_image
-from synthtf.synthesis.config import (
+from synthtf.synthesis.blocks import (
     Affine,
     Bias,
     Blur,

@@ -8,7 +8,7 @@ from synthtf.layers import SynthesisLayer
 from synthtf.losses import LogitsL2, SoftDice
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import SynthesisConfig
-from synthtf.synthesis.config import Affine, FieldOfView, Intensity, Warp
+from synthtf.synthesis.blocks import Affine, FieldOfView, Intensity, Warp
 from synthtf.tasks import segmentation
 
 TINY = UNetConfig(features=4, levels=2)

@@ -9,11 +9,8 @@ from keras import ops
 
 from synthtf import random
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
-from synthtf.ops.indexing import take_per_sample
-from synthtf.ops.labels import label_index
+from synthtf.ops.labels import look_up
 from synthtf.ranges import Range, as_range
-
-_LARGEST_TABLE = 2**16
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -22,7 +19,9 @@ class RandomIntensity(RandomLayer):
 
     Each sample draws one mean per label, or per group of labels, and optionally a
     standard deviation, and becomes the image `mean[label] + std[label] N(0, 1)`. The
-    background (label 0) is zero unless `background_probability` says otherwise.
+    background (label 0) is zero unless `background_probability` says otherwise. Several
+    channels are several contrasts of one anatomy: each draws its own means, deviations
+    and noise.
 
     Args:
         labels: label values that may occur, distinct and non-negative, may be sparse.
@@ -32,15 +31,17 @@ class RandomIntensity(RandomLayer):
         groups: one number per label; labels of one group share mean and deviation.
         priors: one `(low, high)` per label that replaces `mean` for it.
         background_probability: that the background of a sample is not zero.
+        std_priors: one `(low, high)` per label that replaces `std` for it.
+        channels: number of contrasts.
         **kwargs: `probability`, `seed`, `name`. A sample that is left alone keeps its
             label values as intensities.
 
     Input shape: `(batch, *spatial, 1)`, integer.
-    Output shape: `(batch, *spatial, 1)`, float32.
+    Output shape: `(batch, *spatial, channels)`, float32.
 
     Raises:
         ValueError: if labels repeat or are negative, a list has the wrong length,
-            or a range is reversed.
+            a range is reversed, or `channels` is no positive whole number.
 
     Example:
     >>> import numpy as np
@@ -61,6 +62,8 @@ class RandomIntensity(RandomLayer):
         groups: Sequence[int] | None = None,
         priors: Sequence[Range] | None = None,
         background_probability: float = 0.0,
+        std_priors: Sequence[Range] | None = None,
+        channels: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -73,7 +76,10 @@ class RandomIntensity(RandomLayer):
         self.std = as_range(std, "std", 0)
         self.groups = None if groups is None else tuple(int(g) for g in groups)
         self.priors = None if priors is None else tuple(as_range(p, "priors") for p in priors)
-        for name in ("groups", "priors"):
+        self.std_priors = (
+            None if std_priors is None else tuple(as_range(p, "std_priors", 0) for p in std_priors)
+        )
+        for name in ("groups", "priors", "std_priors"):
             given = getattr(self, name)
             if given is not None and len(given) != len(self.labels):
                 raise ValueError(
@@ -83,51 +89,70 @@ class RandomIntensity(RandomLayer):
         self.background_probability = as_range(
             background_probability, "background_probability", 0, 1
         )[0]
+        if isinstance(channels, bool) or channels != int(channels) or channels < 1:
+            raise ValueError(
+                f"`channels` must be a positive whole number. Received: channels={channels!r}"
+            )
+        self.channels = int(channels)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw "mean" and "std", `(batch, labels)` in sorted order, 0 first, and noise."""
-        values, group, low, high = self._tables()
-        num = int(group.max()) + 1
-        chance = random.uniform(random.fold_in(key, "mean"), (num,))
-        mean = low + (high - low) * ops.take(chance, group, axis=1)
-        background = self.uniform(key, "background", (0.0, 1.0), (1,))
+        """Draw "mean" and "std" of the labels in sorted order, 0 first, and noise.
+
+        The tables are `(batch, labels)`, or `(batch, labels, channels)` if there are several.
+        """
+        values, group = self._values_and_groups()
+        several = (self.channels,) if self.channels > 1 else ()
+        column = (-1,) + (1,) * len(several)
+        size = (int(group.max()) + 1, *several)
+        background = self.uniform(key, "background", (0.0, 1.0), (1,) * len(size))
         seen = ops.cast(background < self.background_probability, "float32")
-        first = (np.arange(len(values)) == 0).astype("float32")
-        draws = {"mean": mean * (1.0 - first * (1.0 - seen))}
-        if self.std[1] > 0:
-            std = ops.take(self.uniform(key, "std", self.std, (num,)), group, axis=1)
-            draws["std"] = std * (1.0 - first * (1.0 - seen))
-            draws["noise"] = random.normal(random.fold_in(key, "noise"), tuple(shape[1:]))
+        first = (np.arange(len(values)) == 0).astype("float32").reshape(column)
+
+        def draw_table(name: str, low: np.ndarray, span: np.ndarray) -> Tensor:
+            chance = random.uniform(random.fold_in(key, name), size)
+            drawn = low.reshape(column) + span.reshape(column) * ops.take(chance, group, axis=1)
+            return drawn * (1.0 - first * (1.0 - seen))
+
+        low, high = self._ranges(self.priors, self.mean).astype("float32").T
+        draws = {"mean": draw_table("mean", low, high - low)}
+        low, high = self._ranges(self.std_priors, self.std).T
+        if high.max() > 0:
+            span = (high - low).astype("float32")
+            draws["std"] = draw_table("std", low.astype("float32"), span)
+            noise = (*shape[1:-1], self.channels)
+            draws["noise"] = random.normal(random.fold_in(key, "noise"), noise)
         return draws
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Look the intensities up."""
-        values = self._tables()[0]
+        values = self._values_and_groups()[0]
         labels = as_labels(inputs)
-        lookup = _expand_table if values[-1] < _LARGEST_TABLE else _index_table
-        image = lookup(draws["mean"], labels, values)
+        image = look_up(draws["mean"], labels, values)
         if "std" in draws:
-            image = image + lookup(draws["std"], labels, values) * draws["noise"]
+            image = image + look_up(draws["std"], labels, values) * draws["noise"]
         return image
 
     def identity(self, inputs: Tensor) -> Tensor:
         """Give the label values as intensities."""
-        return ops.cast(as_labels(inputs), "float32")
+        return ops.repeat(ops.cast(as_labels(inputs), "float32"), self.channels, axis=-1)
 
-    def _tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Sorted label values with 0 first, and the group and range of each."""
+    def _values_and_groups(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sorted label values with 0 first, and the group of each."""
         values = sorted({0, *self.labels})
         groups = dict(zip(self.labels, self.groups or range(len(self.labels)), strict=True))
         numbers = sorted(set(groups.values()))
         position = {number: k for k, number in enumerate(numbers)}
         group = np.array([position.get(groups.get(v), len(numbers)) for v in values])
-        priors = dict(zip(self.labels, self.priors or [self.mean] * len(self.labels), strict=True))
-        ranges = np.array([priors.get(v, self.mean) for v in values], "float32")
-        return np.array(values), group, ranges[:, 0], ranges[:, 1]
+        return np.array(values), group
+
+    def _ranges(self, priors: Sequence[Range] | None, default: Range) -> np.ndarray:
+        """Range of each label value, `(labels, 2)`."""
+        given = dict(zip(self.labels, priors or [default] * len(self.labels), strict=True))
+        return np.array([given.get(v, default) for v in sorted({0, *self.labels})])
 
     def output_spec(self, inputs: Any) -> Any:
-        """An image of the same shape."""
-        return keras.KerasTensor(inputs.shape, "float32")
+        """An image of that many channels."""
+        return keras.KerasTensor((*inputs.shape[:-1], self.channels), "float32")
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
@@ -139,16 +164,6 @@ class RandomIntensity(RandomLayer):
             "groups": self.groups,
             "priors": self.priors,
             "background_probability": self.background_probability,
+            "std_priors": self.std_priors,
+            "channels": self.channels,
         }
-
-
-def _expand_table(table: Tensor, labels: Tensor, values: np.ndarray) -> Tensor:
-    """Look up label values directly in a table with gaps: one gather over the volume."""
-    position = np.zeros(values[-1] + 2, "int32")
-    position[values] = np.arange(len(values))
-    wide = ops.take(table, position, axis=1)
-    return take_per_sample(wide, ops.clip(labels, 0, int(values[-1]) + 1))
-
-
-def _index_table(table: Tensor, labels: Tensor, values: np.ndarray) -> Tensor:
-    return take_per_sample(table, label_index(labels, values))

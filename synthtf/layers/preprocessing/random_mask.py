@@ -8,17 +8,32 @@ from keras import ops
 
 from synthtf import random
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
+from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
+from synthtf.ops.distance import signed_distance
 from synthtf.ops.labels import map_labels
+from synthtf.ranges import Range, as_range, as_spacing, per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class RandomMask(RandomLayer):
     """Set the image to zero outside given labels, as skull-stripping does.
 
+    The mask may be too tight or too wide, as those of real tools are: it then holds the voxels
+    whose signed distance to the border of the labels is below `border + roughness F(x)`, with `F`
+    a smooth field of `N(0, 1)`, cut off at three standard deviations. Where sulci are not among
+    the labels, their walls are borders, too: list the CSF, to move the outer border alone.
+
     Args:
         labels: label values that are kept.
         optional: label values that are kept or not, all alike, at random per sample: the
             CSF around the brain, say.
+        border: `(low, high)`, mm by which the mask is moved; below 0 into the labels, above 0
+            beyond them. Drawn per sample.
+        roughness: `(low, high)`, mm, standard deviation of that movement in space; drawn per
+            sample.
+        roughness_size: `(low, high)`, mm between the lattice points of that variation, whose
+            bumps are about twice as wide; drawn per sample.
+        spacing: mm per voxel, a scalar or one per axis; only for a border that moves.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `[image, labels]`: float `(batch, *spatial, channels)` and integer
@@ -26,7 +41,8 @@ class RandomMask(RandomLayer):
     Output shape: that of the image, float32.
 
     Raises:
-        ValueError: if no label is given or one is negative.
+        ValueError: if no label is given or one is negative, a range is reversed or out of
+            bounds, or a border moves and the spatial shape is not known.
 
     Example:
     >>> import numpy as np
@@ -35,10 +51,20 @@ class RandomMask(RandomLayer):
     >>> np.asarray(RandomMask(labels=[2])([image, labels])).ravel().tolist()
     [0.0, 1.0, 0.0]
 
-    Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
+    Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025; Hoopes et
+        al., SynthStrip, NeuroImage 2022, for borders as signed distances.
     """
 
-    def __init__(self, labels: Sequence[int], optional: Sequence[int] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        labels: Sequence[int],
+        optional: Sequence[int] = (),
+        border: Range = (0, 0),
+        roughness: Range = (0, 0),
+        roughness_size: Range = (10, 40),
+        spacing: Range = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.labels = tuple(int(v) for v in labels)
         self.optional = tuple(int(v) for v in optional)
@@ -47,12 +73,20 @@ class RandomMask(RandomLayer):
                 "`labels` must hold at least one value, none negative. "
                 f"Received: labels={self.labels}, optional={self.optional}"
             )
+        self.border = as_range(border, "border")
+        self.roughness = as_range(roughness, "roughness", 0)
+        self.roughness_size = as_range(roughness_size, "roughness_size", 1)
+        self.spacing = as_spacing(spacing)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw "keep", one where the optional labels are kept, else zero."""
-        if not self.optional:
-            return {}
-        return {"keep": random.integers(random.fold_in(key, "keep"), (), 0, 1)}
+        """Draw "keep", one where the optional labels are kept, else zero, and the border."""
+        draws = {}
+        if self.optional:
+            draws["keep"] = random.integers(random.fold_in(key, "keep"), (), 0, 1)
+        if not is_still(self.border, self.roughness):
+            ranges = (self.border, self.roughness, self.roughness_size)
+            draws |= draw_border(random.fold_in(key, "border"), *ranges, *self._grid(shape))
+        return draws
 
     def transform(self, inputs: list[Tensor], draws: dict[str, Tensor]) -> Tensor:
         """Multiply by the mask."""
@@ -63,7 +97,27 @@ class RandomMask(RandomLayer):
         if self.optional:
             optional = map_labels(labels, {v + 1: 1 for v in self.optional})
             mask = ops.maximum(mask, optional * expand(draws["keep"], optional))
+        if "border" in draws:
+            mask = self._moved(mask == 1, draws)
         return as_image(image) * ops.cast(mask, "float32")
+
+    def _moved(self, mask: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Move the border of a mask."""
+        shape, spacing = self._grid(mask.shape)
+        farthest = farthest_border(self.border, self.roughness)
+        # Measured beyond the farthest border, so that what is out of reach compares as it should.
+        distance = signed_distance(mask, spacing, farthest + min(spacing))
+        return distance < make_border(draws, shape, spacing, farthest)
+
+    def _grid(self, shape: tuple[int | None, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """Spatial shape and mm per voxel."""
+        spatial = tuple(shape[1:-1])
+        if None in spatial:
+            raise ValueError(
+                f"{self.name}: the spatial shape must be known to move the border. "
+                f"Received: an input of shape {tuple(shape)}"
+            )
+        return spatial, per_axis(self.spacing, len(spatial))
 
     def identity(self, inputs: list[Tensor]) -> Tensor:
         """Keep the image."""
@@ -75,4 +129,12 @@ class RandomMask(RandomLayer):
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
-        return {**super().get_config(), "labels": self.labels, "optional": self.optional}
+        return {
+            **super().get_config(),
+            "labels": self.labels,
+            "optional": self.optional,
+            "border": self.border,
+            "roughness": self.roughness,
+            "roughness_size": self.roughness_size,
+            "spacing": self.spacing,
+        }

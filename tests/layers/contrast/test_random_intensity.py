@@ -14,6 +14,7 @@ class TestRandomIntensity(RandomLayerContract):
         {"groups": (0, 1, 1, 2)},
         {"labels": (2, 41, 70000)},
         {"priors": [(0, 0), (0.1, 0.2), (0.5, 0.6), (2, 3)]},
+        {"channels": 3, "std_priors": [(0, 0), (0.1, 0.2), (0.5, 0.6), (2, 3)]},
     ]
     identity_arguments = {"probability": 0}
     invalid = [
@@ -24,6 +25,10 @@ class TestRandomIntensity(RandomLayerContract):
         ({"std": -1}, "`std` must lie in"),
         ({"groups": (1, 2)}, r"`groups` must have one entry per label \(4\)"),
         ({"priors": [(0, 1)]}, r"`priors` must have one entry per label \(4\)"),
+        ({"std_priors": [(0, 1)]}, r"`std_priors` must have one entry per label \(4\)"),
+        ({"std_priors": [(-1, 1)] * 4}, "`std_priors` must lie in"),
+        ({"channels": 0}, "`channels` must be a positive whole number"),
+        ({"channels": 1.5}, "`channels` must be a positive whole number"),
         ({"background_probability": 2}, "`background_probability` must lie in"),
     ]
 
@@ -90,6 +95,43 @@ def test_deviation_within_a_label(shape):
 
 def test_background_without_probability_has_no_noise():
     assert not paint([0, 0], 3, labels=[1], std=0.5).any()
+
+
+def test_deviation_follows_the_prior_of_each_label():
+    labels = np.repeat(np.array([7, 3, 0], "int32"), 2000).reshape(1, 3, 2000, 1)
+    layer = RandomIntensity(labels=[7, 3], mean=0.5, std=9, std_priors=[0.02, 0.3])
+    out = to_arrays(layer(labels, make_keys(1)))[0][0, ..., 0] - 0.5
+    check_mean(out[0] ** 2, 0.02**2)
+    check_mean(out[1] ** 2, 0.3**2)
+    np.testing.assert_array_equal(out[2], -0.5)
+
+
+def test_range_of_a_deviation_is_uniform():
+    """The mean square of a draw from (a, b) is (a² + ab + b²) / 3."""
+    out = paint([4] * 8, 150, labels=[4], mean=0, std_priors=[(0.1, 0.4)])
+    check_mean((out**2).mean(1), (0.1**2 + 0.1 * 0.4 + 0.4**2) / 3)
+
+
+@pytest.mark.parametrize("largest", [2035, 70000])
+def test_channels_are_independent_contrasts_of_one_anatomy(largest):
+    labels = np.array([[1, 1, largest, 0]] * 200, "int32").reshape(200, 2, 2, 1)
+    layer = RandomIntensity(labels=[1, largest], priors=[(0, 1), (2, 3)], channels=2)
+    out = to_arrays(layer(labels, make_keys(200)))[0].reshape(200, 4, 2)
+    np.testing.assert_array_equal(out[:, 0], out[:, 1])
+    np.testing.assert_array_equal(out[:, 3], 0)
+    assert (out[:, 2] >= 2).all() and (out[:, 2] <= 3).all()
+    centred = out - [[[0.5], [0.5], [2.5], [0]]]
+    check_mean(centred[:, [0, 2]], 0)
+    check_mean(centred[:, 0, 0] * centred[:, 0, 1], 0)
+    check_mean(centred[:, 0, 1] * centred[:, 2, 1], 0)
+
+
+def test_background_shows_in_all_channels_or_in_none():
+    labels = np.zeros((60, 1, 1, 1), "int32")
+    layer = RandomIntensity(labels=[1], background_probability=0.5, channels=2)
+    seen = to_arrays(layer(labels, make_keys(60)))[0].reshape(60, 2) > 0
+    np.testing.assert_array_equal(seen[:, 0], seen[:, 1])
+    assert 0 < seen[:, 0].sum() < 60
 
 
 def test_refuses_floats():

@@ -1,0 +1,264 @@
+"""Label maps with more labels: structures split by intensity, and heads labelled in full.
+
+A network learns more from maps in which contrast varies within structures, and in which nothing
+that a scan shows is missing. Both come from clustering the intensities of the scan that a map
+belongs to. All here is deterministic.
+
+Reference: Billot et al., SynthSeg, Medical Image Analysis 2023, whose training maps label all of
+the head by clustering intensities, too (with mixture models, where this is k-means).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+import numpy as np
+from scipy import ndimage
+from scipy.cluster.vq import ClusterError, kmeans2
+
+from synthtf.data.label_table import LabelTable, count_labels
+from synthtf.data.volumes import Volume
+
+_SAME_AFFINE = 1e-3  # mm
+_MAX_SAMPLES = 200_000  # intensities that cluster centres are found from
+_ITERATIONS = 50
+_SMOOTHING = 1.0  # mm, standard deviation
+_BINS = 256
+
+
+def enrich_labels(
+    image: Volume,
+    labels: Volume,
+    table: LabelTable,
+    num_parts: int = 2,
+    values: Sequence[int] | None = None,
+) -> tuple[np.ndarray, LabelTable]:
+    """Split labels into parts by k-means of the image's intensities inside each.
+
+    Parts are numbered by their intensity: the darkest keeps the label, the others get new values
+    above all labels of the map and the table. They count as the original in the output, each is
+    a tissue of its own, and part k of a label and part k of its partner are partners.
+
+    Args:
+        image: Scan, on the grid of the label map.
+        labels: Label map.
+        table: Labels of the map.
+        num_parts: Parts per label, at least 2.
+        values: Labels to split. None: all but 0 that occur with that many intensities.
+
+    Returns:
+        The map, int32, and the table with the new rows.
+
+    Raises:
+        ValueError: If the grids differ, the table does not list a label of the map, there are
+            fewer than 2 parts, a label has no voxel, or fewer intensities than parts.
+    """
+    check_parts(num_parts)
+    _check_grids(image, labels)
+    counts = count_labels(labels.data)
+    table.check(counts, labels.name)
+    skip = values is None
+    values = [v for v in counts if v] if values is None else list(dict.fromkeys(map(int, values)))
+    out = labels.data.copy()
+    parts = {}
+    for value in values:
+        inside = labels.data == value
+        if not inside.any():
+            raise ValueError(f"{labels.name}: no voxel of label {value}; it cannot be split")
+        try:
+            parts[value] = cluster(image.data[inside], num_parts)
+        except ValueError as error:
+            if not skip:
+                raise ValueError(f"{image.name}: in label {value}: {error}") from None
+    new = _new_values(table, [*counts, *table.ids], list(parts), num_parts)
+    for value, part in parts.items():
+        out[labels.data == value] = np.array([value, *new[value]], "int32")[part]
+    return out, _with_parts(table, new)
+
+
+def build_labels(
+    image: Volume,
+    labels: Volume,
+    table: LabelTable,
+    num_parts: int = 4,
+    threshold: float | None = None,
+) -> tuple[np.ndarray, LabelTable]:
+    """Label all that a scan shows, given a segmentation of a part of it.
+
+    Of the voxels without a label, those of air stay 0: they are darker than the threshold and
+    connected with the border of the volume. The others are clustered by their smoothed intensity
+    into new labels above all others, from dark to bright, and the map of the clusters is smoothed.
+
+    Args:
+        image: Scan, on the grid of the segmentation.
+        labels: Segmentation; 0 where nothing is known.
+        table: Labels of the segmentation.
+        num_parts: Number of new labels, at least 2.
+        threshold: Intensity below which a voxel may be air. None: half of Otsu's threshold.
+
+    Returns:
+        The map, int32, and the table with the new rows, which count as background.
+
+    Raises:
+        ValueError: If the grids differ, the table does not list a label, there are fewer than 2
+            parts, or too few voxels are left to be clustered.
+    """
+    check_parts(num_parts)
+    _check_grids(image, labels)
+    counts = count_labels(labels.data)
+    table.check(counts, labels.name)
+    # In voxels, and one of them at least: less would leave single ones.
+    std = [max(1.0, _SMOOTHING / mm) for mm in image.spacing]
+    unknown = labels.data == 0
+    if threshold is None:
+        threshold = otsu_threshold(image.data) / 2
+    smooth = ndimage.gaussian_filter(image.data, [s / 2 for s in std], mode="nearest")
+    tissue = unknown & ~_touches_border(smooth < threshold, unknown)
+    try:
+        part = cluster(smooth[tissue], num_parts)
+    except ValueError as error:
+        raise ValueError(f"{image.name}: outside the labels of {labels.name}: {error}") from None
+    largest = np.full(labels.data.shape, -1, "float32")
+    winner = np.zeros(labels.data.shape, "int32")
+    for k in range(num_parts):
+        member = np.zeros(labels.data.shape, "float32")
+        member[tissue] = part == k
+        share = ndimage.gaussian_filter(member, std, mode="nearest")
+        winner[share > largest] = k
+        np.maximum(largest, share, out=largest)
+    first = max(*counts, *table.ids) + 1
+    out = np.where(tissue, first + winner, labels.data).astype("int32")
+    rows = [
+        (first + k, f"outside {k + 1}", None, 0, f"outside {k + 1}", "no", "none")
+        for k in range(num_parts)
+    ]
+    return out, _with_rows(table, rows)
+
+
+def check_parts(num_parts: int) -> None:
+    """Refuse to split into fewer than two parts, or more than 255.
+
+    Raises:
+        ValueError: If there are.
+    """
+    if int(num_parts) != num_parts or not 2 <= num_parts <= 255:
+        raise ValueError(f"expected at least 2 parts, at most 255, received {num_parts}")
+
+
+def cluster(values: np.ndarray, num_parts: int) -> np.ndarray:
+    """Number values by their k-means cluster, from the lowest to the highest.
+
+    Starts from quantiles, so that the result does not depend on chance.
+
+    Args:
+        values: `(n,)` intensities.
+        num_parts: Number of clusters.
+
+    Returns:
+        `(n,)` integers from 0, as uint8.
+
+    Raises:
+        ValueError: If there are fewer different values than clusters.
+
+    Example:
+        >>> cluster(np.array([5.0, 0.0, 9.0, 0.5, 5.5]), 3).tolist()
+        [1, 0, 2, 0, 1]
+    """
+    different = np.unique(values)
+    if different.size < num_parts:
+        raise ValueError(
+            f"expected at least {num_parts} different intensities, received {different.size}"
+        )
+    step = -(-values.size // _MAX_SAMPLES)
+    at = (np.arange(num_parts) + 0.5) / num_parts
+    for source in (values, different):
+        # Quantiles that coincide leave clusters empty; those of the different values never do.
+        sample = np.sort(source)[::step].astype("float64")
+        start = np.quantile(sample, at)
+        try:
+            centres, _ = kmeans2(
+                sample[:, None], start[:, None], _ITERATIONS, minit="matrix", missing="raise"
+            )
+        except ClusterError:
+            continue
+        centres = np.sort(centres[:, 0])
+        break
+    else:
+        centres = np.quantile(different, np.arange(num_parts) / (num_parts - 1))
+    return np.digitize(values, (centres[1:] + centres[:-1]) / 2).astype("uint8")
+
+
+def otsu_threshold(values: np.ndarray) -> float:
+    """Threshold that separates two classes with the largest variance between them.
+
+    Reference: Otsu, A threshold selection method from gray-level histograms, IEEE SMC 1979.
+    """
+    # The brightest voxels, such as vessels, would leave the histogram few bins for the rest.
+    top = np.quantile(values, 0.999)
+    counts, edges = np.histogram(np.minimum(values, top), _BINS)
+    centres = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    total = np.cumsum(counts * centres)
+    with np.errstate(all="ignore"):
+        apart = total / below - (total[-1] - total) / above
+        between = np.where(above > 0, below * above * apart**2, 0)
+    # The middle of all that are as good, where no value lies between the classes.
+    return float(edges[1:][between >= np.nanmax(between) * (1 - 1e-9)].mean())
+
+
+def _check_grids(image: Volume, labels: Volume) -> None:
+    if image.shape != labels.shape:
+        raise ValueError(
+            f"{labels.name}: expected the shape of {image.name}, {image.shape}, "
+            f"received {labels.shape}"
+        )
+    apart = np.abs(image.affine - labels.affine).max()
+    if apart > _SAME_AFFINE:
+        raise ValueError(
+            f"{labels.name}: expected the affine of {image.name}, received one that differs by "
+            f"{apart:.3g}; resample one to the other first"
+        )
+
+
+def _touches_border(dark: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """The components of dark, unknown voxels that reach the border of the volume."""
+    regions, _ = ndimage.label(dark & unknown)
+    border = set()
+    for axis in range(regions.ndim):
+        for end in (0, -1):
+            border |= set(np.unique(np.take(regions, end, axis)))
+    return np.isin(regions, sorted(border - {0}))
+
+
+def _new_values(
+    table: LabelTable, taken: Sequence[int], values: Sequence[int], num_parts: int
+) -> dict[int, tuple[int, ...]]:
+    """New labels of each label, and of its partner, which a flip turns them into."""
+    partner = dict(zip(table.ids, table.partners, strict=True))
+    every = dict.fromkeys(v for label in values for v in (label, partner[label]) if v is not None)
+    first = max(taken) + 1
+    num = num_parts - 1
+    return {v: tuple(range(first + j * num, first + (j + 1) * num)) for j, v in enumerate(every)}
+
+
+def _with_parts(table: LabelTable, new: Mapping[int, tuple[int, ...]]) -> LabelTable:
+    """Add the rows of parts of labels, which keep side, output and role."""
+    row = {label: k for k, label in enumerate(table.ids)}
+    rows = []
+    for label, parts in new.items():
+        at = row[label]
+        partners = new.get(table.partners[at], (None,) * len(parts))
+        for k, (part, partner) in enumerate(zip(parts, partners, strict=True), 2):
+            name, group = f"{table.names[at]} part {k}", f"{table.groups[at]} part {k}"
+            rest = (table.outputs[at], group, table.brain[at], table.sides[at])
+            rows.append((part, name, partner, *rest))
+    return _with_rows(table, rows)
+
+
+def _with_rows(table: LabelTable, rows: Sequence[tuple]) -> LabelTable:
+    names = [f.name for f in fields(LabelTable)]
+    added = zip(*rows, strict=True) if rows else [()] * len(names)
+    columns = {
+        name: (*getattr(table, name), *more) for name, more in zip(names, added, strict=True)
+    }
+    return LabelTable(**columns)

@@ -1,0 +1,133 @@
+"""Random motion between the shots of an acquisition."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from synthtf import random
+from synthtf.layers.base import RandomLayer, Tensor, as_image
+from synthtf.layers.encoding import as_axes, as_whole_range, draw_axis
+from synthtf.ops.affine import affine_matrix, in_voxels
+from synthtf.ops.kspace import filter_lines, magnitude
+from synthtf.ops.resample import resample
+from synthtf.ranges import Range, as_range, as_spacing, per_axis
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class RandomMotion(RandomLayer):
+    """Move the object rigidly between the shots that fill k-space.
+
+    The k-space lines of one random axis are acquired in order, in shots of random lengths.
+    The lines of shot `s` come from the image in another pose, `x(T_s)`; the result is
+    `|Σ_s F⁻¹ M_s F x(T_s)|`, where `M_s` keeps the lines of that shot. The shot that holds the
+    centre of k-space sees the object where it is, so that the object as a whole stays there
+    and labels go on fitting. What moves in from outside the volume continues its border.
+
+    Each shot but one costs a linear interpolation of the volume and two matrix products.
+
+    Args:
+        translation: `(low, high)`, mm; drawn per shot and axis.
+        rotation: `(low, high)`, degrees, about the centre of the volume; drawn per shot,
+            three angles in 3D and one in 2D.
+        num_shots: `(low, high)`, whole numbers, both included; drawn per sample. The lines
+            between shots are uniform, and a shot may be empty.
+        axes: spatial axes that may be the phase-encoding axis. None: all.
+        spacing: mm per voxel, a scalar or one per axis.
+        **kwargs: `probability`, `seed`, `name`.
+
+    Input shape: `(batch, *spatial, channels)`, float; the result is a magnitude, and negative
+        values lose their sign.
+    Output shape: the same, float32.
+
+    Raises:
+        ValueError: if a range is reversed, there is less than one shot, or an axis does not exist.
+
+    Example:
+    >>> import numpy as np
+    >>> image = np.ones((1, 8, 8, 1), "float32")
+    >>> np.round(np.asarray(RandomMotion()(image)).ravel()[:2], 3).tolist()
+    [1.0, 1.0]
+
+    Reference: Shaw et al., MRI k-space motion artefact augmentation, MIDL 2019; Pérez-García
+        et al., TorchIO, Computer Methods and Programs in Biomedicine 2021.
+    """
+
+    def __init__(
+        self,
+        translation: Range = (-5, 5),
+        rotation: Range = (-5, 5),
+        num_shots: Range = (2, 6),
+        axes: Sequence[int] | None = None,
+        spacing: Range = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.translation = as_range(translation, "translation")
+        self.rotation = as_range(rotation, "rotation", -360, 360)
+        self.num_shots = as_whole_range(num_shots, "num_shots", 1)
+        self.axes = as_axes(axes)
+        self.spacing = as_spacing(spacing)
+
+    def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw the axis, the ends of the shots as proportions of the lines, and the poses."""
+        ndim = len(shape) - 2
+        moves = max(self.num_shots[1] - 1, 1)
+        turns = 1 if ndim == 2 else 3
+        return {
+            "axis": draw_axis(key, self.axes, ndim),
+            "num_shots": random.integers(random.fold_in(key, "num_shots"), (), *self.num_shots),
+            "end": random.uniform(random.fold_in(key, "end"), (moves,)),
+            "translation": self.uniform(key, "translation", self.translation, (moves, ndim)),
+            "rotation": self.uniform(key, "rotation", self.rotation, (moves, turns)),
+        }
+
+    def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Add up the shots, the one of the centre of k-space first."""
+        image = as_image(inputs)
+        spacing = per_axis(self.spacing, len(image.shape) - 2)
+        shots = [self._shot(draws, size) for size in image.shape[1:-1]]
+
+        def acquire(volume: Tensor, number: Any) -> tuple[Tensor, Tensor]:
+            lines = [ops.cast(ops.equal(shot, number), "float32") for shot in shots]
+            return filter_lines(volume, lines, draws["axis"])
+
+        def add_shot(number: Tensor, parts: tuple) -> tuple:
+            moved = resample(image, self._pose(draws, number - 1, spacing))
+            return tuple(x + y for x, y in zip(parts, acquire(moved, number), strict=True))
+
+        num_shots = ops.max(draws["num_shots"])
+        parts = ops.fori_loop(1, num_shots, add_shot, acquire(image, 0))
+        return magnitude(*parts)
+
+    def _shot(self, draws: dict[str, Tensor], size: int) -> Tensor:
+        """Number of the shot of each line, counted cyclically from the one of the centre."""
+        num_shots = draws["num_shots"][:, None]
+        ends = draws["end"].shape[1]
+        used = ops.arange(ends, dtype="int32")[None] < num_shots - 1
+        # An end that is not used lies behind the last line.
+        end = ops.where(used, draws["end"], 2.0)[:, None]
+        position = (ops.arange(size, dtype="float32") + 0.5) / size
+        shot = ops.sum(ops.cast(end <= position[None, :, None], "int32"), axis=-1)
+        return ops.mod(shot - shot[:, size // 2 : size // 2 + 1], num_shots)
+
+    @staticmethod
+    def _pose(draws: dict[str, Tensor], move: Tensor, spacing: tuple[float, ...]) -> Tensor:
+        translation = ops.take(draws["translation"], move, axis=1)
+        rotation = ops.take(draws["rotation"], move, axis=1)
+        rigid = affine_matrix(
+            translation, rotation, ops.ones_like(translation), ops.zeros_like(rotation)
+        )
+        return in_voxels(rigid, spacing)
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "translation": self.translation,
+            "rotation": self.rotation,
+            "num_shots": self.num_shots,
+            "axes": self.axes,
+            "spacing": self.spacing,
+        }

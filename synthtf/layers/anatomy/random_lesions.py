@@ -1,0 +1,178 @@
+"""Random lesions in label maps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from synthtf import random
+from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows
+from synthtf.ops.distance import distance_to
+from synthtf.ops.labels import map_labels
+from synthtf.ranges import Range, as_range, as_spacing, per_axis
+
+# Of the polynomials that make the borders irregular.
+_DEGREE = 5
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class RandomLesions(RandomLayer):
+    """Grow lesions in given labels.
+
+    Each lesion has its centre at a random voxel `c` of the labels `within`, and covers what of
+    them lies closer to it than a random radius that varies smoothly with the direction `u`:
+
+        |x - c| <= size / 2 · (1 + irregularity · clip(g(u) / 2, -1, 1)),
+
+    where `g` is `N(0, 1)` in each direction (`synthtf.ops.blobs.direction_noise`). Lesions may
+    merge. They never leave the labels `within`: where these do not occur, nothing changes.
+
+    A second input adds real lesions, from any source and moved there by any transform: what of
+    its mask lies in the labels `within` counts as lesion, too.
+
+    Args:
+        within: label values that lesions grow in. Default: cerebral white matter.
+        lesion_label: label value of the lesions. Default: white-matter hypointensities.
+        num_lesions: `(low, high)`, lesions per sample, whole numbers.
+        size: `(low, high)`, mm, mean diameter; drawn per lesion.
+        irregularity: `(low, high)`, largest relative deviation of the radius, in [0, 1]; drawn
+            per lesion. 0: spheres.
+        rim_label: label value of the rims of the lesions. None: no rims.
+        rim: mm, thickness of the rims; at least a voxel.
+        spacing: mm per voxel, a scalar or one per axis.
+        **kwargs: `probability`, `seed`, `name`.
+
+    Input shape: labels, integer `(batch, *spatial, 1)`; or `[labels, mask]`, both of this shape,
+        the mask non-zero in lesions.
+    Output shape: that of the labels, int32.
+
+    Raises:
+        ValueError: if a label is negative, or a range reversed or out of bounds.
+
+    Example:
+    >>> import numpy as np
+    >>> labels = np.full((1, 64, 64, 1), 2, "int32")
+    >>> np.unique(RandomLesions(num_lesions=3, size=(4, 8))(labels)).tolist()
+    [2, 77]
+
+    Reference: Billot et al., Joint segmentation of multiple sclerosis lesions and brain anatomy
+        in MRI scans of any contrast and resolution with CNNs, ISBI 2021, where lesions are a
+        label like others, from manual segmentations. Here they are drawn.
+    """
+
+    def __init__(
+        self,
+        within: Sequence[int] = (2, 41),
+        lesion_label: int = 77,
+        num_lesions: Range = (1, 20),
+        size: Range = (2, 15),
+        irregularity: Range = (0, 0.6),
+        rim_label: int | None = None,
+        rim: float = 1.0,
+        spacing: Range = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.within = tuple(int(v) for v in within)
+        self.lesion_label = int(lesion_label)
+        self.rim_label = None if rim_label is None else int(rim_label)
+        if not self.within or min(*self.within, self.lesion_label, self.rim_label or 0) < 0:
+            raise ValueError(
+                "`within` must hold at least one label value, and no label may be negative. "
+                f"Received: within={self.within}, lesion_label={lesion_label}, "
+                f"rim_label={rim_label}"
+            )
+        low, high = as_range(num_lesions, "num_lesions", 0)
+        if (int(low), int(high)) != (low, high):
+            raise ValueError(
+                f"`num_lesions` must be whole numbers. Received: num_lesions={num_lesions!r}"
+            )
+        self.num_lesions = int(low), int(high)
+        self.size = as_range(size, "size", 0)
+        self.irregularity = as_range(irregularity, "irregularity", 0, 1)
+        self.rim = as_range(rim, "rim", 0)[0]
+        self.spacing = as_spacing(spacing)
+
+    def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw how many lesions there are; of each, the place, the size and the shape."""
+        ndim, most = len(shape) - 2, self.num_lesions[1]
+        if not most:
+            return {}
+        coefficients = (most, 2, *(_DEGREE + 1,) * ndim)
+        number = random.fold_in(key, "num_lesions")
+        return {
+            "num_lesions": random.integers(number, (), *self.num_lesions),
+            "place": self.uniform(key, "place", (0.0, 1.0), (most,)),
+            "size": self.uniform(key, "size", self.size, (most,)),
+            "irregularity": self.uniform(key, "irregularity", self.irregularity, (most,)),
+            "shape": random.normal(random.fold_in(key, "shape"), coefficients),
+        }
+
+    def transform(self, inputs: Any, draws: dict[str, Tensor]) -> Tensor:
+        """Paint the lesions, then keep what lies within the labels."""
+        labels = self.identity(inputs)
+        spacing = per_axis(self.spacing, len(labels.shape) - 2)
+        # Added to one, so that lesions can grow in label 0 although a look-up gives 0 by default.
+        allowed = map_labels(labels + 1, {v + 1: 1 for v in self.within}) == 1
+        lesion = ops.zeros_like(allowed)
+        if self.num_lesions[1]:
+            lesion = self._grow(allowed, draws, spacing)
+        if isinstance(inputs, list | tuple):
+            lesion = ops.logical_or(lesion, ops.not_equal(inputs[1], 0))
+        lesion = ops.logical_and(lesion, allowed)
+        out = ops.where(lesion, self.lesion_label, labels)
+        if self.rim_label is None:
+            return out
+        # A little more, so that a distance of exactly the thickness counts as rim.
+        rim = max(self.rim, min(spacing)) * (1 + 1e-4)
+        outer = distance_to(ops.logical_not(lesion), spacing, 1.01 * rim) <= rim
+        return ops.where(ops.logical_and(lesion, outer), self.rim_label, out)
+
+    def _grow(self, allowed: Tensor, draws: dict[str, Tensor], spacing: tuple) -> Tensor:
+        """Give where the lesions are, unless they are cut off."""
+        shape, most = tuple(allowed.shape[1:-1]), self.num_lesions[1]
+        if None in shape:
+            raise ValueError(
+                f"{self.name}: the spatial shape must be known. "
+                f"Received: an input of shape {allowed.shape}"
+            )
+        index, centre = pick_voxels(allowed, draws["place"]), []
+        for size in reversed(shape):
+            centre.insert(0, ops.cast(index % size, "float32"))
+            index = index // size
+        largest = self.size[1] / 2 * (1 + self.irregularity[1])
+        around = windows(centre, largest, spacing, shape)
+        line = (-1, most, *(1,) * len(shape))
+        deviation = ops.clip(direction_noise(draws["shape"], around) / 2, -1.0, 1.0)
+        deviation = ops.reshape(draws["irregularity"], line) * deviation
+        radius = ops.reshape(draws["size"] / 2, line) * (1.0 + deviation)
+        exists = ops.arange(most) < draws["num_lesions"][:, None]
+        inside = ops.logical_and(
+            around.squared <= ops.square(radius), ops.reshape(exists, line)
+        )
+        return paint(ops.cast(inside, "int32"), around.index, shape) > 0
+
+    def identity(self, inputs: Any) -> Tensor:
+        """Give the label map."""
+        return as_labels(inputs[0] if isinstance(inputs, list | tuple) else inputs)
+
+    def output_spec(self, inputs: Any) -> Any:
+        """One label map per sample."""
+        labels = inputs[0] if isinstance(inputs, list | tuple) else inputs
+        return keras.KerasTensor(labels.shape, "int32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "within": self.within,
+            "lesion_label": self.lesion_label,
+            "num_lesions": self.num_lesions,
+            "size": self.size,
+            "irregularity": self.irregularity,
+            "rim_label": self.rim_label,
+            "rim": self.rim,
+            "spacing": self.spacing,
+        }

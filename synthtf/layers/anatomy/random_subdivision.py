@@ -1,0 +1,156 @@
+"""Structures randomly split into parts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from synthtf import random
+from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.ops.labels import map_labels
+from synthtf.ops.lattice import lattice_field, lattice_shape
+from synthtf.ranges import Range, as_range, as_spacing, per_axis
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class RandomSubdivision(RandomLayer):
+    """Split labels into parts of random shape, so that contrast varies within a structure.
+
+    Smooth Gaussian fields `F_k`, k = 0 ... `num_parts`, cover the volume, and a voxel of a listed
+    label belongs to the part whose field is largest there. In part 0 it keeps its label. In part
+    k > 0, the label that is number j in the list, counted from 0, becomes
+
+        offset + j num_parts + k - 1.
+
+    The property `new_labels` gives all these values, for `RandomIntensity` to list, and `mapping`
+    leads back, for `MapLabels`. All labels share the fields: parts of neighbours touch.
+
+    Args:
+        labels: label values that are split.
+        num_parts: number of new labels of each, at least 1. In a sample some may not occur.
+        offset: first of the new labels, above all that occur.
+        size: `(low, high)`, mm between the lattice points of the fields; drawn per sample. Parts
+            are about twice as wide.
+        spacing: mm per voxel, a scalar or one per axis.
+        **kwargs: `probability`, `seed`, `name`.
+
+    Input shape: `(batch, *spatial, 1)`, integer.
+    Output shape: the same, int32.
+
+    Raises:
+        ValueError: if no label is given, one is negative or listed twice, the offset is not
+            above them, `num_parts` is no positive number, a range is out of bounds, or the
+            spatial shape is not known.
+
+    Example:
+    >>> import numpy as np
+    >>> layer = RandomSubdivision([2, 41], num_parts=2, offset=1000)
+    >>> layer.new_labels
+    (1000, 1001, 1002, 1003)
+    >>> layer.mapping
+    {2: 2, 1000: 2, 1001: 2, 41: 41, 1002: 41, 1003: 41}
+
+    Reference: Puonti et al., Fast and sequence-adaptive whole-brain segmentation, NeuroImage
+        2016, model a label by several intensity classes; here, its parts are random regions.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[int],
+        num_parts: int = 2,
+        offset: int = 20000,
+        size: Range = (5, 30),
+        spacing: Range = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.labels = tuple(int(v) for v in labels)
+        if not self.labels or len(set(self.labels)) < len(self.labels) or min(self.labels) < 0:
+            raise ValueError(
+                "`labels` must hold at least one value, all distinct and non-negative. "
+                f"Received: labels={self.labels}"
+            )
+        if int(num_parts) != num_parts or num_parts < 1:
+            raise ValueError(
+                f"`num_parts` must be a whole number, at least 1. Received: num_parts={num_parts!r}"
+            )
+        self.num_parts = int(num_parts)
+        self.offset = int(offset)
+        if self.offset <= max(self.labels):
+            raise ValueError(
+                f"`offset` must be above all labels ({max(self.labels)}). Received: {offset!r}"
+            )
+        self.size = as_range(size, "size", 1e-3)
+        self.spacing = as_spacing(spacing)
+
+    @property
+    def new_labels(self) -> tuple[int, ...]:
+        """All label values that may occur in addition, sorted."""
+        return tuple(range(self.offset, self.offset + len(self.labels) * self.num_parts))
+
+    @property
+    def mapping(self) -> dict[int, int]:
+        """From each listed label and each of its new ones to the listed one."""
+        parts = [iter(self.new_labels)] * self.num_parts
+        new = zip(*parts, strict=True)
+        return {v: old for old, own in zip(self.labels, new, strict=True) for v in (old, *own)}
+
+    def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw the "size" (mm), and the "shift" and "noise" of each part's lattice."""
+        spatial, spacing = self._grid(shape)
+        lattice = lattice_shape(spatial, spacing, self.size[0])
+        noise = random.fold_in(key, "noise")
+        return {
+            "size": self.uniform(key, "size", self.size),
+            "shift": self.uniform(key, "shift", (0.0, 1.0), (self.num_parts + 1, len(spatial))),
+            "noise": random.normal(noise, (self.num_parts + 1, *lattice)),
+        }
+
+    def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        """Find the largest field, one after the other."""
+        labels = as_labels(inputs)
+        spatial, spacing = self._grid(labels.shape)
+
+        def field(part: int) -> Tensor:
+            values = draws["noise"][:, part, ..., None]
+            return lattice_field(values, draws["size"], draws["shift"][:, part], spatial, spacing)
+
+        largest = field(0)
+        winner = ops.zeros_like(largest, "int32")
+        for part in range(1, self.num_parts + 1):
+            here = field(part)
+            winner = ops.where(here > largest, part, winner)
+            largest = ops.maximum(here, largest)
+        # Value of part 0 if it were new, which it is not: listed labels have one above 0.
+        first = map_labels(
+            labels, {v: self.offset + j * self.num_parts - 1 for j, v in enumerate(self.labels)}
+        )
+        split = ops.logical_and(first > 0, winner > 0)
+        return ops.where(split, first + winner, labels)
+
+    def _grid(self, shape: tuple[int | None, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """Spatial shape and mm per voxel."""
+        spatial = tuple(shape[1:-1])
+        if None in spatial:
+            raise ValueError(
+                f"{self.name}: the spatial shape must be known. "
+                f"Received: an input of shape {tuple(shape)}"
+            )
+        return spatial, per_axis(self.spacing, len(spatial))
+
+    def output_spec(self, inputs: Any) -> Any:
+        """A label map."""
+        self._grid(tuple(inputs.shape))  # refuses a shape that is not known
+        return keras.KerasTensor(inputs.shape, "int32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "labels": self.labels,
+            "num_parts": self.num_parts,
+            "offset": self.offset,
+            "size": self.size,
+            "spacing": self.spacing,
+        }

@@ -1,0 +1,178 @@
+"""Random defacing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from synthtf import random
+from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
+from synthtf.ops.elementwise import in_whole_vectors
+from synthtf.ops.labels import map_labels
+from synthtf.ops.noise import upsample_lattice
+from synthtf.ops.resample import axis_grid
+from synthtf.ranges import Range, as_range, as_spacing, per_axis
+
+# Points per axis of the lattice that makes the surface rough: bumps of a few cm on a head.
+_ROUGHNESS_POINTS = 6
+_FAR = 1e6
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class RandomDeface(RandomLayer):
+    """Remove the face in front of and below a plane that just misses the brain.
+
+    The plane's normal `n` points forward and down, by a random angle below the horizontal. With
+    the furthest that the brain reaches, `b = max n·x` over its labels, all voxels of
+    `n·x > b + m + r(x)` are removed: a margin `m` in front of the brain, and a smooth random
+    field `r`, linear between 6 uniform points per axis, which makes the surface uneven. Brain is
+    never removed; a sample without brain keeps its face.
+
+    Args:
+        labels: label values of the brain.
+        margin: `(low, high)`, mm between brain and plane; drawn per sample.
+        angle: `(low, high)`, degrees, of the normal below the horizontal: 0 cuts straight down in
+            front of the brain, 90 flat below it; drawn per sample.
+        roughness: `(low, high)`, mm, largest value of `r`; drawn per sample.
+        fill: `(low, high)`, largest intensity of the uniform noise in the place of the face, as
+            a share of the largest of the sample; drawn per sample. Zero removes it without noise.
+        orientation: anatomical direction of increasing voxel number of each axis, such as "RAS",
+            or "AS" for sagittal slices.
+        spacing: mm per voxel, a scalar or one per axis.
+        **kwargs: `probability`, `seed`, `name`.
+
+    Input shape: `[image, labels]`: float `(batch, *spatial, channels)` and integer
+        `(batch, *spatial, 1)`.
+    Output shape: that of the image, float32. The label map stays as it is: networks learn to
+        label what remains.
+
+    Raises:
+        ValueError: if a range is reversed or out of bounds, no label is given or one is not
+            above zero, or the orientation lacks an axis or does not fit the input.
+
+    Example:
+    >>> import numpy as np
+    >>> labels = np.zeros((1, 6, 6, 1), "int32")
+    >>> labels[0, 1:3, 3:5] = 7
+    >>> image = np.ones((1, 6, 6, 1), "float32")
+    >>> layer = RandomDeface([7], margin=1, angle=0, roughness=0, orientation="AS")
+    >>> np.asarray(layer([image, labels]))[0, :, 0, 0].tolist()
+    [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
+
+    Reference: Schimke and Hale, Quickshear defacing for neuroimages, HealthSec 2011.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[int],
+        margin: Range = (2, 15),
+        angle: Range = (10, 50),
+        roughness: Range = (0, 10),
+        fill: Range = 0,
+        orientation: str = "RAS",
+        spacing: Range = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.labels = tuple(int(v) for v in labels)
+        if not self.labels or min(self.labels) < 1:
+            raise ValueError(
+                "`labels` must hold at least one value, all above zero. "
+                f"Received: labels={self.labels}"
+            )
+        self.margin = as_range(margin, "margin", 0)
+        self.angle = as_range(angle, "angle", 0, 90)
+        self.roughness = as_range(roughness, "roughness", 0)
+        self.fill = as_range(fill, "fill", 0, 1)
+        self.orientation = str(orientation).upper()
+        self._directions = (self._find("AP"), self._find("IS"))
+        self.spacing = as_spacing(spacing)
+
+    def _find(self, letters: str) -> tuple[int, int]:
+        """Give the axis that one of two letters names, and 1 if it is the first, else -1."""
+        found = [(k, c) for k, c in enumerate(self.orientation) if c in letters]
+        known = set(self.orientation) <= set("RLAPSI") and len(self.orientation) <= 3
+        if len(found) != 1 or not known:
+            raise ValueError(
+                '`orientation` must name each axis once, by letters such as "RAS". '
+                f"Received: orientation={self.orientation!r}"
+            )
+        axis, letter = found[0]
+        return axis, 1 if letter == letters[0] else -1
+
+    def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
+        """Draw the plane, the lattice of its roughness, and noise if there is any."""
+        ndim = len(shape) - 2
+        if ndim != len(self.orientation):
+            raise ValueError(
+                f"{self.name}: `orientation` must have one letter per axis. "
+                f"Received: orientation={self.orientation!r}, input of shape {shape}"
+            )
+        lattice = (*(_ROUGHNESS_POINTS,) * ndim, 1)
+        draws = {
+            "margin": self.uniform(key, "margin", self.margin),
+            "angle": self.uniform(key, "angle", self.angle),
+            "roughness": self.uniform(key, "roughness", self.roughness),
+            "lattice": random.uniform(random.fold_in(key, "lattice"), lattice),
+        }
+        if self.fill[1] > 0:
+            draws["fill"] = self.uniform(key, "fill", self.fill)
+            draws["noise"] = random.uniform(random.fold_in(key, "noise"), tuple(shape[1:]))
+        return draws
+
+    def transform(self, inputs: list[Tensor], draws: dict[str, Tensor]) -> Tensor:
+        """Remove what lies beyond the plane."""
+        image, labels = as_image(inputs[0]), as_labels(inputs[1])
+        shape = image.shape[1:-1]
+        height = self._height(draws["angle"], shape)
+        brain = map_labels(labels, dict.fromkeys(self.labels, 1))[..., 0]
+        # Height does not change across the plane of the two directions.
+        across = {1 + d for d in range(len(shape))} - {1 + d for d, _ in self._directions}
+        brain = ops.max(brain, axis=tuple(across), keepdims=True) if across else brain
+        axes = tuple(range(1, len(shape) + 1))
+        furthest = ops.max(ops.where(brain > 0, height, -_FAR), axis=axes)
+        furthest = ops.where(furthest > -_FAR, furthest, _FAR)
+        limit = expand(furthest + draws["margin"], height)
+        if self.roughness[1] > 0:
+            points = ops.full((1, len(shape)), _ROUGHNESS_POINTS)
+            rough = upsample_lattice(draws["lattice"], points, shape)[..., 0]
+            limit = limit + expand(draws["roughness"], rough) * rough
+        kept = (height <= limit)[..., None]
+        if "noise" not in draws:
+            return ops.where(kept, image, 0.0)
+        largest = ops.max(image, axis=tuple(range(1, len(image.shape))))
+        noise = expand(draws["fill"] * largest, image) * draws["noise"]
+        return ops.where(kept, image, noise)
+
+    def _height(self, angle: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """How far forward and down voxels lie, `n·x` in mm, broadcast to `(batch, *spatial)`."""
+        radians = angle[:, None] * (np.pi / 180)
+        parts = (in_whole_vectors(ops.cos, radians), in_whole_vectors(ops.sin, radians))
+        spacing, height = per_axis(self.spacing, len(shape)), 0.0
+        for part, (axis, sign) in zip(parts, self._directions, strict=True):
+            mm = sign * spacing[axis] * axis_grid(shape[axis], axis, len(shape))
+            height = height + expand(part[:, 0], mm) * mm
+        return height
+
+    def identity(self, inputs: list[Tensor]) -> Tensor:
+        """Keep the image."""
+        return as_image(inputs[0])
+
+    def output_spec(self, inputs: list[Any]) -> Any:
+        """The image."""
+        return keras.KerasTensor(inputs[0].shape, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "labels": self.labels,
+            "margin": self.margin,
+            "angle": self.angle,
+            "roughness": self.roughness,
+            "fill": self.fill,
+            "orientation": self.orientation,
+            "spacing": self.spacing,
+        }

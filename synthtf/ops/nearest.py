@@ -1,0 +1,51 @@
+"""The closest voxel of a region: its distance and its label."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+
+def nearest_label(
+    labels: Tensor, mask: Tensor, spacing: Sequence[float], limit: float
+) -> tuple[Tensor, Tensor]:
+    """Give each voxel the distance to a region, truncated, and the label that it has there.
+
+    The lower envelope of `distance_to`, which carries along where each minimum comes from.
+
+    Args:
+        labels: `(batch, *spatial, 1)`, int32.
+        mask: boolean, of the same shape; the region. Nothing is known beyond the borders.
+        spacing: mm per voxel and axis.
+        limit: largest distance, in mm.
+
+    Returns:
+        The distance in mm, float32, exact up to `limit`, and the label of the closest voxel of
+        the region, int32; that of the voxel itself where there is none within the limit.
+    """
+    far = float(limit) ** 2
+    squared = ops.where(mask, 0.0, far)
+    nearest = labels
+    for axis, mm in enumerate(spacing, start=1):
+        squared, nearest = _along_axis(squared, nearest, axis, float(mm), far)
+    return ops.sqrt(squared), nearest
+
+
+def _along_axis(
+    squared: Tensor, nearest: Tensor, axis: int, mm: float, far: float
+) -> tuple[Tensor, Tensor]:
+    reach = math.ceil(math.sqrt(far) / mm) - 1  # voxels; beyond, the square alone is `far`
+    pads = [(reach, reach) if a == axis else (0, 0) for a in range(len(squared.shape))]
+    distances = ops.pad(squared, pads, constant_values=far)
+    values = ops.pad(nearest, pads)
+    size = squared.shape[axis]
+    for shift in range(1, reach + 1):
+        for start in (reach - shift, reach + shift):
+            part = (*[slice(None)] * axis, slice(start, start + size), ...)
+            here = distances[part] + (shift * mm) ** 2
+            nearest = ops.where(here < squared, values[part], nearest)
+            squared = ops.minimum(here, squared)
+    return squared, nearest

@@ -1,0 +1,71 @@
+"""Smooth local scaling about a centre, and how far it is from folding."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from synthtf.ops.resample import axis_grid
+
+Tensor = Any
+
+# Largest slope of the fade `1 - 3t² + 2t³`, and the largest value of `t |w'(t)| - w(t)`.
+_STEEPEST = 1.5
+_STEEPEST_INSIDE = 0.6875
+
+
+def radial_scaling(
+    centre: Tensor,
+    radius: Tensor,
+    decay: Tensor,
+    amount: Tensor,
+    shape: Sequence[int],
+    spacing: Sequence[float],
+) -> list[Tensor]:
+    """Displace by `amount (x - c) w((|x - c| - radius) / decay)`.
+
+    The fade `w(t)` is 1 below 0, 0 above 1 and `1 - 3t² + 2t³` between: a scaling by
+    `1 + amount` within the radius, and nothing beyond `radius + decay`.
+
+    Args:
+        centre: `(batch, ndim)`, c in mm from the first voxel.
+        radius: `(batch,)`, in mm.
+        decay: `(batch,)`, in mm, above 0.
+        amount: `(batch,)`.
+        shape: spatial shape of the volume.
+        spacing: mm per voxel and axis.
+
+    Returns:
+        One tensor `(batch, *shape)` per axis, in mm.
+    """
+    ndim = len(shape)
+
+    def spread(x: Tensor) -> Tensor:
+        return ops.reshape(x, (-1,) + (1,) * ndim)
+
+    offset = [
+        axis_grid(n, d, ndim) * mm - spread(centre[:, d])
+        for d, (n, mm) in enumerate(zip(shape, spacing, strict=True))
+    ]
+    squared = ops.square(offset[-1])
+    for part in offset[-2::-1]:  # small sums first: the last one alone is of the whole volume
+        squared = ops.square(part) + squared
+    t = ops.clip((ops.sqrt(squared) - spread(radius)) * spread(1.0 / decay), 0.0, 1.0)
+    weight = spread(amount) * (1.0 - t * t * (3.0 - 2.0 * t))
+    return [weight * part for part in offset]
+
+
+def radial_compression(radius: Tensor, decay: Tensor, amount: Tensor) -> Tensor:
+    """Bound on how much `radial_scaling` compresses in any direction, at its worst voxel.
+
+    The Jacobian of each displacement is symmetric, with no eigenvalue below minus this bound.
+    Where the bounds of overlapping fields add up to less than one, `x + Σ u(x)` is invertible.
+    """
+    shell = amount * (_STEEPEST * radius / decay + _STEEPEST_INSIDE)
+    return ops.maximum(shell, -amount)
+
+
+def shortest_decay(radius: Tensor, amount: Tensor, limit: float) -> Tensor:
+    """Give the shortest decay at which `radial_compression` does not exceed a limit."""
+    room = limit - _STEEPEST_INSIDE * amount
+    return _STEEPEST * radius * ops.relu(amount) / ops.maximum(room, 1e-3)
