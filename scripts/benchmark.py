@@ -148,7 +148,7 @@ def run_whole(case: Case) -> list[dict]:
 
 
 def run_layers(case: Case) -> list[dict]:
-    """Each layer of the tutorial recipe and its variants, with its defaults."""
+    """Each layer and its variants, with its defaults."""
     from keras import ops
 
     from synthtf import layers
@@ -157,24 +157,75 @@ def run_layers(case: Case) -> list[dict]:
     labels, key = data["labels"], data["key"]
     image = ops.cast(labels, "float32") / float(max(*values, 1))
     coarse_warp = layers.RandomWarp(full_resolution=False)
-    # Of each layer: itself and its input.
-    chosen = {
-        "RandomAffine": (layers.RandomAffine(), labels),
-        "RandomWarp": (coarse_warp, labels),
-        "RandomWarp, full resolution": (layers.RandomWarp(), labels),
-        "RandomFlip": (layers.RandomFlip(pairs=[(2, 41)]), labels),
-        "RandomFieldOfView": (layers.RandomFieldOfView(), labels),
-        "RandomIntensity": (layers.RandomIntensity(values), labels),
-        "RandomIntensity, std": (layers.RandomIntensity(values, std=(0, 0.1)), labels),
-        "RandomBiasField": (layers.RandomBiasField(), image),
-        "RandomBlur": (layers.RandomBlur(), image),
-        "RandomNoise": (layers.RandomNoise(), image),
-        "RandomGamma": (layers.RandomGamma(), image),
-        "RandomResolution": (layers.RandomResolution(), image),
-        "RandomResolution, thick-slice": (layers.RandomResolution(mode="thick-slice"), image),
-        "RandomClearedSlices": (layers.RandomClearedSlices(), image),
-        "RandomMask": (layers.RandomMask(labels=[2, 41]), [image, labels]),
+    brain = [2, 41]
+    tissues = layers.RandomTissueMaps(values, ["WM"] * len(values))
+    maps = layers.RandomTransmitField()(tissues(labels, key=key), key=key)
+    # What each takes: labels, an image, both, or tissue maps.
+    takes = {
+        "labels": [
+            layers.RandomShapes(),
+            layers.RandomSpheres(),
+            layers.RandomVessels(),
+            layers.RandomStructures([brain]),
+            layers.RandomErosion(brain),
+            layers.RandomAtrophy([4]),
+            layers.RandomLesions(brain),
+            layers.RandomSubdivision(brain),
+            layers.RandomAffine(),
+            (coarse_warp, ""),
+            (layers.RandomWarp(), "full resolution"),
+            layers.RandomFlip(pairs=[(2, 41)]),
+            layers.RandomFieldOfView(),
+            layers.RandomIntensity(values),
+            (layers.RandomIntensity(values, std=(0, 0.1)), "std"),
+            tissues,
+        ],
+        "maps": [
+            layers.RandomTransmitField(),
+            (layers.SignalModel("spin echo"), "spin echo"),
+            (layers.SignalModel(), "any sequence"),
+        ],
+        "image": [
+            layers.RandomGamma(),
+            layers.RandomRemapping(),
+            layers.RandomBiasField(),
+            layers.RandomCoils(),
+            layers.RandomCupping(),
+            layers.RandomStreaks(),
+            layers.RandomBlur(),
+            layers.RandomDistortion(),
+            layers.RandomMotion(num_shots=2),
+            layers.RandomSliceMotion(),
+            layers.RandomGhosting(),
+            layers.RandomUndersampling(),
+            layers.RandomPartialFourier(),
+            layers.RandomTruncation(),
+            layers.RandomSpikes(),
+            layers.RandomZipper(),
+            layers.RandomNoise(),
+            (layers.RandomNoise(distribution="rician"), "rician"),
+            (layers.RandomNoise(correlation=(1, 2)), "correlated"),
+            layers.RandomSlices(),
+            layers.RandomResolution(),
+            (layers.RandomResolution(mode="thick-slice"), "thick-slice"),
+            layers.RandomSliceIntensity(),
+            layers.RandomClearedSlices(),
+            layers.AverageDown(),
+            layers.RandomWindow(level=0.5, width=0.5),
+            layers.RandomInversion(),
+            layers.RandomClip(),
+            layers.RandomQuantization(),
+            layers.RandomPadding(),
+        ],
+        "both": [
+            layers.RandomTexture(values),
+            layers.RandomChemicalShift([258]),
+            layers.RandomDeface(brain),
+            layers.RandomMask(labels=brain),
+            (layers.RandomMask(labels=brain, border=(-2, 2)), "border"),
+        ],
     }
+    inputs = {"labels": labels, "image": image, "both": [image, labels], "maps": maps}
     rows = []
 
     def measure(name: str, function: Callable, *arguments: Any) -> None:
@@ -183,8 +234,12 @@ def run_layers(case: Case) -> list[dict]:
         figures = {"first call (s)": first, "volume (ms)": median / case.batch * 1e3}
         rows.append({"case": f"{name}, {case.name}", **figures})
 
-    for name, (layer, argument) in chosen.items():
-        measure(name, lambda x, k, layer=layer: layer(x, key=k), argument, key)
+    for kind, chosen in takes.items():
+        for entry in chosen:
+            layer, variant = entry if isinstance(entry, tuple) else (entry, "")
+            name = type(layer).__name__ + (f", {variant}" if variant else "")
+            keys = (key,) if isinstance(layer, layers.RandomLayer) else ()
+            measure(name, lambda x, *k, layer=layer: layer(x, *k), inputs[kind], *keys)
     move = layers.Resample()
     measure("Resample", lambda x, field: move(x, field), labels, coarse_warp(labels, key=key))
     return rows

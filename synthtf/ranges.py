@@ -49,6 +49,24 @@ def as_range(
     return low, high
 
 
+def as_whole_range(
+    value: Range, name: str, minimum: int, maximum: float = math.inf
+) -> tuple[int, int]:
+    """Parse a range of whole numbers, both ends of which are drawn.
+
+    Raises:
+        ValueError: if it is no range, not whole, or out of bounds.
+
+    Example:
+    >>> as_whole_range((2, 6), "num_shots", 1)
+    (2, 6)
+    """
+    low, high = as_range(value, name, minimum, maximum)
+    if low != int(low) or high != int(high):
+        raise ValueError(f"`{name}` must be whole numbers. Received: {name}={value!r}")
+    return int(low), int(high)
+
+
 def as_spacing(value: Range, name: str = "spacing") -> float | tuple[float, ...]:
     """Check a voxel size.
 

@@ -18,7 +18,11 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "before each training. Existing outputs are overwritten.",
     )
     parser.add_argument(
-        "maps", metavar="LABELS", help="label maps: a file, a folder, or a .txt list of files"
+        "maps",
+        nargs="?",
+        metavar="LABELS",
+        help="label maps: a file, a folder, or a .txt list of files; none for a recipe that makes "
+        "its own, such as vessels",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
@@ -75,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     with usage_errors():
         from synthtf.data.paths import expand_inputs
 
-        paths = expand_inputs(args.maps)
+        paths = expand_inputs(args.maps) if args.maps else None
         folder = output_folder(args.output, "--output")
     load_backend()
     from tqdm import tqdm

@@ -38,7 +38,13 @@ def _add_task(
 ) -> None:
     parser = tasks.add_parser(name, help=text, description=f"Train a network to {text}.")
     parser.set_defaults(make_task=plan)
-    parser.add_argument("maps", metavar="LABEL_DIR", help="folder, file or .txt list of label maps")
+    parser.add_argument(
+        "maps",
+        nargs="?",
+        metavar="LABEL_DIR",
+        help="label maps: a file, a folder, or a .txt list of files; none for a recipe that makes "
+        "its own, such as vessels",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="RUN", help="folder of the run")
     _add_data(parser.add_argument_group("data"))
     add_network(parser.add_argument_group("network"))
@@ -203,7 +209,7 @@ def run(args: argparse.Namespace) -> int:
     with usage_errors():
         from synthtf.data.paths import expand_inputs
 
-        paths = expand_inputs(args.maps)
+        paths = expand_inputs(args.maps) if args.maps else None
         output = output_folder(args.output, "-o")
         for flag in ("affine", "detector", "start"):
             if getattr(args, flag, None):

@@ -29,9 +29,12 @@ from synthtf.layers.anatomy.map_labels import MapLabels
 from synthtf.layers.anatomy.one_hot import OneHot
 from synthtf.layers.anatomy.random_atrophy import RandomAtrophy
 from synthtf.layers.anatomy.random_erosion import RandomErosion
+from synthtf.layers.anatomy.random_lesions import RandomLesions
 from synthtf.layers.anatomy.random_shapes import RandomShapes
+from synthtf.layers.anatomy.random_spheres import RandomSpheres
 from synthtf.layers.anatomy.random_structures import RandomStructures
 from synthtf.layers.anatomy.random_subdivision import RandomSubdivision
+from synthtf.layers.anatomy.random_vessels import RandomVessels
 from synthtf.layers.anatomy.signed_distance import SignedDistance
 from synthtf.layers.base import RandomLayer, SynthesisLayer
 from synthtf.layers.contrast.random_gamma import RandomGamma
@@ -87,6 +90,7 @@ __all__ = [
     "RandomIntensity",
     "RandomInversion",
     "RandomLayer",
+    "RandomLesions",
     "RandomMask",
     "RandomMix",
     "RandomMotion",
@@ -100,6 +104,7 @@ __all__ = [
     "RandomSliceIntensity",
     "RandomSliceMotion",
     "RandomSlices",
+    "RandomSpheres",
     "RandomSpikes",
     "RandomStreaks",
     "RandomStructures",
@@ -109,6 +114,7 @@ __all__ = [
     "RandomTransmitField",
     "RandomTruncation",
     "RandomUndersampling",
+    "RandomVessels",
     "RandomWarp",
     "RandomWindow",
     "RandomZipper",

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from synthtf.ops.indexing import batch_offset, take_per_sample
-from synthtf.ops.linear import apply_along_axes
+from synthtf.ops.linear import apply_along_axes, control_offset
 
 Tensor = Any
 
@@ -22,11 +22,14 @@ class Windows(NamedTuple):
         offsets: mm from the point, one tensor `(batch, num, width)` per axis.
         squared: `(batch, num, *widths)`, squared distance in mm², huge beyond the volume.
         index: int32 `(batch, num, *widths)`, of the voxels of a flattened sample.
+        is_centre: boolean `(batch, num, *widths)`, the voxel closest to the point, unless it
+            lies beyond the volume.
     """
 
     offsets: list[Tensor]
     squared: Tensor
     index: Tensor
+    is_centre: Tensor
 
 
 def windows(
@@ -44,7 +47,7 @@ def windows(
         Windows of the same size for all points, centred at the closest voxel.
     """
     ndim = len(shape)
-    offsets, squared, index = [], 0.0, 0
+    offsets, squared, index, is_centre = [], 0.0, 0, True
     for d, (point, mm, size) in enumerate(zip(points, spacing, shape, strict=True)):
         reach = min(math.ceil(radius / mm), size)
         steps = ops.arange(-reach, reach + 1, dtype="float32")
@@ -55,8 +58,10 @@ def windows(
         line = (-1, point.shape[1], *(2 * reach + 1 if a == d else 1 for a in range(ndim)))
         squared = squared + ops.reshape(ops.where(inside, ops.square(offset), _FAR), line)
         index = index * size + ops.reshape(at, line)
+        centre = ops.logical_and(inside, ops.equal(steps, 0.0))
+        is_centre = ops.logical_and(is_centre, ops.reshape(centre, line))
         offsets.append(offset)
-    return Windows(offsets, squared, index)
+    return Windows(offsets, squared, index, is_centre)
 
 
 def paint(values: Tensor, index: Tensor, shape: Sequence[int]) -> Tensor:
@@ -106,7 +111,7 @@ def direction_noise(coefficients: Tensor, surroundings: Windows) -> Tensor:
         for k in range(2)
     )
     squared = surroundings.squared
-    inverse = ops.where(squared > 1e-6, 1.0 / ops.sqrt(ops.maximum(squared, 1e-6)), 0.0)
+    inverse = ops.where(squared > 1e-6, 1.0 / ops.maximum(ops.sqrt(squared), 1e-3), 0.0)
     return (low + high * inverse) * math.prod([inverse] * (degree - 1)) * math.sqrt(0.5)
 
 
@@ -157,3 +162,18 @@ def pick_voxels(mask: Tensor, chance: Tensor) -> Tensor:
 
 def _count_up_to(rank: Tensor, ends: Tensor) -> Tensor:
     return ops.sum(ops.cast(ends <= rank[..., None], "int32"), axis=-1)
+
+
+def spline_matrix(size: int, num_points: int) -> Tensor:
+    """Cubic B-spline weights of control points whose first and last lie on the border.
+
+    Args:
+        size: number of voxels along the axis.
+        num_points: number of control points.
+
+    Returns:
+        float32 tensor `(1, size, num_points)`; each row adds up to one.
+    """
+    distance = ops.abs(control_offset(ops.full((1,), num_points), size, num_points))
+    weight = ops.power(ops.relu(2.0 - distance), 3) - 4.0 * ops.power(ops.relu(1.0 - distance), 3)
+    return weight / ops.sum(weight, axis=-1, keepdims=True)

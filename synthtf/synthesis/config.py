@@ -27,6 +27,10 @@ class SynthesisConfig:
         Table II.
     """
 
+    source: blocks.Source = field(default_factory=blocks.Source)
+    shapes: blocks.Shapes = field(default_factory=blocks.Shapes)
+    spheres: blocks.Spheres = field(default_factory=blocks.Spheres)
+    vessels: blocks.Vessels = field(default_factory=blocks.Vessels)
     affine: blocks.Affine = field(default_factory=blocks.Affine)
     warp: blocks.Warp = field(default_factory=blocks.Warp)
     flip: blocks.Flip = field(default_factory=blocks.Flip)
@@ -103,13 +107,13 @@ class SynthesisConfig:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give nested dicts, one per block; without the blocks that are off, as by default."""
+        """Give nested dicts, one per block; without those that are off, as by default."""
         default = SynthesisConfig()
         return {
             f.name: dataclasses.asdict(block)
             for f in dataclasses.fields(self)
             for block in [getattr(self, f.name)]
-            if getattr(block, "probability", 1) or block != getattr(default, f.name)
+            if getattr(block, "probability", 0) or block != getattr(default, f.name)
         }
 
     @classmethod

@@ -14,6 +14,7 @@ from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.ranges import Range, as_range
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.synthesis.recipes import labels_to_image
+from synthtf.synthesis.sources import has_source
 
 # Shapes are larger than the image on each side: what a warp draws in then is shapes, too.
 _SHAPES_MARGIN = 0.15
@@ -65,6 +66,11 @@ def labels_to_pairs(
 
     Reference: Hoffmann et al., SynthMorph, IEEE TMI 2022.
     """
+    if config is not None and has_source(config):
+        raise ValueError(
+            "pairs show the same shapes with `shapes=1`; expected a recipe without a source of "
+            f"its own. Received: {config.source}"
+        )
     table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
     placement = AlignPairs(_structures(table), name="align_pairs") if aligned else None
     single = labels_to_image(shape, table, config, spacing, placement)

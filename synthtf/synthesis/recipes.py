@@ -11,7 +11,8 @@ from synthtf import layers, xla
 from synthtf.data.label_table import LabelTable
 from synthtf.ranges import Range, as_spacing, per_axis
 from synthtf.synthesis.config import SynthesisConfig
-from synthtf.synthesis.regions import disjoint_regions, with_added_labels
+from synthtf.synthesis.regions import disjoint_regions, with_lesions
+from synthtf.synthesis.sources import has_source, make_labels, source_table
 
 
 def labels_to_image(
@@ -55,7 +56,7 @@ def labels_to_image(
     """
     shape, config = check_shape(shape), config or SynthesisConfig()
     table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
-    table = with_added_labels(table, config)
+    table = recipe_table(table, config, shape, spacing)
     per_axis(as_spacing(spacing), len(shape))
     inputs = {
         "labels": keras.Input((*(None,) * len(shape), 1), dtype="int32", name="labels"),
@@ -63,7 +64,10 @@ def labels_to_image(
     }
     step = _Steps(inputs["key"], config, spacing)
 
-    moved = _place(step, inputs["labels"], shape, table, placement)
+    maps = inputs["labels"]
+    if has_source(config):
+        maps = make_labels(inputs["key"], config, shape, spacing)
+    moved = _place(step, maps, shape, table, placement)
     moved = _change_anatomy(step, moved, table)
     seen = step(layers.RandomFieldOfView, "field_of_view", leave_out=("labels",))(moved)
     image = _draw_contrast(step, seen, table)
@@ -95,8 +99,13 @@ def _place(
 def _change_anatomy(step: "_Steps", maps: Any, table: LabelTable) -> Any:
     """Structures that are missing, grow, shrink or hold lesions."""
     if step.has("structures"):
-        groups = disjoint_regions(table, step.config.structures.regions)
-        maps = step(layers.RandomStructures, "structures", ("regions",), groups=groups)(maps)
+        block = step.config.structures
+        chances = block.removal_probability
+        more = {
+            "groups": disjoint_regions(table, block.regions),
+            "removal_probability": chances if len(chances) > 1 else chances[0],
+        }
+        maps = step(layers.RandomStructures, "structures", ("regions",), **more)(maps)
     if step.has("erosion"):
         brain = _brain(table)["labels"]
         maps = step(layers.RandomErosion, "erosion", labels=brain, fill=None)(maps)
@@ -194,6 +203,26 @@ def _preprocess(step: "_Steps", image: Any, labels: Any, table: LabelTable) -> A
         image = step(layers.RandomMask, "skull_strip", **_brain(table))([image, labels])
     image = step(layers.RandomPadding, "padding")(image)
     return layers.MinMaxNormalize(name="image")(image)
+
+
+def recipe_table(
+    table: LabelTable, config: SynthesisConfig, shape: Sequence[int], spacing: Range
+) -> LabelTable:
+    """Give the table of the label maps after a recipe has made or changed them.
+
+    Args:
+        table: of the label maps that the user has.
+        config: recipe. One with a source of its own uses the table if it lists all its labels.
+        shape: spatial shape of the images.
+        spacing: mm per voxel.
+
+    Returns:
+        The table of the labels that may occur, with a row for lesions if there are any.
+    """
+    if has_source(config):
+        made = source_table(config, shape, spacing)
+        table = table if set(made.ids) <= set(table.ids) else made
+    return with_lesions(table, config)
 
 
 class _Steps:

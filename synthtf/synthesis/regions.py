@@ -1,4 +1,4 @@
-"""Regions of a label table by name, and the labels that a recipe adds."""
+"""Regions of a label table by name, and the label of lesions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -53,14 +53,17 @@ def disjoint_regions(table: LabelTable, regions: Sequence[str]) -> list[list[int
     """Find the labels of several regions; a label of two is of the later one, as it is smaller.
 
     Raises:
-        ValueError: as `region_labels`.
+        ValueError: as `region_labels`, or if later regions leave nothing of one.
     """
     owner = {label: n for n, name in enumerate(regions) for label in region_labels(table, name)}
     groups = [[label for label, of in owner.items() if of == n] for n in range(len(regions))]
-    return [group for group in groups if group]
+    if not all(groups):
+        empty = regions[groups.index([])]
+        raise ValueError(f"all labels of the region {empty!r} are of later ones, too: {regions}")
+    return groups
 
 
-def with_added_labels(table: LabelTable, config: SynthesisConfig) -> LabelTable:
+def with_lesions(table: LabelTable, config: SynthesisConfig) -> LabelTable:
     """Add what a recipe adds to label maps, lesions, to a table that does not know them.
 
     Args:

@@ -13,7 +13,6 @@ import numpy as np
 
 from synthtf import figures
 from synthtf.data.label_maps import LabelMaps
-from synthtf.data.label_table import LabelTable
 from synthtf.data.paths import output_in
 from synthtf.data.volume_writer import write_volume
 from synthtf.layers.base import RandomLayer
@@ -24,6 +23,7 @@ from synthtf.tasks.workflow import (
     load_table,
     make_maps,
     model_shape,
+    table_of,
 )
 
 SHEET = "sheet.png"
@@ -35,12 +35,12 @@ _TITLE_LETTERS = 30  # per panel
 
 
 def open_maps(
-    paths: Sequence[str | os.PathLike], plan: TrainingPlan
+    paths: Sequence[str | os.PathLike] | None, plan: TrainingPlan
 ) -> tuple[LabelMaps, dict[Path, Exception]]:
     """Make the data set of a plan from the label maps that can be used.
 
     Args:
-        paths: Files.
+        paths: Files; None for a recipe that makes its own label maps.
         plan: Label table, spacing, shape and seed.
 
     Returns:
@@ -51,6 +51,8 @@ def open_maps(
         OSError: If the only file cannot be read.
     """
     table = load_table(plan.labels)
+    if paths is None:
+        return make_maps(None, table, plan), {}
     paths = [Path(path) for path in paths]
     try:
         return make_maps(paths, table, plan), {}
@@ -88,9 +90,8 @@ def synthesis_of(
     Returns:
         Model of `labels_to_image`, of the shape of the plan or else of the whole maps.
     """
-    table = load_table(plan.labels)
-    table = table.select({0, *maps.labels}) if table else LabelTable.from_labels(maps.labels)
     config = config or load_recipe(plan.recipe)
+    table = table_of(maps, load_table(plan.labels), config)
     return labels_to_image(plan.shape or maps.shape, table, config, maps.spacing)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from synthtf.data.label_maps import LabelMaps
@@ -15,7 +16,8 @@ from synthtf.data.label_table import LabelTable
 from synthtf.data.shipped_models import shipped_recipes
 from synthtf.ranges import as_spacing
 from synthtf.synthesis.config import SynthesisConfig
-from synthtf.synthesis.recipes import check_shape
+from synthtf.synthesis.recipes import check_shape, recipe_table
+from synthtf.synthesis.sources import has_source
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.plans import SegmentationPlan, TaskPlan
 from synthtf.tasks.registration import brain_structures
@@ -73,7 +75,7 @@ class TrainingPlan:
 
 
 def train_run(
-    maps: Sequence[Path] | str,
+    maps: Sequence[Path] | str | None,
     folder: str | os.PathLike,
     plan: TrainingPlan,
     schedule: Schedule,
@@ -83,7 +85,7 @@ def train_run(
     """Train a task network on label maps.
 
     Args:
-        maps: files, or a folder or .txt list.
+        maps: files, or a folder or .txt list; None for a recipe that makes its own.
         folder: of the run; made if it does not exist.
         plan: what to train.
         schedule: for how long.
@@ -100,8 +102,8 @@ def train_run(
     keras.config.set_dtype_policy(plan.precision)
     table, config = load_table(plan.labels), load_recipe(plan.recipe)
     data = make_maps(maps, table, plan)
-    table = table.select({0, *data.labels}) if table else LabelTable.from_labels(data.labels)
     shape = model_shape(data, plan)
+    table = recipe_table(table_of(data, table, config), config, shape, data.spacing)
     model = plan.task.build(shape, table, data.spacing, config)
     if plan.start is not None:
         _copy_weights(Run.load(plan.start), model.task_model)
@@ -138,8 +140,26 @@ def load_recipe(recipe: Any) -> SynthesisConfig:
     return SynthesisConfig.load(recipe)
 
 
+def table_of(maps: LabelMaps, table: LabelTable | None, config: SynthesisConfig) -> LabelTable:
+    """Give the rows of a table that label maps need, or a table of their labels.
+
+    The maps that a recipe makes from nothing are not known yet: all rows remain.
+    """
+    if table is None:
+        return LabelTable.from_labels(maps.labels)
+    return table if has_source(config) else table.select({0, *maps.labels})
+
+
 def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelMaps:
-    """Make the data set of a plan, with a margin around the shape that is synthesised."""
+    """Make the data set of a plan, with a margin around the shape that is synthesised.
+
+    Without maps, for a recipe that makes its own, it is one blank map.
+
+    Raises:
+        ValueError: if there are no maps and the recipe makes none, or the plan has no shape.
+    """
+    if maps is None:
+        maps, table = [_blank_map(plan)], None
     options = {
         "seed": plan.seed,
         "batch_size": plan.batch_size * plan.task.maps_per_sample,
@@ -150,6 +170,14 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
     }
     shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
     return LabelMaps(maps, shape=shape, **options)
+
+
+def _blank_map(plan: TrainingPlan) -> np.ndarray:
+    if not has_source(load_recipe(plan.recipe)):
+        raise ValueError("the recipe makes no label maps of its own: name some")
+    if plan.shape is None:
+        raise ValueError("a recipe that makes its own label maps needs a `shape`")
+    return np.ones(tuple(plan.shape), "int32")
 
 
 def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:

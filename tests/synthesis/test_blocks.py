@@ -19,20 +19,32 @@ LAYERS = {
 FROM_THE_TABLE = {
     "Intensity": {"share"},
     "FieldOfView": {"labels"},
-    "Structures": {"regions"},
+    "Structures": {"regions", "removal_probability"},
     "Subdivision": {"regions"},
     "Atrophy": {"regions"},
     "ChemicalShift": {"labels"},
 }
-# Steps of the tutorial, which are on.
+# Blocks without a probability, and steps of the tutorial, which are on.
+ALWAYS = {"source", "shapes", "spheres", "vessels", "intensity"}
 ON = {"affine", "warp", "field_of_view", "bias", "blur", "noise", "gamma", "resolution"}
+
+
+# Blocks whose ranges are the recipe's.
+OWN_RANGES = {
+    *("Affine", "Warp", "FieldOfView", "Bias", "Blur", "Noise", "Gamma", "Resolution"),
+    *("Intensity", "ThickSlices", "Window"),
+}
 
 
 def layer_of(block):
     return getattr(layers, LAYERS.get(block, f"Random{block}"))
 
 
-@pytest.mark.parametrize("name", blocks.__all__)
+# Which layer makes the label maps is no argument of any.
+NAMES = [name for name in blocks.__all__ if name != "Source"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_block_has_arguments_of_its_layer(name):
     parameters = inspect.signature(layer_of(name)).parameters
     for field in dataclasses.fields(getattr(blocks, name)):
@@ -40,14 +52,13 @@ def test_a_block_has_arguments_of_its_layer(name):
             assert field.name in parameters
 
 
-@pytest.mark.parametrize("name", blocks.__all__)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in OWN_RANGES])
 def test_what_is_off_has_the_defaults_of_its_layer(name):
     block = getattr(blocks, name)()
-    if getattr(block, "probability", 1) > 0 or name in ("ThickSlices", "Window"):
-        pytest.skip("a recipe's own ranges")
     parameters = inspect.signature(layer_of(name)).parameters
+    own = {"probability", *FROM_THE_TABLE.get(name, ())}
     shared = [f.name for f in dataclasses.fields(block) if f.name in parameters]
-    defaults = {n: parameters[n].default for n in shared if n != "probability"}
+    defaults = {n: parameters[n].default for n in shared if n not in own}
     given = {n: v for n, v in defaults.items() if v is not inspect.Parameter.empty}
     assert type(block)(**given) == block
 
@@ -55,7 +66,7 @@ def test_what_is_off_has_the_defaults_of_its_layer(name):
 def test_steps_are_off_unless_the_tutorial_has_them():
     for field in dataclasses.fields(SynthesisConfig):
         probability = getattr(getattr(SynthesisConfig(), field.name), "probability", 1)
-        assert (probability > 0) == (field.name in {*ON, "intensity"})
+        assert (probability > 0) == (field.name in {*ON, *ALWAYS})
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from synthtf.layers import RandomShapes
-from synthtf.synthesis import SynthesisConfig, labels_to_image, shapes_to_labels
+from synthtf.layers import RandomShapes, RandomSpheres, RandomVessels
+from synthtf.synthesis import (
+    SynthesisConfig,
+    labels_to_image,
+    shapes_to_labels,
+    spheres_to_labels,
+    vessels_to_labels,
+)
 
 SHAPES = {2: (31, 37), 3: (19, 23, 21)}
 SPACING = {2: 6.0, 3: 9.0}
@@ -89,3 +95,48 @@ def test_shapes_reach_the_border_of_a_smaller_image():
 def test_refusals(arguments, message):
     with pytest.raises(ValueError, match=message):
         shapes_to_labels(**arguments)
+
+
+# The function, its arguments, and the layer of the model; in voxels of 2 mm.
+OTHERS = [
+    (spheres_to_labels, {"radius": (4, 8), "distance": 24, "dropped": 0.1}, RandomSpheres),
+    (vessels_to_labels, {"num_trees": (1, 3), "length": (20, 30), "radius": 3}, RandomVessels),
+]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("build", "arguments", "layer"), OTHERS, ids=["spheres", "vessels"])
+def test_spheres_and_vessels_follow_from_the_key(build, arguments, layer, ndim, tmp_path):
+    model = build(SHAPES[ndim], spacing=2.0, **arguments)
+    labels = run(model)
+    assert labels.shape == (3, *SHAPES[ndim], 1) and labels.dtype == "int32"
+    assert model.output["labels"].shape == (None, *SHAPES[ndim], 1)
+    assert labels.min() == 0 and labels.max() >= 1
+    np.testing.assert_array_equal(run(model, KEYS[1:2]), labels[1:2])
+    assert (labels[0] != labels[1]).any()
+    named = layer(spacing=2.0, name=model.name, **arguments)
+    expected = named(np.zeros((3, *SHAPES[ndim], 1), "int32"), key=KEYS)
+    np.testing.assert_array_equal(labels, ops.convert_to_numpy(expected))
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(run(keras.models.load_model(tmp_path / "model.keras")), labels)
+
+
+def test_images_of_spheres():
+    """From keys to objects, to images in which each may have an intensity of its own."""
+    model = spheres_to_labels((48, 48), radius=(4, 8), distance=20)
+    largest = model.get_layer("spheres").largest_label((None, 48, 48, 1))
+    config = SynthesisConfig.preset("synthmorph-shapes")
+    key = ops.convert_to_tensor(KEYS)
+    synthesis = labels_to_image((40, 40), range(largest + 1), config)
+    image = synthesis({"labels": model({"key": key})["labels"], "key": key})["image"]
+    assert (ops.convert_to_numpy(image).std((1, 2, 3)) > 0.05).all()
+
+
+@pytest.mark.parametrize("build", [spheres_to_labels, vessels_to_labels])
+def test_refusals_of_others(build):
+    with pytest.raises(ValueError, match="`shape` must be two or three positive sizes"):
+        build((8,))
+    with pytest.raises(ValueError, match="`radius` must lie in"):
+        build((8, 8), radius=-1)
+    with pytest.raises(ValueError, match="one per axis"):
+        build((8, 8), spacing=(1, 1, 1))

@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.encoding import as_axes, as_whole_range, draw_axis
 from synthtf.ops.kspace import central_lines, filter_lines, line_frequency, magnitude
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range, as_range, as_whole_range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -72,7 +72,7 @@ class RandomGhosting(RandomLayer):
         others = ops.cast(period - 1, "float32")
         first = ops.floor(random.uniform(random.fold_in(key, "first"), ()) * others)
         return {
-            "axis": draw_axis(key, self.axes, len(shape) - 2),
+            "axis": draw_axis(key, self.axes, shape),
             "num_ghosts": period,
             "first": 1 + ops.cast(ops.minimum(first, others - 1.0), "int32"),
             "intensity": self.uniform(key, "intensity", self.intensity),

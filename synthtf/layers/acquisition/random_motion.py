@@ -7,12 +7,12 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.encoding import as_axes, as_whole_range, draw_axis
 from synthtf.ops.affine import affine_matrix, in_voxels
 from synthtf.ops.kspace import filter_lines, magnitude
 from synthtf.ops.resample import resample
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, as_range, as_spacing, as_whole_range, per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -76,7 +76,7 @@ class RandomMotion(RandomLayer):
         moves = max(self.num_shots[1] - 1, 1)
         turns = 1 if ndim == 2 else 3
         return {
-            "axis": draw_axis(key, self.axes, ndim),
+            "axis": draw_axis(key, self.axes, shape),
             "num_shots": random.integers(random.fold_in(key, "num_shots"), (), *self.num_shots),
             "end": random.uniform(random.fold_in(key, "end"), (moves,)),
             "translation": self.uniform(key, "translation", self.translation, (moves, ndim)),

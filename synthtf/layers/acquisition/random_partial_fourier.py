@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.encoding import as_axes, draw_axis
 from synthtf.ops.kspace import filter_lines, magnitude
 from synthtf.ranges import Range, as_range
 
@@ -55,7 +55,7 @@ class RandomPartialFourier(RandomLayer):
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the fraction, and "side": 0 keeps the first lines, 1 the last."""
         return {
-            "axis": draw_axis(key, self.axes, len(shape) - 2),
+            "axis": draw_axis(key, self.axes, shape),
             "fraction": self.uniform(key, "fraction", self.fraction),
             "side": random.integers(random.fold_in(key, "side"), (), 0, 1),
         }

@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, as_line, axes_of, draw_axis, is_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.slice_axis import as_axes, as_line, axes_of, draw_axis, is_axis
 from synthtf.ops.slices import slice_index
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
 
@@ -79,7 +79,7 @@ class RandomSliceIntensity(RandomLayer):
         slices = (max(shape[1:-1]) + 1,)
         interleaves = random.fold_in(key, "num_interleaves")
         return {
-            "axis": draw_axis(key, axes_of(self.axes, shape)),
+            "axis": draw_axis(key, self.axes, shape),
             "thickness": self.uniform(key, "thickness", self.thickness),
             "phase": random.uniform(random.fold_in(key, "phase"), ()),
             "proportion": self.uniform(key, "proportion", self.proportion),

@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, as_line, axes_of, draw_axis, is_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
-from synthtf.layers.slice_axis import as_axes, as_line, axes_of, draw_axis, is_axis
 from synthtf.ops.affine import affine_matrix
 from synthtf.ops.linear import matrix_product
 from synthtf.ops.resample import axis_grid, resample
@@ -100,7 +100,7 @@ class RandomSliceMotion(RandomLayer):
         ndim = len(shape) - 2
         poses = self._num_poses(shape)
         return {
-            "axis": draw_axis(key, axes_of(self.axes, shape)),
+            "axis": draw_axis(key, self.axes, shape),
             "thickness": self.uniform(key, "thickness", self.thickness),
             "phase": random.uniform(random.fold_in(key, "phase"), ()),
             "num_interleaves": random.integers(

@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, axes_of, draw_axis, is_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.slice_axis import as_axes, axes_of, draw_axis, is_axis
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.slices import PROFILES, profile_reach, slice_matrix
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
@@ -93,7 +93,7 @@ class RandomSlices(RandomLayer):
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, sizes in mm, and where stacks start, as a share of a slice distance."""
         draws = {
-            "axis": draw_axis(key, axes_of(self.axes, shape)),
+            "axis": draw_axis(key, self.axes, shape),
             "thickness": self.uniform(key, "thickness", self.thickness),
             "gap": self.uniform(key, "gap", self.gap),
             "start": random.uniform(random.fold_in(key, "start"), (len(shape) - 2,)),

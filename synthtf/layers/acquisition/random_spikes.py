@@ -7,9 +7,8 @@ from keras import ops
 
 from synthtf import random
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.encoding import as_whole_range
 from synthtf.ops.kspace import magnitude, plane_waves
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range, as_range, as_whole_range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from synthtf.layers.axes import as_axes
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.encoding import as_axes
 from synthtf.ops.kspace import central_lines, line_filter
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ranges import Range, as_range

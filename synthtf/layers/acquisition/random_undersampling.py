@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.encoding import as_axes, draw_axis
 from synthtf.ops.kspace import central_lines, filter_lines, line_frequency, magnitude
 from synthtf.ranges import Range, as_range
 
@@ -73,7 +73,7 @@ class RandomUndersampling(RandomLayer):
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the acceleration, the centre and, at random, one number per line."""
         draws = {
-            "axis": draw_axis(key, self.axes, len(shape) - 2),
+            "axis": draw_axis(key, self.axes, shape),
             "acceleration": self.uniform(key, "acceleration", self.acceleration),
             "centre": self.uniform(key, "centre", self.centre),
         }

@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.layers.axes import as_axes, draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.layers.encoding import as_axes, draw_axis
 from synthtf.ops.kspace import magnitude
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
 
@@ -68,7 +68,7 @@ class RandomZipper(RandomLayer):
         """
         ndim = len(shape) - 2
         draws = {
-            "axis": draw_axis(key, self.axes, ndim),
+            "axis": draw_axis(key, self.axes, shape),
             "position": random.uniform(random.fold_in(key, "position"), ()),
             "width": self.uniform(key, "width", self.width),
             "intensity": self.uniform(key, "intensity", self.intensity),

@@ -1,5 +1,6 @@
 """Random lesions in label maps."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from synthtf import random
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows
 from synthtf.ops.distance import distance_to
-from synthtf.ops.labels import map_labels
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
 
 # Of the polynomials that make the borders irregular.
@@ -114,8 +114,8 @@ class RandomLesions(RandomLayer):
         """Paint the lesions, then keep what lies within the labels."""
         labels = self.identity(inputs)
         spacing = per_axis(self.spacing, len(labels.shape) - 2)
-        # Added to one, so that lesions can grow in label 0 although a look-up gives 0 by default.
-        allowed = map_labels(labels + 1, {v + 1: 1 for v in self.within}) == 1
+        # A comparison each: a look-up takes as long as a dozen of them.
+        allowed = functools.reduce(ops.logical_or, (ops.equal(labels, v) for v in self.within))
         lesion = ops.zeros_like(allowed)
         if self.num_lesions[1]:
             lesion = self._grow(allowed, draws, spacing)
@@ -149,9 +149,7 @@ class RandomLesions(RandomLayer):
         deviation = ops.reshape(draws["irregularity"], line) * deviation
         radius = ops.reshape(draws["size"] / 2, line) * (1.0 + deviation)
         exists = ops.arange(most) < draws["num_lesions"][:, None]
-        inside = ops.logical_and(
-            around.squared <= ops.square(radius), ops.reshape(exists, line)
-        )
+        inside = ops.logical_and(around.squared <= ops.square(radius), ops.reshape(exists, line))
         return paint(ops.cast(inside, "int32"), around.index, shape) > 0
 
     def identity(self, inputs: Any) -> Tensor:

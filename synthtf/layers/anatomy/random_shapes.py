@@ -9,7 +9,8 @@ from keras import ops, tree
 from synthtf import random
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand
 from synthtf.layers.noise_field import check_control_points
-from synthtf.ops.linear import apply_along_axes, control_offset
+from synthtf.ops.blobs import spline_matrix
+from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.noise import value_noise
 from synthtf.ops.resample import axis_grid, clamp, sample_linear
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
@@ -17,6 +18,8 @@ from synthtf.ranges import Range, as_range, as_spacing, per_axis
 # Points per lattice cell of the grid that the warped noise is made on, then upsampled from.
 _NOISE_POINTS_PER_CELL = 4
 _WARP_POINTS_PER_CELL = 2
+# Less than any noise: what labels in excess of the number of a sample have.
+_NEVER = -1e6
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -33,7 +36,8 @@ class RandomShapes(RandomLayer):
     one label at a time, so that memory does not grow with the number of labels.
 
     Args:
-        num_labels: number of labels J. Some may lose everywhere and not occur.
+        num_labels: number of labels J, or `(low, high)`, whole numbers; drawn per sample. Some
+            may lose everywhere and not occur. The cost is that of the largest number.
         size: `(low, high)`, mm between the lattice points of a label's noise; drawn per label.
             Shapes are about that wide.
         warp_strength: `(low, high)`, mm, largest component of `u_j`; drawn per label.
@@ -43,7 +47,7 @@ class RandomShapes(RandomLayer):
 
     Input shape: `(batch, *spatial, channels)`; unless `probability` is below 1, only its shape
         matters.
-    Output shape: `(batch, *spatial, 1)`, int32, labels from 1 to `num_labels`.
+    Output shape: `(batch, *spatial, 1)`, int32, labels from 1 to (the largest) `num_labels`.
 
     Raises:
         ValueError: if a range is reversed or out of bounds, if `size` is below the voxel size,
@@ -63,7 +67,7 @@ class RandomShapes(RandomLayer):
 
     def __init__(
         self,
-        num_labels: int = 26,
+        num_labels: Range = 26,
         size: Range = (32, 64),
         warp_strength: Range = (0, 16),
         control_points: Range = (3, 11),
@@ -71,22 +75,29 @@ class RandomShapes(RandomLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if int(num_labels) != num_labels or num_labels < 1:
+        low, high = as_range(num_labels, "num_labels")
+        if (int(low), int(high)) != (low, high) or low < 1:
             raise ValueError(
-                f"`num_labels` must be a whole number, at least 1. Received: {num_labels!r}"
+                "`num_labels` must be a whole number, at least 1, or (low, high) of them. "
+                f"Received: {num_labels!r}"
             )
-        self.num_labels = int(num_labels)
+        self._num_labels = int(low), int(high)
+        self.num_labels = self._num_labels if hasattr(num_labels, "__len__") else int(low)
         self.size = as_range(size, "size", 1e-3)
         self.warp_strength = as_range(warp_strength, "warp_strength", 0)
         self.control_points = check_control_points(as_range(control_points, "control_points", 2))
         self.spacing = as_spacing(spacing)
 
+    def largest_label(self, shape: tuple[int | None, ...]) -> int:
+        """Give the largest label that can occur, whatever the shape of the input."""
+        return self.num_labels
+
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the noise of each label, its size and shift, and its warp."""
-        ndim, labels = len(shape) - 2, self.num_labels
+        ndim, (fewest, labels) = len(shape) - 2, self._num_labels
         warp_lattice = (labels, *(self.control_points[1],) * ndim, ndim)
         points = random.fold_in(key, "control_points")
-        return {
+        draws = {
             "noise": random.normal(random.fold_in(key, "noise"), (labels, *self._lattice(shape))),
             "size": self.uniform(key, "size", self.size, (labels,)),
             "shift": self.uniform(key, "shift", (-0.5, 0.5), (labels, ndim)),
@@ -94,13 +105,17 @@ class RandomShapes(RandomLayer):
             "warp_strength": self.uniform(key, "warp_strength", self.warp_strength, (labels,)),
             "control_points": random.integers(points, (ndim,), *self.control_points),
         }
+        if fewest < labels:
+            number = random.fold_in(key, "num_labels")
+            draws["num_labels"] = random.integers(number, (), fewest, labels)
+        return draws
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Make the noise of one label after the other, and keep the largest."""
         shape = tuple(tree.flatten(inputs)[0].shape)
         grid = self._grid(shape)
         spread = [
-            None if n == m else _spline_matrix(n, m) for n, m in zip(shape[1:-1], grid, strict=True)
+            None if n == m else spline_matrix(n, m) for n, m in zip(shape[1:-1], grid, strict=True)
         ]
 
         def field(label: Any) -> Tensor:
@@ -110,12 +125,15 @@ class RandomShapes(RandomLayer):
         def compare(label: Any, best: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             largest, winner = best
             here = field(label)
+            if "num_labels" in draws:
+                exists = ops.cast(label, "int32") < draws["num_labels"]
+                here = ops.where(expand(exists, here), here, _NEVER)
             winner = ops.where(here > largest, ops.cast(label + 1, "int32"), winner)
             return ops.maximum(here, largest), winner
 
         first = field(0)
         best = (first, ops.ones_like(first, "int32"))
-        return ops.fori_loop(1, self.num_labels, compare, best)[1]
+        return ops.fori_loop(1, self._num_labels[1], compare, best)[1]
 
     def _warped_noise(
         self, draws: dict[str, Tensor], label: Any, shape: tuple, grid: tuple[int, ...]
@@ -186,10 +204,3 @@ class RandomShapes(RandomLayer):
             "control_points": self.control_points,
             "spacing": self.spacing,
         }
-
-
-def _spline_matrix(size: int, num_points: int) -> Tensor:
-    """Cubic B-spline weights of control points whose first and last lie on the border."""
-    distance = ops.abs(control_offset(ops.full((1,), num_points), size, num_points))
-    weight = ops.power(ops.relu(2.0 - distance), 3) - 4.0 * ops.power(ops.relu(1.0 - distance), 3)
-    return weight / ops.sum(weight, axis=-1, keepdims=True)

@@ -3,15 +3,69 @@
 from dataclasses import dataclass
 
 from synthtf.ranges import Range
-from synthtf.synthesis.blocks.base import Block, Names, Numbers
+from synthtf.synthesis.blocks.base import Block, Names, Numbers, Values
+
+SOURCES = ("maps", "shapes", "spheres", "vessels")
+
+
+@dataclass(frozen=True)
+class Source(Block):
+    """Where label maps come from: "maps" of the user, or made from nothing by a layer.
+
+    Those are "shapes", "spheres" and "vessels", with the block of that name.
+    """
+
+    kind: str = "maps"
+
+    def __post_init__(self) -> None:
+        """Normalise and check."""
+        super().__post_init__()
+        if self.kind not in SOURCES:
+            raise ValueError(f"`source.kind` must be one of {SOURCES}. Received: {self.kind!r}")
+
+
+@dataclass(frozen=True)
+class Shapes(Block):
+    """Of `RandomShapes`: mm."""
+
+    num_labels: int = 26
+    size: Range = (32, 64)
+    warp_strength: Range = (0, 16)
+    control_points: Range = (3, 11)
+
+
+@dataclass(frozen=True)
+class Spheres(Block):
+    """Of `RandomSpheres`: mm."""
+
+    radius: Range = (4, 10)
+    distance: Range = (20, 32)
+    jitter: float = 0.25
+    dropped: Range = (0, 0.33)
+    irregularity: Range = (0, 0.4)
+
+
+@dataclass(frozen=True)
+class Vessels(Block):
+    """Of `RandomVessels`: mm."""
+
+    num_trees: Range = (1, 5)
+    radius: Range = (1, 3)
+    length: Range = (20, 60)
+    num_levels: int = 5
+    tortuosity: Range = (0, 1)
+    label_by: str = "vessel"
 
 
 @dataclass(frozen=True)
 class Structures(Block):
-    """Of `RandomStructures`; each region goes as a whole. Names as for `region_labels`."""
+    """Of `RandomStructures`; each region goes as a whole. Names as for `region_labels`.
+
+    There is one removal probability for each region, or one for all.
+    """
 
     regions: Names = ("left", "right", "brainstem", "outside")
-    removal_probability: float = 0.5
+    removal_probability: Values = (0.5,)
     keep_one: bool = True
     probability: float = 0.0
 

@@ -7,6 +7,7 @@ from synthtf.ranges import Range, as_range
 
 Names = tuple[str, ...]
 Numbers = tuple[int, ...]
+Values = tuple[float, ...]
 
 _BOUNDS = {
     "scaling": (1e-3, float("inf")),
@@ -25,7 +26,9 @@ _KINDS = {
     float: "a number",
     Names: "a list of names",
     Numbers: "a list of whole numbers",
+    Values: "a list of numbers",
 }
+_LISTS = {Names: str, Numbers: int, Values: float}
 
 
 class Block:
@@ -46,8 +49,8 @@ class Block:
             if item.type in (Range, Range | None):
                 bounds = _BOUNDS.get(item.name, (-float("inf"), float("inf")))
                 object.__setattr__(self, item.name, as_range(value, name, *bounds))
-            elif item.type in (Names, Numbers, Numbers | None):
-                kind = Names if item.type == Names else Numbers
+            elif item.type in (*_LISTS, Numbers | None):
+                kind = item.type if item.type in _LISTS else Numbers
                 object.__setattr__(self, item.name, _as_tuple(value, kind, name))
             elif not _is(value, item.type):
                 raise ValueError(f"`{name}` must be {_KINDS[item.type]}. Received: {value!r}")
@@ -63,7 +66,7 @@ def _is(value: Any, kind: type) -> bool:
 
 
 def _as_tuple(value: Any, kind: Any, name: str) -> tuple:
-    entry = str if kind == Names else int
+    entry = _LISTS[kind]
     if not isinstance(value, (list, tuple)) or not all(_is(v, entry) for v in value):
         raise ValueError(f"`{name}` must be {_KINDS[kind]}. Received: {value!r}")
     return tuple(value)

@@ -11,6 +11,7 @@ class TestRandomMotion(RandomLayerContract):
     arguments = {"translation": (-3, 3), "rotation": (-20, 20), "num_shots": (2, 3)}
     variants = [{"num_shots": 2, "axes": [1], "spacing": 2.0}]
     identity_arguments = {"translation": 0, "rotation": 0}
+    num_outcomes = 8
     invalid = [
         ({"rotation": (0, 400)}, "`rotation` must lie in"),
         ({"translation": (3, 2)}, "low <= high"),

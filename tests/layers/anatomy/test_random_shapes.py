@@ -15,11 +15,14 @@ class TestRandomShapes(RandomLayerContract):
         "warp_strength": (0, 2),
         "control_points": (2, 3),
     }
-    variants = [{"warp_strength": 0}, {"size": (20, 30), "spacing": 2.0, "num_labels": 2}]
+    variants = [{"warp_strength": 0}, {"size": (20, 30), "spacing": 2.0, "num_labels": (2, 3)}]
     identity_arguments = {"probability": 0}
     invalid = [
         ({"num_labels": 0}, "`num_labels` must be a whole number, at least 1"),
         ({"num_labels": 2.5}, "`num_labels` must be a whole number"),
+        ({"num_labels": (0, 2)}, "`num_labels` must be a whole number"),
+        ({"num_labels": (1, 2.5)}, "`num_labels` must be a whole number"),
+        ({"num_labels": (3, 2)}, "low <= high"),
         ({"size": 0}, "`size` must lie in"),
         ({"size": (64, 32)}, "low <= high"),
         ({"warp_strength": -1}, "`warp_strength` must lie in"),
@@ -117,6 +120,25 @@ def test_draws_are_uniform_or_normal():
     check_mean(draws["noise"], 0)
     check_mean(draws["noise"] ** 2, 1)
     assert set(draws["control_points"].ravel()) == set(range(3, 12))
+
+
+def test_number_of_labels_is_drawn_per_sample():
+    layer = RandomShapes(num_labels=(2, 5), size=4, control_points=2, name="shapes")
+    assert layer.get_config()["num_labels"] == (2, 5)
+    draws = layer.sample(make_keys(200), (200, 33, 33, 1))
+    number = to_arrays(draws["num_labels"])[0]
+    assert set(number) == {2, 3, 4, 5}
+    assert layer.largest_label((200, 33, 33, 1)) == 5
+    check_mean(number, 3.5)
+    labels = to_arrays(layer.apply(canvas(33, 33, num=200), draws))[0]
+    np.testing.assert_array_equal(labels.max((1, 2, 3)), number)
+    # The labels that there are compete as if the number were fixed.
+    row = int(np.argmax(number == 3))
+    fixed = RandomShapes(num_labels=3, size=4, control_points=2)
+    few = {k: x[row : row + 1] for k, x in draws.items() if k != "num_labels"}
+    few = {k: x if k == "control_points" else x[:, :3] for k, x in few.items()}
+    again = to_arrays(fixed.apply(canvas(33, 33), few))[0]
+    np.testing.assert_array_equal(again[0], labels[row])
 
 
 def count_borders(labels):

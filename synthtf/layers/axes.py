@@ -1,4 +1,4 @@
-"""The axis that layers about slices work along."""
+"""The axis that layers about encoding and slices work along."""
 
 from collections.abc import Sequence
 
@@ -9,30 +9,41 @@ from synthtf.layers.base import Tensor
 
 
 def as_axes(axes: Sequence[int] | None) -> tuple[int, ...] | None:
-    """Check the axes that slices may lie across.
+    """Check the spatial axes to choose from; None stands for all.
 
     Raises:
-        ValueError: if there is none or one is not 0, 1 or 2.
+        ValueError: if there is none, one occurs twice, or one is not 0, 1 or 2.
     """
-    if axes is not None and not (len(tuple(axes)) and set(axes) <= {0, 1, 2}):
-        raise ValueError(f"`axes` must be spatial axes, 0, 1 or 2. Received: axes={axes!r}")
-    return None if axes is None else tuple(int(axis) for axis in axes)
+    if axes is None:
+        return None
+    found = tuple(axes) if hasattr(axes, "__len__") else ()
+    if not found or len(set(found)) < len(found) or not set(found) <= {0, 1, 2}:
+        raise ValueError(f"`axes` must be different spatial axes, 0, 1 or 2. Received: {axes!r}")
+    return tuple(int(axis) for axis in found)
 
 
 def axes_of(axes: tuple[int, ...] | None, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """Give the axes that slices may lie across in inputs of a shape, batch axis included.
+    """Give the axes to choose from in inputs of a shape, batch axis included.
 
     Raises:
         ValueError: if the inputs lack one.
     """
     ndim = len(shape) - 2
     if axes is not None and max(axes) >= ndim:
-        raise ValueError(f"`axes` must be spatial. Received: axes={axes}, input of shape {shape}")
+        raise ValueError(
+            f"`axes` must be below {ndim}, the number of spatial axes of the input. "
+            f"Received: axes={axes}"
+        )
     return tuple(range(ndim)) if axes is None else axes
 
 
-def draw_axis(key: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Draw one of some axes per sample, int32 `(batch,)`."""
+def draw_axis(key: Tensor, axes: tuple[int, ...] | None, shape: tuple[int | None, ...]) -> Tensor:
+    """Draw one of the axes per sample, all alike, int32 `(batch,)`.
+
+    Raises:
+        ValueError: as `axes_of`.
+    """
+    axes = axes_of(axes, shape)
     choice = random.integers(random.fold_in(key, "axis"), (), 0, len(axes) - 1)
     return ops.take(ops.convert_to_tensor(axes, "int32"), choice)
 

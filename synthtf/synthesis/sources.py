@@ -1,0 +1,56 @@
+"""Label maps that a recipe makes from nothing."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from synthtf.data.label_table import LabelTable
+from synthtf.layers import RandomShapes, RandomSpheres, RandomVessels
+from synthtf.ranges import Range
+from synthtf.synthesis.config import SynthesisConfig
+
+_LAYERS = {"shapes": RandomShapes, "spheres": RandomSpheres, "vessels": RandomVessels}
+# Larger than the image on each side: what a transform draws in then is not empty.
+_MARGIN = 0.15
+
+
+def has_source(config: SynthesisConfig) -> bool:
+    """Say whether a recipe makes its label maps, and needs none."""
+    return config.source.kind != "maps"
+
+
+def make_labels(key: Any, config: SynthesisConfig, shape: Sequence[int], spacing: Range) -> Any:
+    """Make label maps from keys, with a margin around the images.
+
+    Args:
+        key: int32 tensor `(batch, 2)`, symbolic.
+        config: recipe with a source.
+        shape: spatial shape of the images.
+        spacing: mm per voxel.
+
+    Returns:
+        int32 tensor `(batch, *larger, 1)`.
+    """
+    size = _size(shape)
+    canvas = ops.reshape(ops.zeros_like(key[:, :1]), (-1, *(1,) * len(size), 1))
+    return _layer(config, spacing)(ops.tile(canvas, (1, *size, 1)), key=key)
+
+
+def source_table(config: SynthesisConfig, shape: Sequence[int], spacing: Range) -> LabelTable:
+    """Give the table of all labels that a recipe's source may make; those have no names."""
+    largest = _layer(config, spacing).largest_label((None, *_size(shape), 1))
+    return LabelTable.from_labels(range(1, largest + 1))
+
+
+def _layer(config: SynthesisConfig, spacing: Range) -> Any:
+    kind = config.source.kind
+    return _LAYERS[kind](
+        **dataclasses.asdict(getattr(config, kind)), spacing=spacing, name="source"
+    )
+
+
+def _size(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(n + 2 * math.ceil(_MARGIN * n) for n in shape)
