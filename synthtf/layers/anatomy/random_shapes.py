@@ -90,7 +90,7 @@ class RandomShapes(RandomLayer):
 
     def largest_label(self, shape: tuple[int | None, ...]) -> int:
         """Give the largest label that can occur, whatever the shape of the input."""
-        return self.num_labels
+        return self._num_labels[1]
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the noise of each label, its size and shift, and its warp."""

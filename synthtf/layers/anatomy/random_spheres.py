@@ -31,8 +31,9 @@ class RandomSpheres(RandomLayer):
         |x - c| < r · (1 + irregularity · clip(g / 2, -1, 1)),
 
     where `g` is smooth noise, about `N(0, 1)`, at the point of the sphere in the direction of
-    `x`. The objects are star-convex. Half the jitter and the largest radius keep within one
-    cell of the lattice, so that a voxel compares no more than the corners of its cell.
+    `x`. The objects are star-convex. The jitter and the largest radius together keep within one
+    cell of the lattice, so that a voxel compares no more than the corners of its cell. This is
+    done for every second voxel: gaps between spheres that are narrower than that may close.
 
     Args:
         radius: `(low, high)`, mm; drawn per sphere.

@@ -97,7 +97,7 @@ class RandomVessels(RandomLayer):
         self.spacing = as_spacing(spacing)
 
     def largest_label(self, shape: tuple[int | None, ...]) -> int:
-        """Give the largest label that can occur for an input `(batch, *spatial, channels)`."""
+        """Give the largest label that can occur, whatever the shape of the input."""
         return {"vessel": 1, "tree": self.num_trees[1], "level": self.num_levels}[self.label_by]
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:

@@ -68,7 +68,9 @@ def test_spheres_are_those_of_the_definition(shape, spacing):
     assert 0.2 < np.mean(expected > 0) < 0.9
     # Where two meet, the closest point of the coarse grid decides.
     assert np.mean(labels != expected) < 0.03
-    assert np.mean((labels > 0) != (expected > 0)) < 0.005
+    # Narrow gaps between spheres are filled; no sphere loses anything.
+    assert np.mean((labels > 0) & (expected == 0)) < 0.015
+    assert np.mean((labels == 0) & (expected > 0)) < 1e-4
     assert not np.isin(labels, np.flatnonzero(~exists) + 1).any()
 
 
