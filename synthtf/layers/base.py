@@ -6,7 +6,7 @@ import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range, as_range, per_axis
 
 Tensor = Any
 
@@ -123,6 +123,27 @@ class RandomLayer(SynthesisLayer):
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
         return {**super().get_config(), "probability": self.probability, "seed": self.seed}
+
+
+def known_grid(
+    layer: SynthesisLayer, shape: tuple[int | None, ...]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Give the spatial shape of an input, and mm per voxel and axis.
+
+    Args:
+        layer: with a `spacing`.
+        shape: of the input, batch axis included.
+
+    Raises:
+        ValueError: if the spatial shape is not known.
+    """
+    spatial = tuple(shape[1:-1])
+    if None in spatial:
+        raise ValueError(
+            f"{layer.name}: the spatial shape must be known. "
+            f"Received: an input of shape {tuple(shape)}"
+        )
+    return spatial, per_axis(layer.spacing, len(spatial))
 
 
 def expand(x: Tensor, like: Tensor) -> Tensor:

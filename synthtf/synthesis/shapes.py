@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import keras
-from keras import ops
 
 from synthtf import xla
-from synthtf.layers import RandomLayer, RandomShapes, RandomSpheres, RandomVessels
+from synthtf.layers import RandomShapes, RandomSpheres, RandomVessels
+from synthtf.layers.anatomy.label_source import LabelSource
 from synthtf.ranges import Range, per_axis
 from synthtf.synthesis.recipes import check_shape
+from synthtf.synthesis.sources import labels_of_keys
 
 
 def shapes_to_labels(
@@ -149,13 +150,10 @@ def vessels_to_labels(
     return _keys_to_labels(shape, layer)
 
 
-def _keys_to_labels(shape: Sequence[int], layer: RandomLayer) -> keras.Model:
+def _keys_to_labels(shape: Sequence[int], layer: LabelSource) -> keras.Model:
     """Build the model of a layer that replaces label maps; it has the layer's name."""
     shape = check_shape(shape)
     per_axis(layer.spacing, len(shape))
     key = keras.Input((2,), dtype="int32", name="key")
-    # The layer wants label maps to replace: of their values it uses nothing.
-    canvas = ops.reshape(ops.zeros_like(key[:, :1]), (-1, *(1,) * len(shape), 1))
-    canvas = ops.tile(canvas, (1, *shape, 1))
-    outputs = {"labels": layer(canvas, key=key)}
+    outputs = {"labels": labels_of_keys(key, layer, shape)}
     return xla.choose(keras.Model({"key": key}, outputs, name=layer.name))

@@ -9,6 +9,7 @@ from keras import ops
 
 from synthtf.data.label_table import LabelTable
 from synthtf.layers import RandomShapes, RandomSpheres, RandomVessels
+from synthtf.layers.anatomy.label_source import LabelSource
 from synthtf.ranges import Range
 from synthtf.synthesis.config import SynthesisConfig
 
@@ -34,9 +35,13 @@ def make_labels(key: Any, config: SynthesisConfig, shape: Sequence[int], spacing
     Returns:
         int32 tensor `(batch, *larger, 1)`.
     """
-    size = _size(shape)
-    canvas = ops.reshape(ops.zeros_like(key[:, :1]), (-1, *(1,) * len(size), 1))
-    return _layer(config, spacing)(ops.tile(canvas, (1, *size, 1)), key=key)
+    return labels_of_keys(key, _layer(config, spacing), _size(shape))
+
+
+def labels_of_keys(key: Any, layer: LabelSource, shape: Sequence[int]) -> Any:
+    """Call a layer that replaces label maps on blank ones of a shape, as many as there are keys."""
+    blank = ops.reshape(ops.zeros_like(key[:, :1]), (-1, *(1,) * len(shape), 1))
+    return layer(ops.tile(blank, (1, *shape, 1)), key=key)
 
 
 def source_table(config: SynthesisConfig, shape: Sequence[int], spacing: Range) -> LabelTable:

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand
+from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand, known_grid
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import barycenter, map_labels
 from synthtf.ops.radial import radial_compression, radial_scaling, shortest_decay
@@ -157,12 +157,7 @@ class RandomAtrophy(RandomLayer):
 
     def output_spec(self, inputs: Any) -> list[Any]:
         """A label map and a field."""
-        spatial = tuple(inputs.shape[1:-1])
-        if None in spatial:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known. "
-                f"Received: an input of shape {tuple(inputs.shape)}"
-            )
+        spatial, _ = known_grid(self, inputs.shape)
         field = keras.KerasTensor((inputs.shape[0], *spatial, len(spatial)), "float32")
         return [keras.KerasTensor(inputs.shape, "int32"), field]
 

@@ -6,11 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.ops.labels import map_labels
 from synthtf.ops.nearest import nearest_label
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, as_range, as_spacing
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -84,14 +84,14 @@ class RandomErosion(RandomLayer):
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw how the border moves: "border" (mm) and the variation."""
         ranges = (self.distance, self.roughness, self.roughness_size)
-        return draw_border(key, *ranges, *self._grid(shape))
+        return draw_border(key, *ranges, *known_grid(self, shape))
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Compare distances with the movement of the border."""
         labels = as_labels(inputs)
         if is_still(self.distance, self.roughness):
             return labels
-        shape, spacing = self._grid(labels.shape)
+        shape, spacing = known_grid(self, labels.shape)
         farthest = farthest_border(self.distance, self.roughness)
         border = make_border(draws, shape, spacing, farthest)
         # Added to one, so that label 0 can be listed although a look-up gives 0 by default.
@@ -109,19 +109,9 @@ class RandomErosion(RandomLayer):
             out = ops.where(ops.logical_and(others, height - half < border), own, out)
         return out
 
-    def _grid(self, shape: tuple[int | None, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """Spatial shape and mm per voxel."""
-        spatial = tuple(shape[1:-1])
-        if None in spatial:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known. "
-                f"Received: an input of shape {tuple(shape)}"
-            )
-        return spatial, per_axis(self.spacing, len(spatial))
-
     def output_spec(self, inputs: Any) -> Any:
         """A label map."""
-        self._grid(tuple(inputs.shape))  # refuses a shape that is not known
+        known_grid(self, tuple(inputs.shape))  # refuses a shape that is not known
         return keras.KerasTensor(inputs.shape, "int32")
 
     def get_config(self) -> dict[str, Any]:

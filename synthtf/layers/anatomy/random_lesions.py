@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows
 from synthtf.ops.distance import distance_to
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
@@ -132,12 +132,7 @@ class RandomLesions(RandomLayer):
 
     def _grow(self, allowed: Tensor, draws: dict[str, Tensor], spacing: tuple) -> Tensor:
         """Give where the lesions are, unless they are cut off."""
-        shape, most = tuple(allowed.shape[1:-1]), self.num_lesions[1]
-        if None in shape:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known. "
-                f"Received: an input of shape {allowed.shape}"
-            )
+        shape, most = known_grid(self, allowed.shape)[0], self.num_lesions[1]
         index, centre = pick_voxels(allowed, draws["place"]), []
         for size in reversed(shape):
             centre.insert(0, ops.cast(index % size, "float32"))

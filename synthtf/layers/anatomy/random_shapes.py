@@ -7,13 +7,14 @@ import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand
+from synthtf.layers.anatomy.label_source import LabelSource
+from synthtf.layers.base import Tensor, expand, known_grid
 from synthtf.layers.noise_field import check_control_points
 from synthtf.ops.blobs import spline_matrix
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.noise import value_noise
 from synthtf.ops.resample import axis_grid, clamp, sample_linear
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, as_range, as_spacing
 
 # Points per lattice cell of the grid that the warped noise is made on, then upsampled from.
 _NOISE_POINTS_PER_CELL = 4
@@ -23,7 +24,7 @@ _NEVER = -1e6
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
-class RandomShapes(RandomLayer):
+class RandomShapes(LabelSource):
     """Replace label maps by random shapes: smooth regions that touch, of many sizes.
 
     Each label draws a lattice of `N(0, 1)`, interpolated linearly and warped by a smooth field
@@ -147,7 +148,7 @@ class RandomShapes(RandomLayer):
         lattice = tuple(noise.shape[1:])
         warp = 2.0 * value_noise(warp, draws["control_points"], grid) - 1.0
         at = []
-        for d, extent in enumerate(self._extent(shape)):
+        for d, extent in enumerate(self.extent(shape)):
             step = extent / max(grid[d] - 1, 1)
             place = axis_grid(grid[d], d, ndim) * step - extent / 2
             place = place + expand(strength, warp[..., d]) * warp[..., d]
@@ -156,41 +157,27 @@ class RandomShapes(RandomLayer):
             at.append(clamp(place, lattice[d]))
         return sample_linear([ops.reshape(noise, (-1,))], at, lattice, ops.shape(noise)[0])[0]
 
-    def identity(self, inputs: Tensor) -> Tensor:
-        """Give the label map."""
-        return as_labels(inputs)
-
-    def output_spec(self, inputs: Any) -> Any:
-        """One label map per sample."""
-        self._extent(tuple(inputs.shape))  # refuses a shape that is not known
-        return keras.KerasTensor((*inputs.shape[:-1], 1), "int32")
-
-    def _extent(self, shape: tuple[int | None, ...]) -> tuple[float, ...]:
-        """Give the distance in mm between the first and the last voxel, per axis."""
-        spatial = shape[1:-1]
-        if None in spatial:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known. Received: an input of shape {shape}"
-            )
-        spacing = per_axis(self.spacing, len(spatial))
+    def extent(self, shape: tuple[int | None, ...]) -> tuple[float, ...]:
+        """Check the size of the shapes as well."""
+        _, spacing = known_grid(self, shape)
         if self.size[0] < max(spacing):
             raise ValueError(
                 f"{self.name}: `size` must be at least the voxel size. "
                 f"Received: size={self.size} mm, spacing={spacing} mm"
             )
-        return tuple((n - 1) * mm for n, mm in zip(spatial, spacing, strict=True))
+        return super().extent(shape)
 
     def _lattice(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         """Give the number of lattice points that the smallest size needs, warps included."""
         margin = 2 * self.warp_strength[1]
-        return tuple(math.ceil((mm + margin) / self.size[0]) + 2 for mm in self._extent(shape))
+        return tuple(math.ceil((mm + margin) / self.size[0]) + 2 for mm in self.extent(shape))
 
     def _grid(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         """Give the number of points that noise and warps are made on."""
         warp = _WARP_POINTS_PER_CELL * (self.control_points[1] - 1) + 1
         points = [
             max(math.ceil(_NOISE_POINTS_PER_CELL * mm / self.size[0]) + 1, warp)
-            for mm in self._extent(shape)
+            for mm in self.extent(shape)
         ]
         return tuple(min(n, m) for n, m in zip(shape[1:-1], points, strict=True))
 

@@ -7,7 +7,8 @@ import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand
+from synthtf.layers.anatomy.label_source import LabelSource
+from synthtf.layers.base import Tensor, expand
 from synthtf.ops.blobs import spline_matrix
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ops.linear import apply_along_axes
@@ -21,7 +22,7 @@ _SPLINE_VARIANCE = 0.4794
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
-class RandomSpheres(RandomLayer):
+class RandomSpheres(LabelSource):
     """Replace label maps by spheres that are not quite round, each with a label of its own.
 
     Centres lie on a lattice, shifted as a whole and jittered one by one. A voxel `x` belongs to
@@ -113,7 +114,7 @@ class RandomSpheres(RandomLayer):
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Compare distances on a coarse grid, and upsample the smallest."""
         shape = tuple(tree.flatten(inputs)[0].shape)
-        extent, grid = self._extent(shape), self._grid(shape)
+        extent, grid = self.extent(shape), self._grid(shape)
         step = [mm / max(n - 1, 1) for mm, n in zip(extent, grid, strict=True)]
         places = [axis_grid(n, d, len(grid)) * step[d] for d, n in enumerate(grid)]
         centres, squared_radius = self._spheres(draws, shape)
@@ -215,32 +216,13 @@ class RandomSpheres(RandomLayer):
                 labels = ops.take(labels, nearest, axis=d + 1)
         return ops.where(upsample(power, spatial) < excess, labels, 0)
 
-    def identity(self, inputs: Tensor) -> Tensor:
-        """Give the label map."""
-        return as_labels(inputs)
-
-    def output_spec(self, inputs: Any) -> Any:
-        """One label map per sample."""
-        self._extent(tuple(inputs.shape))  # refuses a shape that is not known
-        return keras.KerasTensor((*inputs.shape[:-1], 1), "int32")
-
-    def _extent(self, shape: tuple[int | None, ...]) -> tuple[float, ...]:
-        """Give the distance in mm between the first and the last voxel, per axis."""
-        spatial = shape[1:-1]
-        if None in spatial:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known. Received: an input of shape {shape}"
-            )
-        spacing = per_axis(self.spacing, len(spatial))
-        return tuple((n - 1) * mm for n, mm in zip(spatial, spacing, strict=True))
-
     def _lattice(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         """Give the number of lattice points that the smallest distance needs."""
-        return tuple(math.ceil(mm / self.distance[0]) + 2 for mm in self._extent(shape))
+        return tuple(math.ceil(mm / self.distance[0]) + 2 for mm in self.extent(shape))
 
     def _grid(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         """Give the number of points that distances are computed on."""
-        self._extent(shape)
+        self.extent(shape)
         spacing = per_axis(self.spacing, len(shape) - 2)
         coarse = [self.radius[0] >= _VOXELS_PER_POINT * mm for mm in spacing]
         return tuple(
@@ -251,7 +233,7 @@ class RandomSpheres(RandomLayer):
     def _noise_lattice(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
         """Give the points of the noise: about one per mean radius."""
         size = sum(self.radius) / 2
-        return tuple(math.ceil(mm / size) + 2 for mm in self._extent(shape))
+        return tuple(math.ceil(mm / size) + 2 for mm in self.extent(shape))
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""

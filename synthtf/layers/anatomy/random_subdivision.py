@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.ops.labels import map_labels
 from synthtf.ops.lattice import lattice_field, lattice_shape
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, as_range, as_spacing
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -98,7 +98,7 @@ class RandomSubdivision(RandomLayer):
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the "size" (mm), and the "shift" and "noise" of each part's lattice."""
-        spatial, spacing = self._grid(shape)
+        spatial, spacing = known_grid(self, shape)
         lattice = lattice_shape(spatial, spacing, self.size[0])
         noise = random.fold_in(key, "noise")
         return {
@@ -110,7 +110,7 @@ class RandomSubdivision(RandomLayer):
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Find the largest field, one after the other."""
         labels = as_labels(inputs)
-        spatial, spacing = self._grid(labels.shape)
+        spatial, spacing = known_grid(self, labels.shape)
 
         def field(part: int) -> Tensor:
             values = draws["noise"][:, part, ..., None]
@@ -129,19 +129,9 @@ class RandomSubdivision(RandomLayer):
         split = ops.logical_and(first > 0, winner > 0)
         return ops.where(split, first + winner, labels)
 
-    def _grid(self, shape: tuple[int | None, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """Spatial shape and mm per voxel."""
-        spatial = tuple(shape[1:-1])
-        if None in spatial:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known. "
-                f"Received: an input of shape {tuple(shape)}"
-            )
-        return spatial, per_axis(self.spacing, len(spatial))
-
     def output_spec(self, inputs: Any) -> Any:
         """A label map."""
-        self._grid(tuple(inputs.shape))  # refuses a shape that is not known
+        known_grid(self, tuple(inputs.shape))  # refuses a shape that is not known
         return keras.KerasTensor(inputs.shape, "int32")
 
     def get_config(self) -> dict[str, Any]:

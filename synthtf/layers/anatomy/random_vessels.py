@@ -7,7 +7,8 @@ import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.layers.anatomy.label_source import LabelSource
+from synthtf.layers.base import Tensor
 from synthtf.ops.blobs import Windows, paint, windows
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ranges import Range, as_range, as_spacing, per_axis
@@ -20,7 +21,7 @@ _LABELS = ("vessel", "tree", "level")
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
-class RandomVessels(RandomLayer):
+class RandomVessels(LabelSource):
     """Replace label maps by trees of vessels that fork again and again.
 
     A tree starts at a random point, in a random direction. The direction of a branch wanders,
@@ -160,7 +161,7 @@ class RandomVessels(RandomLayer):
             volume, those of a branch's first child at twice its number, and radii
             `(batch, branches)`.
         """
-        extent = ops.convert_to_tensor([float(mm) for mm in self._extent(shape)])
+        extent = ops.convert_to_tensor([float(mm) for mm in self.extent(shape)])
         start, direction = draws["root"] * extent, _unit(draws["direction"])
         first = radius = draws["radius"]
         lines = []
@@ -201,32 +202,13 @@ class RandomVessels(RandomLayer):
         value = {"vessel": 0 * root, "tree": root, "level": 0 * root + self.num_levels - 1 - level}
         return ops.where(root < num_trees[:, None], value[self.label_by] + 1, 0)
 
-    def identity(self, inputs: Tensor) -> Tensor:
-        """Give the label map."""
-        return as_labels(inputs)
-
-    def output_spec(self, inputs: Any) -> Any:
-        """One label map per sample."""
-        self._extent(tuple(inputs.shape))  # refuses a shape that is not known
-        return keras.KerasTensor((*inputs.shape[:-1], 1), "int32")
-
-    def _extent(self, shape: tuple[int | None, ...]) -> tuple[float, ...]:
-        """Give the distance in mm between the first and the last voxel, per axis."""
-        spatial = shape[1:-1]
-        if None in spatial:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known. Received: an input of shape {shape}"
-            )
-        spacing = per_axis(self.spacing, len(spatial))
-        return tuple((n - 1) * mm for n, mm in zip(spatial, spacing, strict=True))
-
     def _largest_radius(self, level: int) -> float:
         """Give the largest radius of a generation, in mm."""
         return self.radius[1] * (1 - _LEAST_SHARE) ** (level / 3)
 
     def _num_points(self, shape: tuple[int | None, ...]) -> list[int]:
         """Give the number of steps of the branches of each generation."""
-        self._extent(shape)
+        self.extent(shape)
         step = _STEP * min(per_axis(self.spacing, len(shape) - 2))
         lengths = (
             self.length[1] * (1 - _LEAST_SHARE) ** (level / 3) for level in range(self.num_levels)

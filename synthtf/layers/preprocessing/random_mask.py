@@ -7,11 +7,11 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
+from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.ops.distance import signed_distance
 from synthtf.ops.labels import map_labels
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, as_range, as_spacing
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -85,7 +85,7 @@ class RandomMask(RandomLayer):
             draws["keep"] = random.integers(random.fold_in(key, "keep"), (), 0, 1)
         if not is_still(self.border, self.roughness):
             ranges = (self.border, self.roughness, self.roughness_size)
-            draws |= draw_border(random.fold_in(key, "border"), *ranges, *self._grid(shape))
+            draws |= draw_border(random.fold_in(key, "border"), *ranges, *known_grid(self, shape))
         return draws
 
     def transform(self, inputs: list[Tensor], draws: dict[str, Tensor]) -> Tensor:
@@ -103,21 +103,11 @@ class RandomMask(RandomLayer):
 
     def _moved(self, mask: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Move the border of a mask."""
-        shape, spacing = self._grid(mask.shape)
+        shape, spacing = known_grid(self, mask.shape)
         farthest = farthest_border(self.border, self.roughness)
         # Measured beyond the farthest border, so that what is out of reach compares as it should.
         distance = signed_distance(mask, spacing, farthest + min(spacing))
         return distance < make_border(draws, shape, spacing, farthest)
-
-    def _grid(self, shape: tuple[int | None, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """Spatial shape and mm per voxel."""
-        spatial = tuple(shape[1:-1])
-        if None in spatial:
-            raise ValueError(
-                f"{self.name}: the spatial shape must be known to move the border. "
-                f"Received: an input of shape {tuple(shape)}"
-            )
-        return spatial, per_axis(self.spacing, len(spatial))
 
     def identity(self, inputs: list[Tensor]) -> Tensor:
         """Keep the image."""

@@ -28,7 +28,7 @@ class Source(Block):
 class Shapes(Block):
     """Of `RandomShapes`: mm."""
 
-    num_labels: int = 26
+    num_labels: Range = 26
     size: Range = (32, 64)
     warp_strength: Range = (0, 16)
     control_points: Range = (3, 11)
