@@ -20,10 +20,8 @@ from synthtf.cli.main import main
 train = "train segmentation head.nii.gz -o run --labels labels.tsv --shape 16 16 16 --spacing 12"
 size = "--features 2 --levels 2 --epochs 1 --steps-per-epoch 2"
 for line in (
-    "synthesize head.nii.gz -o samples -n 1 --labels labels.tsv",
-    "synthesize slice.nii.gz -o slices -n 1 --labels labels.tsv --extremes",
     f"{train} {size}",
-    "segment samples/head_0000_image.nii.gz -o segmented.nii.gz --model run",
+    "segment scan.nii.gz -o segmented.nii.gz --model run",
 ):
     assert main(line.split()) == 0, line
 assert "tensorflow" not in sys.modules
@@ -32,11 +30,9 @@ assert "tensorflow" not in sys.modules
 
 def test_jax_needs_no_tensorflow(tmp_path):
     pytest.importorskip("jax")
-    for name, shape in (("head", (16, 16, 16)), ("slice", (24, 24))):
-        labels = head_phantom(0, shape, 12.0)
-        write_volume(tmp_path / f"{name}.nii.gz", labels, affine=np.diag([12, 12, 12, 1.0]))
+    labels, affine = head_phantom(0, (16, 16, 16), 12.0), np.diag([12, 12, 12, 1.0])
+    write_volume(tmp_path / "head.nii.gz", labels, affine=affine)
+    write_volume(tmp_path / "scan.nii.gz", labels.astype("float32"), affine=affine)
     phantom_table().write(tmp_path / "labels.tsv")
     run("jax", TRAIN_AND_SEGMENT, tmp_path)
-    for name in ("samples/head_0000_image.nii.gz", "slices/slice_0000_image.nii.gz"):
-        assert np.asarray(nibabel.load(tmp_path / name).dataobj).std() > 0.01
     assert nibabel.load(tmp_path / "segmented.nii.gz").shape == (16, 16, 16)
