@@ -13,7 +13,29 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="also run tests that train for minutes")
+    parser.addoption("--slow", action="store_true", help="also run tests that take minutes")
+
+
+# In 3D, too, with --slow.
+ONLY_2D = {
+    "test_config_and_json_round_trip",
+    "test_keras_file_round_trip",
+    "test_eager_and_compiled_agree",
+    "test_mixed_precision_changes_nothing",
+    "test_fits_inside_a_model",
+    "test_call_leaves_inputs_and_layer_alone",
+    "test_same_key_same_bits",
+    "test_name_decides_the_draws",
+    "test_probability_is_per_sample",
+    "test_without_a_key",
+}
+
+
+def pytest_configure(config):
+    if not config.getoption("--slow"):
+        from synthtf import testing
+
+        testing.ONLY_2D |= ONLY_2D
 
 
 def pytest_collection_modifyitems(config, items):

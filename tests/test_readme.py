@@ -39,5 +39,5 @@ def test_examples_run(number, tmp_path, monkeypatch):
         assert tuple(names["image"].shape) == (1, 96, 96, 1)
     if number == 2:
         image = np.random.default_rng(0).uniform(size=(2, 8, 8, 1)).astype("float32")
-        inverted = np.asarray(keras.ops.convert_to_numpy(names["RandomInversion"]()(image)))
+        inverted = np.asarray(keras.ops.convert_to_numpy(names["RandomNegative"]()(image)))
         assert inverted.shape == image.shape and not np.allclose(inverted, image)

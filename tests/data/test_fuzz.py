@@ -209,7 +209,7 @@ def test_transforms_tables_recipes_and_points(tmp_path):
             refused += value is None
             if name.endswith("gz") and index % 3 < 2:
                 assert value is None or np.array_equal(value.field, reader(tmp_path / name).field)
-        assert 5 < refused < 60, name
+        assert refused > 5, name
 
 
 WRONG = (None, True, -1, 1.5, "x", [], {}, [1], [2, 1], [1, 2, 3], 10**400, [None, 1])

@@ -15,7 +15,7 @@ class TestRandomSliceIntensity(RandomLayerContract):
         ({"gain": -0.1}, "`gain` must lie in"),
         ({"interleave_gain": (1, 0.5)}, "low <= high"),
         ({"thickness": 0}, "`thickness` must lie in"),
-        ({"axes": (5,)}, "`axes` must be spatial axes"),
+        ({"axes": (5,)}, "`axes` must be different spatial axes"),
     ]
 
 

@@ -21,7 +21,7 @@ class TestRandomSliceMotion(RandomLayerContract):
         ({"rotation": (0, 181)}, "`rotation` must lie in"),
         ({"num_interleaves": 1.5}, "`num_interleaves` must be whole"),
         ({"motion": "walk"}, "`motion` must be one of"),
-        ({"axes": (-1,)}, "`axes` must be spatial axes"),
+        ({"axes": (-1,)}, "`axes` must be different spatial axes"),
         ({"spacing": 0}, "`spacing` must be positive"),
     ]
 

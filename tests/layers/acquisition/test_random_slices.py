@@ -19,8 +19,8 @@ class TestRandomSlices(RandomLayerContract):
         ({"in_plane": (3, 2)}, "low <= high"),
         ({"profile": "sinc"}, "`profile` must be one of"),
         ({"interpolation": "cubic"}, "`interpolation` must be"),
-        ({"axes": ()}, "`axes` must be spatial axes"),
-        ({"axes": (3,)}, "`axes` must be spatial axes"),
+        ({"axes": ()}, "`axes` must be different spatial axes"),
+        ({"axes": (3,)}, "`axes` must be different spatial axes"),
     ]
 
 
