@@ -28,6 +28,7 @@ assert "tensorflow" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_jax_needs_no_tensorflow(tmp_path):
     pytest.importorskip("jax")
     labels, affine = head_phantom(0, (16, 16, 16), 12.0), np.diag([12, 12, 12, 1.0])
