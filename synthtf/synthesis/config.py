@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from synthtf.data.shipped_models import shipped_recipes
-from synthtf.ranges import Range
 from synthtf.synthesis import blocks
 
 
@@ -95,11 +94,7 @@ class SynthesisConfig:
         """Set both bounds of every range to the maximum, to look at the strongest effect."""
 
         def block(value: Any) -> Any:
-            highest = {
-                f.name: (getattr(value, f.name)[1],) * 2
-                for f in dataclasses.fields(value)
-                if f.type in (Range, Range | None) and getattr(value, f.name) is not None
-            }
+            highest = {name: (high, high) for name, (_, high) in value.ranges().items()}
             return dataclasses.replace(value, **highest)
 
         return SynthesisConfig(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,8 +24,9 @@ def ranges_of(config: SynthesisConfig) -> dict[str, tuple[float, float]]:
     """
     return {
         f"{block}.{name}": (low, high)
-        for block, entries in config.to_dict().items()
-        for name, low, high in _wide(entries)
+        for block in config.to_dict()
+        for name, (low, high) in getattr(config, block).ranges().items()
+        if low < high
     }
 
 
@@ -109,14 +109,3 @@ def sweep(
 def _axial(image: np.ndarray) -> np.ndarray:
     """The middle slice: of all three planes, steps side by side would be too small to compare."""
     return image[:, :, image.shape[2] // 2] if image.ndim == 3 else image
-
-
-def _wide(entries: dict[str, Any]) -> list[tuple[str, float, float]]:
-    return [
-        (name, float(value[0]), float(value[1]))
-        for name, value in entries.items()
-        if isinstance(value, tuple | list)
-        and len(value) == 2
-        and all(isinstance(v, int | float) for v in value)
-        and value[0] < value[1]
-    ]

@@ -57,6 +57,11 @@ class Block:
             elif item.name.endswith("probability"):
                 as_range(value, name, 0, 1)
 
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Give the ranges by name, without those that are left open."""
+        names = [f.name for f in dataclasses.fields(self) if f.type in (Range, Range | None)]
+        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+
 
 def _is(value: Any, kind: type) -> bool:
     """Whether JSON's value is of a kind; true and false are no numbers."""
