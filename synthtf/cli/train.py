@@ -82,6 +82,11 @@ def _add_segmentation(network: Group) -> None:
         "SynthSeg's plain U-Net",
     )
     network.add_argument(
+        "--side-channel",
+        action="store_true",
+        help="one channel tells left from right, instead of one per structure",
+    )
+    network.add_argument(
         "--loss",
         default="dice",
         choices=["dice", "dice+cross-entropy"],
@@ -172,9 +177,12 @@ def _add_training(training: Group) -> None:
     training.add_argument(
         "--learning-rate",
         type=float,
-        default=1e-3,
+        default=5e-3,
         metavar="X",
         help="at the start (default: %(default)s)",
+    )
+    training.add_argument(
+        "--optimizer", default="muon", choices=["muon", "adam"], help="(default: %(default)s)"
     )
     training.add_argument(
         "--precision",
@@ -221,7 +229,12 @@ def run(args: argparse.Namespace) -> int:
     with usage_errors():
         warm_up = getattr(args, "warm_up", 0)
         schedule = Schedule(
-            args.epochs, args.minutes, args.learning_rate, warm_up, args.check_every
+            epochs=args.epochs,
+            minutes=args.minutes,
+            learning_rate=args.learning_rate,
+            optimizer=args.optimizer,
+            warm_up=warm_up,
+            check_every=args.check_every,
         )
         plan = TrainingPlan(
             labels=load_table(args.labels),
@@ -249,6 +262,7 @@ def _segmentation(args: argparse.Namespace) -> "TaskPlan":
         args.levels,
         max_features=args.max_features,
         mixture_channels=args.mixture,
+        side_channel=args.side_channel,
     )
     return SegmentationPlan(network, args.loss)
 

@@ -1,11 +1,13 @@
 """The U-Net of neurite and SynthSeg, of standard Keras layers only."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from synthtf.networks.from_options import from_options
@@ -44,6 +46,8 @@ class UNetConfig:
             work at inference; it is meant for published weights.
         mixture_channels: Channels of a Gaussian mixture by which the last layer adapts to the
             contrast of each image; 0 for SynthSeg's plain U-Net. See `unet`.
+        side_channel: Whether one channel tells left from right, instead of one per structure.
+            See `unet`.
 
     Raises:
         ValueError: If a value is out of range or of the wrong type.
@@ -58,6 +62,7 @@ class UNetConfig:
     activation: str = "elu"
     normalization: str | None = "instance"
     mixture_channels: int = 0
+    side_channel: bool = False
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -125,6 +130,7 @@ def unet(
     final_activation: str | None = "softmax",
     name: str = "unet",
     num_inputs: int = 1,
+    pairs: Sequence[tuple[int, int]] = (),
 ) -> keras.Model:
     """Build a U-Net whose .keras file loads without this package.
 
@@ -141,6 +147,10 @@ def unet(
     that what is white matter in one place tells what is white matter elsewhere, and spends its
     first thousands of steps without.
 
+    With `side_channel`, the two classes of a pair share all the above, and one more channel s
+    tells the sides apart everywhere: p(left structure) = p(structure) sigmoid(s). What a
+    structure looks like is then learned once, not once for each side.
+
     Args:
         num_outputs: Output channels, the classes for "softmax".
         ndim: Spatial axes, 2 or 3.
@@ -148,6 +158,8 @@ def unet(
         final_activation: "softmax", "sigmoid", or None for a regression.
         name: Name of the model.
         num_inputs: Input channels.
+        pairs: Left and right output channel of each structure that has both, for
+            `side_channel`.
 
     Returns:
         Model with the input "image", `(batch, *spatial, num_inputs)`, float32, where every
@@ -175,16 +187,27 @@ def unet(
         )
     if config.mixture_channels and final_activation != "softmax":
         raise ValueError("mixture_channels needs final_activation='softmax': classes that compete")
+    if config.side_channel and final_activation != "softmax":
+        raise ValueError("side_channel needs final_activation='softmax': classes that compete")
+    sides = _sides(num_outputs, pairs) if config.side_channel else None
     image = layers.Input((None,) * ndim + (num_inputs,), dtype="float32", name="image")
     features = _encode(image, ndim, config)
     x = _decode(features, ndim, config)
     # Without float32, logits have three digits, and a distance of 100 mm a step of 0.5 mm.
-    kind = "prior_logits" if config.mixture_channels else "logits"
-    output = _layer("Conv", ndim)(num_outputs, 1, dtype="float32", name=kind)(x)
+    conv = functools.partial(_layer("Conv", ndim), kernel_size=1, dtype="float32")
+    name_1 = "structure_logits" if sides is not None else "logits"
+    name_0 = "prior_logits" if config.mixture_channels else name_1
+    output = conv(num_outputs if sides is None else len(sides) - 2, name=name_0)(x)
     if config.mixture_channels:
         channels = _mixture_channels(image, features[0], ndim, config)
         likelihood = _log_likelihood(channels, output, ndim)
-        output = layers.Add(dtype="float32", name="logits")([output, likelihood])
+        output = layers.Add(dtype="float32", name=name_1)([output, likelihood])
+    if sides is not None:
+        sides = keras.initializers.Constant(sides.tolist())
+        spread = conv(
+            num_outputs, kernel_initializer=sides, use_bias=False, trainable=False, name="logits"
+        )
+        output = spread(_append_sides(output, conv(1, name="side_logit")(x)))
     if final_activation:
         activation = layers.Activation(final_activation, dtype="float32", name="posteriors")
         output = activation(output)
@@ -224,6 +247,35 @@ def _decode(features: list[Tensor], ndim: int, config: UNetConfig) -> Tensor:
         x = _convolve(x, f"up_{level}", level, ndim, config)
         x = _normalize(x, f"up_{level}_norm", config)
     return x
+
+
+def _sides(num_outputs: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Matrix from the logits of structures, of left and of right to those of the classes.
+
+    Raises:
+        ValueError: If the pairs are no pairs of different channels.
+    """
+    paired = [channel for pair in pairs for channel in pair]
+    if not pairs or len(set(paired)) != 2 * len(pairs) or not set(paired) <= set(range(num_outputs)):
+        raise ValueError(
+            f"side_channel needs pairs of different channels of {num_outputs}, received {pairs!r}"
+        )
+    partner = {right: left for left, right in pairs}
+    structures = [channel for channel in range(num_outputs) if channel not in partner]
+    matrix = np.zeros((len(structures) + 2, num_outputs), "float32")
+    for channel in range(num_outputs):
+        matrix[structures.index(partner.get(channel, channel)), channel] = 1
+    for pair in pairs:
+        matrix[[-2, -1], pair] = 1
+    return matrix
+
+
+def _append_sides(structures: Tensor, side: Tensor) -> Tensor:
+    """Append log p(left) and log p(right)."""
+    other = layers.Rescaling(-1.0, dtype="float32", name="other_side_logit")(side)
+    sides = layers.Concatenate(dtype="float32", name="side_logits")([side, other])
+    sides = layers.Activation("log_sigmoid", dtype="float32", name="log_sides")(sides)
+    return layers.Concatenate(dtype="float32", name="structures_and_sides")([structures, sides])
 
 
 def _mixture_channels(image: Tensor, features: Tensor, ndim: int, config: UNetConfig) -> Tensor:

@@ -107,8 +107,9 @@ def _change_anatomy(step: "_Steps", maps: Any, table: LabelTable) -> Any:
         }
         maps = step(layers.RandomStructures, "structures", ("regions",), **more)(maps)
     if step.has("erosion"):
-        brain = _brain(table)["labels"]
-        maps = step(layers.RandomErosion, "erosion", labels=brain, fill=None)(maps)
+        regions = disjoint_regions(table, step.config.erosion.regions)
+        more = {"labels": [label for group in regions for label in group], "fill": None}
+        maps = step(layers.RandomErosion, "erosion", ("regions",), **more)(maps)
     if step.has("atrophy"):
         structures = disjoint_regions(table, step.config.atrophy.regions)
         maps = step(layers.RandomAtrophy, "atrophy", ("regions",), labels=structures)(maps)[0]
@@ -269,7 +270,7 @@ def _contrast(table: LabelTable, share: str, parts: dict[int, int]) -> dict[str,
         names = sorted(set(table.groups))
         number = {v: names.index(g) for v, g in zip(table.ids, table.groups, strict=True)}
     elif not parts:
-        return {"labels": table.ids, "groups": None}
+        return {"labels": table.ids, "groups": None, "tissues": _tissues(table, {})}
     # A part shares with the same part of the labels that its structure shares with.
     count: dict[int, int] = {}
     groups = [(number[label], 0) for label in table.ids]
@@ -278,7 +279,19 @@ def _contrast(table: LabelTable, share: str, parts: dict[int, int]) -> dict[str,
         groups.append((number[old], count[old]))
     ranked = sorted(set(groups), key=lambda group: group[::-1])
     order = {group: index for index, group in enumerate(ranked)}
-    return {"labels": (*table.ids, *parts), "groups": [order[group] for group in groups]}
+    return {
+        "labels": (*table.ids, *parts),
+        "groups": [order[group] for group in groups],
+        "tissues": _tissues(table, parts),
+    }
+
+
+def _tissues(table: LabelTable, parts: dict[int, int]) -> list[int]:
+    """Number of the tissue of each label; what surrounds the brain has no tissue in common."""
+    names = sorted(set(table.groups))
+    rows = zip(table.ids, table.groups, table.brain, strict=True)
+    number = {v: names.index(g) if brain != "no" else len(names) + v for v, g, brain in rows}
+    return [number[parts.get(label, label)] for label in (*table.ids, *parts)]
 
 
 def _brain(table: LabelTable) -> dict[str, Sequence[int]]:

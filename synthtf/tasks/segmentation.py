@@ -131,8 +131,16 @@ def segmentation(
                 f"`shape` must be a multiple of {network.multiple} along each axis for a network "
                 f"of {network.levels} levels. Received: shape={tuple(shape)}"
             )
-        network = unet(len(table.output_labels), len(shape), network)
+        network = unet(
+            len(table.output_labels), len(shape), network, pairs=_channel_pairs(table)
+        )
     return SegmentationModel(synthesis, network, table.output_labels, loss, name="segmentation")
+
+
+def _channel_pairs(table: LabelTable) -> list[tuple[int, int]]:
+    """Output channels of the left-right pairs."""
+    channel = table.output_labels.index
+    return [(channel(left), channel(right)) for left, right in table.output_pairs]
 
 
 def get_loss(loss: keras.losses.Loss | str) -> keras.losses.Loss:

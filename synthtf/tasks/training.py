@@ -12,11 +12,13 @@ import numpy as np
 
 from synthtf import figures
 from synthtf.data.label_maps import LabelMaps
+from synthtf.optimizers import ConvMuon
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.guard import GUARD, SampleGuard
 from synthtf.tasks.progress import ProgressBar
 from synthtf.tasks.run import Run
 
+OPTIMIZERS = {"muon": ConvMuon, "adam": keras.optimizers.Adam}
 LOG, CHECKPOINTS = "log.csv", "checkpoints"
 _SHEET_SAMPLES = 12
 
@@ -28,15 +30,17 @@ class Schedule:
     Attributes:
         epochs: number of epochs.
         minutes: ends the training after the epoch in which they are over. None: no limit.
-        learning_rate: of Adam at the start; falls to a hundredth along a half cosine over
-            the epochs or the minutes, whichever are over first.
+        learning_rate: at the start; falls to a hundredth along a half cosine over the epochs
+            or the minutes, whichever are over first.
+        optimizer: "muon", see `ConvMuon`, or "adam".
         warm_up: epochs at the start on SynthSeg's L2 loss of the logits.
         check_every: steps between looks at what is synthesised, by `SampleGuard`; 0 for none.
     """
 
     epochs: int = 100
     minutes: float | None = None
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-3
+    optimizer: str = "muon"
     warm_up: int = 0
     check_every: int = 50
 
@@ -53,6 +57,11 @@ class Schedule:
             )
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"`minutes` must be positive. Received: minutes={self.minutes}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"`optimizer` must be one of {tuple(OPTIMIZERS)}. "
+                f"Received: optimizer={self.optimizer!r}"
+            )
         if not 0 < self.learning_rate < 1:
             raise ValueError(
                 f"`learning_rate` must lie in (0, 1). Received: learning_rate={self.learning_rate}"
@@ -172,7 +181,8 @@ def train(
             model.warming_up = True
         elif schedule.warm_up:
             model.warming_up = False
-        model.compile(keras.optimizers.Adam(schedule.learning_rate), jit_compile=jit_compile)
+        optimizer = OPTIMIZERS[schedule.optimizer](schedule.learning_rate)
+        model.compile(optimizer, jit_compile=jit_compile)
         backup = keras.callbacks.BackupAndRestore(
             run.folder / CHECKPOINTS, double_checkpoint=True, delete_checkpoint=False
         )

@@ -195,6 +195,42 @@ def test_fit_learns(policy):
 # Mixture
 
 
+@pytest.mark.parametrize("mixture", [0, 2])
+def test_pairs_share_all_but_the_side(mixture):
+    config = UNetConfig(features=4, levels=2, mixture_channels=mixture, side_channel=True)
+    model = unet(5, 2, config, pairs=[(1, 4), (3, 2)])
+    outputs = [model.get_layer(name).output for name in ("structure_logits", "side_logit")]
+    both = keras.Model(model.input, [*outputs, model.output])
+    structures, side, posteriors = (np.asarray(x) for x in predict(both, noise(2, 16, 16, 1)))
+    structures, left = softmax(structures, -1), 1 / (1 + np.exp(-side[..., 0]))
+    expected = [
+        structures[..., 0],
+        structures[..., 1] * left,
+        structures[..., 2] * (1 - left),
+        structures[..., 2] * left,
+        structures[..., 1] * (1 - left),
+    ]
+    np.testing.assert_allclose(posteriors, np.stack(expected, -1), atol=1e-6)
+
+
+def test_pairs_are_spread_by_weights_that_stay():
+    model = unet(3, 2, UNetConfig(features=4, levels=2, side_channel=True), pairs=[(1, 2)])
+    assert not model.get_layer("logits").trainable_weights
+    assert model.get_layer("logits").output.shape[-1] == 3
+
+
+@pytest.mark.parametrize("pairs", [(), [(1, 1)], [(1, 2), (2, 3)], [(1, 9)]])
+def test_side_channel_needs_pairs(pairs):
+    with pytest.raises(ValueError, match="side_channel needs pairs of different channels of 4"):
+        unet(4, 2, UNetConfig(features=4, levels=2, side_channel=True), pairs=pairs)
+
+
+def test_side_channel_needs_classes_that_compete():
+    with pytest.raises(ValueError, match="side_channel needs final_activation='softmax'"):
+        config = UNetConfig(features=4, levels=2, side_channel=True)
+        unet(3, 2, config, final_activation=None, pairs=[(1, 2)])
+
+
 def test_mixture_needs_classes_that_compete():
     with pytest.raises(ValueError, match="mixture_channels needs final_activation='softmax'"):
         unet(1, 2, UNetConfig(features=4, levels=2, mixture_channels=1), final_activation=None)

@@ -19,6 +19,7 @@ LAYERS = {
 FROM_THE_TABLE = {
     "Intensity": {"share"},
     "FieldOfView": {"labels"},
+    "Erosion": {"regions"},
     "Structures": {"regions", "removal_probability"},
     "Subdivision": {"regions"},
     "Atrophy": {"regions"},

@@ -33,6 +33,11 @@ class RandomIntensity(RandomLayer):
         background_probability: that the background of a sample is not zero.
         std_priors: one `(low, high)` per label that replaces `std` for it.
         channels: number of contrasts.
+        tissues: one number per label; labels of one tissue may have similar means.
+        tissue_probability: that in a sample the mean of a label is that of its tissue, which
+            the sample draws, plus `tissue_spread` N(0, 1) for each label or group, and lies
+            within the range of the label.
+        tissue_spread: `(low, high)`, drawn per sample.
         **kwargs: `probability`, `seed`, `name`. A sample that is left alone keeps its
             label values as intensities.
 
@@ -64,6 +69,9 @@ class RandomIntensity(RandomLayer):
         background_probability: float = 0.0,
         std_priors: Sequence[Range] | None = None,
         channels: int = 1,
+        tissues: Sequence[int] | None = None,
+        tissue_probability: float = 0.0,
+        tissue_spread: Range = (0, 0.15),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -79,7 +87,12 @@ class RandomIntensity(RandomLayer):
         self.std_priors = (
             None if std_priors is None else tuple(as_range(p, "std_priors", 0) for p in std_priors)
         )
-        for name in ("groups", "priors", "std_priors"):
+        self.tissues = None if tissues is None else tuple(int(t) for t in tissues)
+        self.tissue_probability = as_range(tissue_probability, "tissue_probability", 0, 1)[0]
+        self.tissue_spread = as_range(tissue_spread, "tissue_spread", 0)
+        if self.tissue_probability and tissues is None:
+            raise ValueError("`tissue_probability` needs `tissues`, one number per label")
+        for name in ("groups", "priors", "std_priors", "tissues"):
             given = getattr(self, name)
             if given is not None and len(given) != len(self.labels):
                 raise ValueError(
@@ -100,7 +113,7 @@ class RandomIntensity(RandomLayer):
 
         The tables are `(batch, labels)`, or `(batch, labels, channels)` if there are several.
         """
-        values, group = self._values_and_groups()
+        values, group = self._values_and_groups(self.groups)
         several = (self.channels,) if self.channels > 1 else ()
         column = (-1,) + (1,) * len(several)
         size = (int(group.max()) + 1, *several)
@@ -108,24 +121,40 @@ class RandomIntensity(RandomLayer):
         seen = ops.cast(background < self.background_probability, "float32")
         first = (np.arange(len(values)) == 0).astype("float32").reshape(column)
 
-        def draw_table(name: str, low: np.ndarray, span: np.ndarray) -> Tensor:
-            chance = random.uniform(random.fold_in(key, name), size)
-            drawn = low.reshape(column) + span.reshape(column) * ops.take(chance, group, axis=1)
-            return drawn * (1.0 - first * (1.0 - seen))
+        def draw_table(name: str, low: np.ndarray, high: np.ndarray) -> Tensor:
+            chance = ops.take(random.uniform(random.fold_in(key, name), size), group, axis=1)
+            return low.reshape(column) + (high - low).reshape(column) * chance
 
-        low, high = self._ranges(self.priors, self.mean).astype("float32").T
-        draws = {"mean": draw_table("mean", low, high - low)}
-        low, high = self._ranges(self.std_priors, self.std).T
+        seen = 1.0 - first * (1.0 - seen)
+        low, high = self._ranges(self.priors, self.mean)
+        mean = draw_table("mean", low, high)
+        if self.tissue_probability:
+            similar = self._draw_tissues(key, low.reshape(column), high.reshape(column), size)
+            chance = self.uniform(key, "similar", (0.0, 1.0), (1,) * len(size))
+            mean = ops.where(chance < self.tissue_probability, similar, mean)
+        draws = {"mean": mean * seen}
+        low, high = self._ranges(self.std_priors, self.std)
         if high.max() > 0:
-            span = (high - low).astype("float32")
-            draws["std"] = draw_table("std", low.astype("float32"), span)
+            draws["std"] = draw_table("std", low, high) * seen
             noise = (*shape[1:-1], self.channels)
             draws["noise"] = random.normal(random.fold_in(key, "noise"), noise)
         return draws
 
+    def _draw_tissues(
+        self, key: Tensor, low: np.ndarray, high: np.ndarray, size: tuple[int, ...]
+    ) -> Tensor:
+        """Draw means that are similar within a tissue."""
+        group = self._values_and_groups(self.groups)[1]
+        tissue = self._values_and_groups(self.tissues)[1]
+        count = (int(tissue.max()) + 1, *size[1:])
+        chance = ops.take(random.uniform(random.fold_in(key, "tissue"), count), tissue, axis=1)
+        deviation = ops.take(random.normal(random.fold_in(key, "spread"), size), group, axis=1)
+        spread = self.uniform(key, "tissue_spread", self.tissue_spread, (1,) * len(size))
+        return ops.clip(low + (high - low) * chance + spread * deviation, low, high)
+
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Look the intensities up."""
-        values = self._values_and_groups()[0]
+        values = self._values_and_groups(self.groups)[0]
         labels = as_labels(inputs)
         image = look_up(draws["mean"], labels, values)
         if "std" in draws:
@@ -136,19 +165,20 @@ class RandomIntensity(RandomLayer):
         """Give the label values as intensities."""
         return ops.repeat(ops.cast(as_labels(inputs), "float32"), self.channels, axis=-1)
 
-    def _values_and_groups(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sorted label values with 0 first, and the group of each."""
+    def _values_and_groups(self, given: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
+        """Sorted label values with 0 first, and the group of each; by itself if none is given."""
         values = sorted({0, *self.labels})
-        groups = dict(zip(self.labels, self.groups or range(len(self.labels)), strict=True))
+        groups = dict(zip(self.labels, given or range(len(self.labels)), strict=True))
         numbers = sorted(set(groups.values()))
         position = {number: k for k, number in enumerate(numbers)}
         group = np.array([position.get(groups.get(v), len(numbers)) for v in values])
         return np.array(values), group
 
     def _ranges(self, priors: Sequence[Range] | None, default: Range) -> np.ndarray:
-        """Range of each label value, `(labels, 2)`."""
+        """Lower and upper limit of each label value, `(2, labels)`."""
         given = dict(zip(self.labels, priors or [default] * len(self.labels), strict=True))
-        return np.array([given.get(v, default) for v in sorted({0, *self.labels})])
+        ranges = [given.get(v, default) for v in sorted({0, *self.labels})]
+        return np.array(ranges, "float32").T
 
     def output_spec(self, inputs: Any) -> Any:
         """An image of that many channels."""
@@ -166,4 +196,7 @@ class RandomIntensity(RandomLayer):
             "background_probability": self.background_probability,
             "std_priors": self.std_priors,
             "channels": self.channels,
+            "tissues": self.tissues,
+            "tissue_probability": self.tissue_probability,
+            "tissue_spread": self.tissue_spread,
         }

@@ -72,8 +72,9 @@ class Structures(Block):
 
 @dataclass(frozen=True)
 class Erosion(Block):
-    """Of `RandomErosion`, at the border of the brain: mm."""
+    """Of `RandomErosion`: mm. The border is that of all regions together, see `region_labels`."""
 
+    regions: Names = ("brain",)
     distance: Range = (-2, 2)
     roughness: Range = (0, 1)
     roughness_size: Range = (10, 40)

@@ -8,12 +8,17 @@ from synthtf.synthesis.blocks.base import Block
 
 @dataclass(frozen=True)
 class Intensity(Block):
-    """Of `RandomIntensity`; `share` is "none", or "sides" or "tissues" of the label table."""
+    """Of `RandomIntensity`; `share` is "none", or "sides" or "tissues" of the label table.
+
+    The similar means of `tissue_probability` are those of the tissues of the brain, and of CSF.
+    """
 
     mean: Range = (0, 1)
     std: Range = (0, 0)
     share: str = "none"
     background_probability: float = 0.5
+    tissue_probability: float = 0.0
+    tissue_spread: Range = (0, 0.15)
 
     def __post_init__(self) -> None:
         """Normalise and check."""

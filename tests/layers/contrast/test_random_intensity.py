@@ -15,6 +15,8 @@ class TestRandomIntensity(RandomLayerContract):
         {"labels": (2, 41, 70000)},
         {"priors": [(0, 0), (0.1, 0.2), (0.5, 0.6), (2, 3)]},
         {"channels": 3, "std_priors": [(0, 0), (0.1, 0.2), (0.5, 0.6), (2, 3)]},
+        {"tissues": (0, 1, 1, 2), "tissue_probability": 0.5, "groups": (0, 1, 1, 2)},
+        {"tissues": (0, 1, 1, 2), "tissue_probability": 1, "channels": 2},
     ]
     identity_arguments = {"probability": 0}
     invalid = [
@@ -30,6 +32,10 @@ class TestRandomIntensity(RandomLayerContract):
         ({"channels": 0}, "`channels` must be a positive whole number"),
         ({"channels": 1.5}, "`channels` must be a positive whole number"),
         ({"background_probability": 2}, "`background_probability` must lie in"),
+        ({"tissues": (1, 2)}, r"`tissues` must have one entry per label \(4\)"),
+        ({"tissue_probability": 0.5}, "`tissue_probability` needs `tissues`"),
+        ({"tissue_probability": 2}, "`tissue_probability` must lie in"),
+        ({"tissue_spread": -1}, "`tissue_spread` must lie in"),
     ]
 
     def expected_identity(self, inputs):
@@ -132,6 +138,24 @@ def test_background_shows_in_all_channels_or_in_none():
     seen = to_arrays(layer(labels, make_keys(60)))[0].reshape(60, 2) > 0
     np.testing.assert_array_equal(seen[:, 0], seen[:, 1])
     assert 0 < seen[:, 0].sum() < 60
+
+
+def test_labels_of_one_tissue_are_similar():
+    tissues = {"labels": (1, 2, 3, 4), "tissues": (0, 0, 0, 1), "tissue_probability": 1}
+    drawn = paint((1, 2, 3, 4), 4000, tissue_spread=0.05, **tissues)
+    # Far from the limits of the range, by a label that is in neither side of the difference.
+    within = (drawn[:, 0] - drawn[:, 1])[(drawn[:, 2] > 0.3) & (drawn[:, 2] < 0.7)]
+    assert abs(within.std() - 0.05 * 2**0.5) < 0.004
+    assert abs(np.corrcoef(drawn[:, 0], drawn[:, 3])[0, 1]) < 0.05
+    assert drawn.min() >= 0 and drawn.max() <= 1
+    same = paint((1, 2, 3, 4), 50, tissue_spread=0, **tissues)
+    assert np.ptp(same[:, :3], axis=1).max() == 0
+
+
+def test_tissues_are_similar_with_their_probability():
+    arguments = {"labels": (1, 2), "tissues": (0, 0), "tissue_probability": 0.3}
+    drawn = paint((1, 2), 4000, tissue_spread=0, **arguments)
+    check_mean((drawn[:, 0] == drawn[:, 1]).astype(float), 0.3)
 
 
 def test_refuses_floats():
