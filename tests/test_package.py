@@ -19,6 +19,7 @@ ALLOWED = {
     "random": set(),
     "ranges": set(),
     "xla": set(),
+    "optimizers": set(),
     "version": set(),
     "figures": set(),
     "ops": set(),
@@ -30,7 +31,7 @@ ALLOWED = {
     "synthesis": {"layers", "ops", "random", "ranges", "data", "xla"},
     "tasks": {
         *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
-        *("xla", "version", "layers"),
+        *("xla", "version", "layers", "optimizers"),
     },
     "inference": {"tasks", "data", "networks", "interop", "ops", "figures", "version", "xla"},
     "interop": {"networks", "data", "version"},

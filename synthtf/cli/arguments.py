@@ -40,7 +40,7 @@ def add_cohort(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-existing",
         action="store_true",
-        help="leave out scans whose outputs all exist, to go on after an interruption",
+        help="leave out scans whose outputs of this model all exist, to go on where it stopped",
     )
     parser.add_argument(
         "--no-sidecar",
@@ -79,10 +79,9 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
     )
     memory.add_argument(
         "--patch",
-        type=positive_integer,
-        nargs="+",
+        type=_patch,
         metavar="N",
-        help="apply the fine levels of the network to patches of N voxels, one number or three",
+        help="apply the fine levels of the network to patches of N voxels, such as 64 or 64x64x48",
     )
     memory.add_argument(
         "--max-memory",
@@ -101,10 +100,9 @@ def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
     from synthtf.cli.messages import print_line
     from synthtf.inference.patches.memory import MemoryBudget
 
-    patch = args.patch[0] if args.patch and len(args.patch) == 1 else args.patch
     try:
         return MemoryBudget(
-            patch, args.max_memory, lambda line: print_line(f"synthtf {args.command}: {line}")
+            args.patch, args.max_memory, lambda line: print_line(f"synthtf {args.command}: {line}")
         )
     except ValueError as error:
         raise UsageError(f"--patch, --max-memory: {error}") from None
@@ -115,6 +113,17 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=positive_integer, metavar="N", help="processor cores to use (default all)"
     )
+
+
+def _patch(text: str) -> int | list[int]:
+    """Read one size or several.
+
+    Example:
+        >>> _patch("64x64x48")
+        [64, 64, 48]
+    """
+    sizes = [positive_integer(part) for part in text.split("x")]
+    return sizes[0] if len(sizes) == 1 else sizes
 
 
 def positive_integer(text: str) -> int:

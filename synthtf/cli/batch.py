@@ -72,6 +72,7 @@ def for_each_file(
 def process_cohort(
     args: argparse.Namespace,
     cohort: "Cohort",
+    model: Path,
     prepare: Callable[[], Callable[["Job"], None]],
     table: Container[Path] | None = None,
 ) -> int:
@@ -80,13 +81,14 @@ def process_cohort(
     Args:
         args: What the user gave.
         cohort: The scans and their outputs.
+        model: Folder of the run; what another network made is not skipped.
         prepare: Loads the model and returns what processes a scan; not called if nothing is left.
         table: Scans with a row in the table, if one is written.
 
     Returns:
         Exit status: 1 if some failed.
     """
-    jobs = cohort.unfinished(table) if args.skip_existing else cohort.jobs
+    jobs = cohort.unfinished(table, model) if args.skip_existing else cohort.jobs
     failed = for_each_file(
         args.command,
         jobs,

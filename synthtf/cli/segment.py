@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         table = None if csv is None else ScanTable(csv)
         options = {"cleaning": Cleaning(minimum_size=args.min_size), "budget": memory_budget(args)}
     return process_cohort(
-        args, cohort, lambda: _prepare(args, cohort, folder, table, options), table
+        args, cohort, folder, lambda: _prepare(args, cohort, folder, table, options), table
     )
 
 

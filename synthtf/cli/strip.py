@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         cohort = Cohort.plan(chosen_input(args), kinds, sidecars=args.sidecars)
         folder = model_folder(args.model, "stripping")
         budget = memory_budget(args)
-    return process_cohort(args, cohort, lambda: _prepare(args, cohort, folder, budget))
+    return process_cohort(args, cohort, folder, lambda: _prepare(args, cohort, folder, budget))
 
 
 def _prepare(

@@ -26,6 +26,7 @@ from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
 from synthtf.inference.provenance import (
     Provenance,
+    model_digest,
     noted_warnings,
     sidecar_path,
     succeeded,
@@ -117,19 +118,27 @@ class Cohort:
         _refuse_double_names(jobs, sidecars)
         return cls(jobs, sidecars, root, derivatives)
 
-    def unfinished(self, table: Container[Path] | None = None) -> list[Job]:
+    def unfinished(
+        self, table: Container[Path] | None = None, model: Path | None = None
+    ) -> list[Job]:
         """List the jobs of which something is missing.
 
         A job is finished if all its volumes exist, their JSON files, where they get any, tell of
-        no error, and its scan is in the table. A JSON file is written after its volume.
+        no error and of the same network, and its scan is in the table. A JSON file is written
+        after its volume.
 
         Args:
             table: Scans with a row in the table, if one is written.
+            model: Folder of the run whose network is used; None: outputs of any count.
+
+        Raises:
+            OSError: If the network cannot be read.
         """
+        digest = None if model is None else model_digest(model)
         return [
             job
             for job in self.jobs
-            if not self._exist(job) or (table is not None and job.scan not in table)
+            if not self._exist(job, digest) or (table is not None and job.scan not in table)
         ]
 
     def describe(self, names: Mapping[int, str] | None = None) -> None:
@@ -172,9 +181,9 @@ class Cohort:
         if found.error is not None:
             raise ValueError(found.error)
 
-    def _exist(self, job: Job) -> bool:
+    def _exist(self, job: Job, digest: str | None) -> bool:
         paths = job.outputs.values()
-        return all(p.is_file() and (not self.sidecars or succeeded(p)) for p in paths)
+        return all(p.is_file() and (not self.sidecars or succeeded(p, digest)) for p in paths)
 
 
 def _plain_paths(source: str | os.PathLike, outputs: Mapping[str, Output]) -> dict[str, list[Path]]:

@@ -73,9 +73,21 @@ class Provenance:
 
     @functools.cached_property
     def _model_digest(self) -> str:
-        from synthtf.tasks.run import MODEL
+        return model_digest(self.run.folder)
 
-        return file_digest(self.run.folder / MODEL)
+
+def model_digest(folder: Path) -> str:
+    """Return the SHA-256 of the network in the folder of a run, in hexadecimal digits.
+
+    Args:
+        folder: Of the run.
+
+    Raises:
+        OSError: If the network cannot be read.
+    """
+    from synthtf.tasks.run import MODEL
+
+    return file_digest(folder / MODEL)
 
 
 def file_digest(path: str | os.PathLike) -> str:
@@ -117,17 +129,20 @@ def write_sidecar(output: str | os.PathLike, facts: Mapping[str, Any]) -> None:
     write_whole(sidecar_path(output), (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def succeeded(output: str | os.PathLike) -> bool:
+def succeeded(output: str | os.PathLike, digest: str | None = None) -> bool:
     """Return whether the JSON file of a volume says that it was made, and without an error.
 
     Args:
         output: The volume; neither file need exist.
+        digest: SHA-256 of the network that it has to be made with; None: any.
     """
     try:
         facts = json.loads(sidecar_path(output).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(facts, dict) and "SynthtfVersion" in facts and "Error" not in facts
+    if not isinstance(facts, dict) or "SynthtfVersion" not in facts or "Error" in facts:
+        return False
+    return digest is None or facts.get("ModelSHA256") == digest
 
 
 @contextmanager

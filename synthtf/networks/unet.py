@@ -256,7 +256,8 @@ def _sides(num_outputs: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
         ValueError: If the pairs are no pairs of different channels.
     """
     paired = [channel for pair in pairs for channel in pair]
-    if not pairs or len(set(paired)) != 2 * len(pairs) or not set(paired) <= set(range(num_outputs)):
+    distinct = set(paired) & set(range(num_outputs))
+    if not pairs or len(distinct) != 2 * len(pairs):
         raise ValueError(
             f"side_channel needs pairs of different channels of {num_outputs}, received {pairs!r}"
         )

@@ -131,9 +131,7 @@ def segmentation(
                 f"`shape` must be a multiple of {network.multiple} along each axis for a network "
                 f"of {network.levels} levels. Received: shape={tuple(shape)}"
             )
-        network = unet(
-            len(table.output_labels), len(shape), network, pairs=_channel_pairs(table)
-        )
+        network = unet(len(table.output_labels), len(shape), network, pairs=_channel_pairs(table))
     return SegmentationModel(synthesis, network, table.output_labels, loss, name="segmentation")
 
 

@@ -51,7 +51,7 @@ def test_the_summary_is_short_and_tells_hours():
 def cohort(*missing):
     jobs = [types.SimpleNamespace(scan=Path(name)) for name in "abc"]
     unfinished = [job for job in jobs if job.scan.name in missing]
-    return types.SimpleNamespace(jobs=jobs, unfinished=lambda table: unfinished)
+    return types.SimpleNamespace(jobs=jobs, unfinished=lambda table, model: unfinished)
 
 
 def process(cohort, skip, names=()):
@@ -63,7 +63,7 @@ def process(cohort, skip, names=()):
         seen.append("model")
         return lambda job: (seen.append(job.scan.name), failing(*names)(job.scan))
 
-    return process_cohort(args, cohort, prepare), seen
+    return process_cohort(args, cohort, Path("run"), prepare), seen
 
 
 def test_only_what_is_unfinished_is_processed_where_that_is_asked_for(capsys):

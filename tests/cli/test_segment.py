@@ -307,14 +307,14 @@ def test_memory_is_announced_once_and_bounded(model, save_scan, tmp_path, capsys
     lines = capsys.readouterr().err.splitlines()
     assert sum("0.01 GB are too little for a scan of this size" in x for x in lines) == 2
     # The network has one level only, whose result patches do not change.
-    assert main([*words, "--patch", "64", "--min-size", "10"]) == 0
+    assert main([*words, "--patch", "64x64x64", "--min-size", "10"]) == 0
     assert "in patches of 64 x 64 x 64" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--patch 8 8", "one or three sizes of at least 1 voxel. Received: (8, 8)"),
+        ("--patch 8x8", "one or three sizes of at least 1 voxel. Received: (8, 8)"),
         ("--max-memory 0", "more than 0 GB. Received: 0.0"),
         ("--min-size -1", "at least 0 mm³, received -1.0"),
     ],

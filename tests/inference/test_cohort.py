@@ -136,6 +136,17 @@ def test_a_job_is_finished_when_everything_exists(scans, tmp_path, provenance):
     assert cohort.unfinished() == [first, second]
 
 
+def test_what_another_network_made_is_unfinished(scans, tmp_path, provenance):
+    cohort = Cohort.plan(scans, kinds(tmp_path / "out"))
+    first, second = cohort.jobs
+    process(cohort, first, provenance)
+    assert cohort.unfinished(model=provenance.run.folder) == [second]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model.keras").write_text("another")
+    assert cohort.unfinished(model=other) == [first, second]
+
+
 def test_an_output_of_no_use_is_written_and_stays_unfinished(scans, tmp_path, provenance):
     cohort = Cohort.plan(scans, kinds(tmp_path / "out"))
     with pytest.raises(ValueError, match="nothing was found"):

@@ -68,6 +68,9 @@ def test_only_a_file_of_a_success_counts(tmp_path):
     assert sidecar_path(output).name == "x_seg.json"
     assert json.loads(sidecar_path(output).read_text()) == {"SynthtfVersion": "1"}
     assert succeeded(output)
+    assert not succeeded(output, digest="0a")
+    write_sidecar(output, {"SynthtfVersion": "1", "ModelSHA256": "0a"})
+    assert succeeded(output, digest="0a") and not succeeded(output, digest="0b")
     for facts in ({"SynthtfVersion": "1", "Error": "empty"}, {"EchoTime": 1}, []):
         write_sidecar(output, facts)
         assert not succeeded(output)
