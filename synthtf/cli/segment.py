@@ -54,6 +54,11 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="write results on the network's own grid, in RAS orientation",
     )
     parser.add_argument(
+        "--no-refine",
+        action="store_true",
+        help="posteriors of the network as they are, not sharpened by the intensities of the scan",
+    )
+    parser.add_argument(
         "--min-size",
         type=float,
         default=0.0,
@@ -128,6 +133,7 @@ def _prepare(
             posteriors=args.posteriors,
             conformed=args.conformed,
             ct=args.ct,
+            refine=not args.no_refine,
             **options,
         )
         if table is not None:

@@ -1,7 +1,7 @@
 """Bringing a scan to the grid that a network needs, and the result back."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from nibabel import orientations
@@ -14,7 +14,11 @@ MAX_VOXELS = 2**29
 _SAME = 0.05
 """Voxels by which the ends of two grids may differ for the grids to count as the same."""
 
+_LEAST = 0.01
+"""Posterior that a class with a gain needs nearby to be looked at."""
+
 Box = tuple[slice, slice, slice]
+Gain = Callable[[int, Box], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,8 +133,37 @@ class ConformedGrid:
         ]
         return np.ascontiguousarray(apply_matrices(oriented, matrices))
 
+    def covered(self, data: np.ndarray, box: Box | None = None) -> np.ndarray:
+        """Cut out of the scan what a box of the grid reaches.
+
+        Args:
+            data: `scan_shape`, any type.
+            box: Part of the grid; None for all of it.
+
+        Returns:
+            Part of the scan, in RAS orientation.
+        """
+        oriented = orientations.apply_orientation(data, self.orientation)
+        return oriented[_Window.of(self, box).region]
+
+    def restore_covered(self, channel: np.ndarray, box: Box | None = None) -> np.ndarray:
+        """Resample one channel to the part of the scan that `covered` cuts out.
+
+        Args:
+            channel: `(x, y, z)`, values in `box`.
+            box: As for `covered`.
+
+        Returns:
+            Values of that part, float32.
+        """
+        return _Window.of(self, box).resample(channel, 0.0)
+
     def restore(
-        self, channel: np.ndarray, box: Box | None = None, outside: float = 0.0
+        self,
+        channel: np.ndarray,
+        box: Box | None = None,
+        outside: float = 0.0,
+        gain: np.ndarray | None = None,
     ) -> np.ndarray:
         """Resample one channel from the grid to the scan.
 
@@ -141,6 +174,7 @@ class ConformedGrid:
             channel: `(x, y, z)`, values in `box`.
             box: The part of the grid that `channel` covers; None for all of it.
             outside: Value of the grid outside `box`.
+            gain: Factors on the part of the scan that `covered` cuts out.
 
         Returns:
             `scan_shape`, float32.
@@ -150,11 +184,16 @@ class ConformedGrid:
         """
         window = _Window.of(self, box)
         result = np.full(self.oriented_shape, outside, np.float32)
-        result[window.region] = window.resample(channel, outside)
+        inside = window.resample(channel, outside)
+        result[window.region] = inside if gain is None else inside * gain
         return self.undo_orientation(result)
 
     def restore_labels(
-        self, posteriors: np.ndarray, values: Sequence[int], box: Box | None = None
+        self,
+        posteriors: np.ndarray,
+        values: Sequence[int],
+        box: Box | None = None,
+        gain: Gain | None = None,
     ) -> np.ndarray:
         """Resample posteriors from the grid to the scan and take the most likely label.
 
@@ -166,6 +205,8 @@ class ConformedGrid:
                 first class is the background, which also fills the grid outside.
             values: Label value of each class.
             box: The part of the grid that `posteriors` covers; None for all of it.
+            gain: Gives factors for the posteriors of a class, by its index, on a part of what
+                `covered` cuts out of the scan.
 
         Returns:
             `scan_shape`, int32.
@@ -180,9 +221,11 @@ class ConformedGrid:
             )
         window = _Window.of(self, box)
         best = window.resample(posteriors[..., 0], outside=1.0)
+        if gain is not None:
+            best *= gain(0, (slice(None),) * 3)
         winner = np.full(best.shape, values[0], np.int32)
         # Posteriors sum to one: a class that nowhere nearby reaches its even share cannot win.
-        least = 0.99 / len(values)
+        least = 0.99 / len(values) if gain is None else _LEAST
         for index, value in enumerate(values[1:], start=1):
             channel = posteriors[..., index]
             reach = window.reach(channel > least)
@@ -190,6 +233,8 @@ class ConformedGrid:
                 continue
             rows, columns = reach
             candidate = window.resample_part(channel, rows, columns)
+            if gain is not None:
+                candidate *= gain(index, rows)
             np.copyto(winner[rows], value, where=candidate > best[rows])
             np.maximum(best[rows], candidate, out=best[rows])
         labels = np.full(self.oriented_shape, values[0], np.int32)

@@ -49,7 +49,7 @@ def normalize_intensity(
             f"{np.count_nonzero(~np.isfinite(image))} are NaN or infinite: replace them first"
         )
     if ct:
-        image = np.clip(image, *HOUNSFIELD_WINDOW)
+        image = clip_to_window(image)
     bottom, top = (float(value) for value in np.percentile(image, percentiles))
     if bottom == top:
         bottom, top = float(image.min()), float(image.max())
@@ -62,3 +62,16 @@ def normalize_intensity(
     image -= bottom
     image /= np.float32(top - bottom)
     return np.minimum(image, 1, out=image)
+
+
+def clip_to_window(image: np.ndarray) -> np.ndarray:
+    """Clip Hounsfield units to the window in which brain tissue differs.
+
+    Args:
+        image: Any shape.
+
+    Example:
+        >>> clip_to_window(np.array([-1000.0, 40.0, 1000.0])).tolist()
+        [0.0, 40.0, 80.0]
+    """
+    return np.clip(image, *HOUNSFIELD_WINDOW)

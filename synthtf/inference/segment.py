@@ -12,9 +12,9 @@ import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.components import Cleaning, one_piece_classes
-from synthtf.inference.conform import ConformedGrid
-from synthtf.inference.locate import Box
-from synthtf.inference.normalize import normalize_intensity
+from synthtf.inference.conform import Box, ConformedGrid, Gain
+from synthtf.inference.intensities import IntensityModel
+from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
@@ -64,6 +64,7 @@ def segment(
     posteriors: bool = False,
     conformed: bool = False,
     ct: bool = False,
+    refine: bool = True,
     cleaning: Cleaning | None = _CLEANING,
     budget: MemoryBudget | None = None,
 ) -> Segmentation:
@@ -72,8 +73,9 @@ def segment(
     The scan is brought to RAS orientation and the network's spacing and cropped to its
     foreground. Where that is larger than what the network was trained on, the network is
     first used to find the brain in it. What is left is normalised between percentiles and
-    padded; the posteriors are brought back to the scan's own grid before the most likely
-    label is taken.
+    padded. The posteriors of the network are the prior of a Gaussian mixture of the scan's
+    intensities, which sharpens them. They are brought back to the scan's own grid, with what is
+    known of the intensities there, before the most likely label is taken.
 
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
@@ -83,6 +85,7 @@ def segment(
         conformed: Whether to return results on the network's grid in RAS
             orientation instead of the scan's.
         ct: Whether the scan is in Hounsfield units.
+        refine: Whether to sharpen the posteriors by the intensities, see `IntensityModel`.
         cleaning: What is removed: pieces apart from the largest of what is one piece in every
             brain; None for nothing.
         budget: Memory that the process may take; by default it is not limited. Patches give the
@@ -102,7 +105,8 @@ def segment(
         UserWarning: If the voxels have an unlikely size.
 
     Reference:
-        Steps and defaults of SynthSeg (Billot et al., Medical Image Analysis, 2023).
+        Steps and defaults of SynthSeg (Billot et al., Medical Image Analysis, 2023); Van Leemput
+        et al., IEEE TMI 1999, for the mixture.
     """
     run = load_run(model, "segmentation")
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
@@ -118,16 +122,18 @@ def segment(
     mirrored = _mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
     predicted = predict(run, normalized, len(run.output_labels), mirrored, limits)
+    gain = _sharpen(run, grid, data, image, box, predicted, ct) if refine else None
     if cleaning is not None:
         classes = one_piece_classes(run.table, run.output_labels)
         cleaning.apply(predicted, classes, abs(np.linalg.det(grid.affine[:3, :3])))
 
     target = grid.untouched if conformed else grid
+    gain = None if conformed else gain
     geometry = (grid.affine, None) if conformed else (volume.affine, volume.header)
-    labels = target.restore_labels(predicted, run.output_labels, box)
+    labels = target.restore_labels(predicted, run.output_labels, box, gain)
     result = Segmentation(
         labels=Volume(labels if conformed else labels.reshape(volume.data.shape), *geometry),
-        posteriors=Volume(_restore_all(target, predicted, box), *geometry, ndim=3)
+        posteriors=Volume(_restore_all(target, predicted, box, gain), *geometry, ndim=3)
         if posteriors
         else None,
         volumes=_volumes(predicted, grid.affine, run.output_labels),
@@ -155,6 +161,31 @@ def _brain_box(run: "Run", image: np.ndarray, ct: bool, budget: ScanBudget) -> B
     return brain_box(run, image, ct, find, budget)
 
 
+def _sharpen(
+    run: "Run",
+    grid: ConformedGrid,
+    data: np.ndarray,
+    image: np.ndarray,
+    box: Box,
+    posteriors: np.ndarray,
+    ct: bool,
+) -> Gain | None:
+    """Sharpen posteriors by intensities, in place; returns what the scan's own grid adds."""
+    channel = run.output_labels.index
+    pairs = [(channel(left), channel(right)) for left, right in run.output_pairs]
+    smooth = clip_to_window(image[box]) if ct else image[box]
+    model = IntensityModel.fit(smooth, posteriors, pairs, run.spacing)
+    if model is None:
+        return None
+    model.sharpen(smooth, posteriors)
+    if all(ratio == 1 for ratio in grid.ratios):
+        return None
+    fine = grid.covered(data, box).astype(np.float32, copy=False)
+    fine = clip_to_window(fine) if ct else fine
+    known, bias = (grid.restore_covered(np.ascontiguousarray(x), box) for x in (smooth, model.bias))
+    return lambda index, part: model.gain(index, fine[part], known[part], bias[part])
+
+
 def _mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Channel that shows in the mirror image what each channel shows in the image."""
     channel = {int(value): index for index, value in enumerate(labels)}
@@ -172,14 +203,20 @@ def _volumes(posteriors: np.ndarray, affine: np.ndarray, labels: Sequence[int]) 
 
 
 def _restore_all(
-    grid: ConformedGrid, posteriors: np.ndarray, box: tuple[slice, slice, slice]
+    grid: ConformedGrid, posteriors: np.ndarray, box: Box, gain: Gain | None
 ) -> np.ndarray:
     # Most structures are small, and pages that nothing is written to take no memory; NumPy's own
     # zeros come in pages of 2 MB.
     shape = (posteriors.shape[-1], *grid.scan_shape)
     pages = mmap.mmap(-1, 4 * math.prod(shape), access=mmap.ACCESS_COPY)
     result = np.frombuffer(pages, np.float32).reshape(shape)
+    total = np.zeros(grid.scan_shape, np.float32) if gain is not None else None
     for index, frame in enumerate(result):
-        channel = grid.restore(posteriors[..., index], box, outside=float(index == 0))
+        factors = None if gain is None else gain(index, (slice(None),) * 3)
+        channel = grid.restore(posteriors[..., index], box, float(index == 0), factors)
         np.copyto(frame, channel, where=channel > _LEAST)
+        if total is not None:
+            total += channel
+    for frame in result if total is not None else ():
+        np.divide(frame, total, out=frame, where=frame > 0)
     return np.moveaxis(result, 0, -1)
