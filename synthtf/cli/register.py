@@ -94,6 +94,16 @@ def _add_options(options: "argparse._ArgumentGroup") -> None:
         help="what the networks find as it is, without aligning texture and structures after them",
     )
     options.add_argument(
+        "--ct",
+        choices=["moving", "fixed", "both"],
+        help="which scans are in Hounsfield units: clip them to 0-80",
+    )
+    options.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out pairs whose outputs all exist, to go on after an interruption",
+    )
+    options.add_argument(
         "-H",
         "--header-only",
         action="store_true",
@@ -141,12 +151,19 @@ def run(args: argparse.Namespace) -> int:
             steps=args.steps,
             init=init,
             refine=not args.no_refine,
+            ct=("moving", "fixed") if args.ct == "both" else (args.ct,) if args.ct else (),
         )
-        _write(job, moving, fixed, found, args, ".lta" if linear else ".nii.gz")
+        _write(job.outputs(args, linear), moving, fixed, found, args)
         _show(job, moving, fixed, found, args)
 
+    left = [job for job in jobs if not (args.skip_existing and job.is_done(args, linear))]
     failed = for_each_file(
-        "register", jobs, register_one, path=lambda job: job.moving, debug=args.debug
+        "register",
+        left,
+        register_one,
+        path=lambda job: job.moving,
+        debug=args.debug,
+        skipped=len(jobs) - len(left) if args.skip_existing else None,
     )
     return 1 if failed else 0
 
@@ -173,6 +190,26 @@ class _Job:
         if not self.in_folders:
             return Path(target)
         return output_in(target, f"{stem(self.moving)}_to_{stem(self.fixed)}{suffix}{ending}")
+
+    def outputs(self, args: argparse.Namespace, linear: bool) -> dict[str, Path]:
+        """Where the outputs go that were asked for."""
+        transform = ".lta" if linear else ".nii.gz"
+        return {
+            name: self.output(target, suffix, ending)
+            for name, target, suffix, ending in (
+                ("moved", args.output, "_moved", ".nii.gz"),
+                ("inverse", args.inverse, "_inverse", ".nii.gz"),
+                ("trans", args.trans, "_trans", transform),
+                ("inverse_trans", args.inverse_trans, "_inverse", transform),
+                ("figure", args.figure, "", ".png"),
+            )
+            if target
+        }
+
+    def is_done(self, args: argparse.Namespace, linear: bool) -> bool:
+        """Whether all outputs exist and there is nothing else to do."""
+        paths = self.outputs(args, linear).values()
+        return not args.labels and all(path.is_file() for path in paths)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -224,12 +261,11 @@ def _plan_jobs(args: argparse.Namespace, transforms: list[Path]) -> list[_Job]:
 
 
 def _write(
-    job: _Job,
+    outputs: dict[str, Path],
     moving: "Volume",
     fixed: "Volume",
     found: "Registration",
     args: argparse.Namespace,
-    ending: str,
 ) -> None:
     from synthtf.interop.transform_files import write_transform
 
@@ -237,19 +273,15 @@ def _write(
     if args.mid_space:
         forward, inverse = found.middle_to_moving, found.middle_to_fixed
     # Both moved scans are in the middle on the grid of the fixed one.
-    for target, suffix, scan, like, transform in (
-        (args.output, "_moved", moving, fixed, forward),
-        (args.inverse, "_inverse", fixed, fixed if args.mid_space else moving, inverse),
-    ):
-        if target:
-            _write_moved(job.output(target, suffix, ".nii.gz"), scan, like, transform, args)
-    for target, suffix, source, reference, transform in (
-        (args.trans, "_trans", moving, fixed, forward),
-        (args.inverse_trans, "_inverse", fixed, fixed if args.mid_space else moving, inverse),
-    ):
-        if target:
-            path = job.output(target, suffix, ending)
-            write_transform(path, transform, fixed=reference, moving=source)
+    back = fixed if args.mid_space else moving
+    if "moved" in outputs:
+        _write_moved(outputs["moved"], moving, fixed, forward, args)
+    if "inverse" in outputs:
+        _write_moved(outputs["inverse"], fixed, back, inverse, args)
+    if "trans" in outputs:
+        write_transform(outputs["trans"], forward, fixed=fixed, moving=moving)
+    if "inverse_trans" in outputs:
+        write_transform(outputs["inverse_trans"], inverse, fixed=back, moving=fixed)
 
 
 def _show(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,6 +110,9 @@ class CosineBudget(keras.callbacks.Callback):
 class SaveRun(keras.callbacks.Callback):
     """Write the task network, the facts of the training and the learning curve, every epoch.
 
+    The network is written in float32, in which it can be used on any machine; its weights are, in
+    whatever precision it is trained.
+
     Args:
         run: where to.
         budget: which knows the minutes.
@@ -118,10 +122,16 @@ class SaveRun(keras.callbacks.Callback):
         super().__init__()
         self.run = run
         self.budget = budget
+        self._network = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write."""
-        self.run.save_model(self.model.task_model)
+        network = self.model.task_model
+        if self._network is None:
+            self._network = in_float32(network)
+        if self._network is not network:
+            self._network.set_weights(network.get_weights())
+        self.run.save_model(self._network)
         self.run.update(
             epochs_done=epoch + 1,
             steps_done=int(self.model.optimizer.iterations),
@@ -199,6 +209,20 @@ def train(
             # Keras leaves it open after an error, and has none before the training begins.
             if getattr(log, "csv_file", None) is not None:
                 log.csv_file.close()
+
+
+def in_float32(network: keras.Model) -> keras.Model:
+    """Give a network that computes in float32, with the same layers.
+
+    Args:
+        network: of any dtype policy.
+
+    Returns:
+        A copy, whose weights are yet to be set; the network itself if there is no need.
+    """
+    text = json.dumps(keras.saving.serialize_keras_object(network))
+    plain = re.sub(r'"mixed_b?float16"', '"float32"', text)
+    return network if plain == text else keras.saving.deserialize_keras_object(json.loads(plain))
 
 
 def finished_epochs(folder: Path) -> int:

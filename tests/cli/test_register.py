@@ -132,6 +132,31 @@ def test_a_folder_of_scans_with_a_bad_one(folder, tmp_path, capsys):
     assert (tmp_path / "t" / "a_to_fixed_trans.nii.gz").is_file()
 
 
+def test_what_is_done_is_skipped(folder, tmp_path, capsys):
+    words = ("-o", tmp_path / "m", "-t", tmp_path / "t")
+    assert run(folder, *words, moving="moving", model="affine") == 0
+    (tmp_path / "t" / "b_to_fixed_trans.lta").unlink()
+    before = (tmp_path / "m" / "a_to_fixed_moved.nii.gz").stat().st_mtime_ns
+    capsys.readouterr()
+    assert run(folder, *words, "--skip-existing", moving="moving", model="affine") == 0
+    assert "1 done, 1 skipped, 0 failed" in capsys.readouterr().err
+    assert (tmp_path / "m" / "a_to_fixed_moved.nii.gz").stat().st_mtime_ns == before
+    assert (tmp_path / "t" / "b_to_fixed_trans.lta").is_file()
+
+
+def test_hounsfield_units_are_passed_on(folder, tmp_path, monkeypatch):
+    seen = []
+
+    def note(*scans, ct, **options):
+        seen.append(ct)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("synthtf.inference.registration.register.register", note)
+    for word in ("moving", "both"):
+        assert run(folder, "-t", tmp_path / "t.lta", "--ct", word) == 1
+    assert seen == [("moving",), ("moving", "fixed")]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

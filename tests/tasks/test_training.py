@@ -91,6 +91,17 @@ def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     assert [row["loss"] for row in rows(parts)] == losses
 
 
+def test_networks_are_written_in_float32(maps, tmp_path):
+    try:
+        run = train(maps, tmp_path / "run", 1, precision="mixed_bfloat16")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    network = Run.load(run.folder).task_model
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+    assert network.get_layer("down_0_conv_0").get_weights()[0].std() > 0
+    assert (run.folder / "checkpoints").is_dir()
+
+
 def test_a_training_is_not_overwritten(maps, folder):
     with pytest.raises(ValueError, match="resume"):
         train(maps, folder, 1)

@@ -1,7 +1,8 @@
 """Registration of two scans of any contrast, orientation and resolution."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from synthtf.data.transforms import Affine, Displacement, Transform, compose
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.apply import apply_transform
+from synthtf.inference.normalize import clip_to_window
 from synthtf.inference.prediction import load_run
 from synthtf.inference.registration.dense_alignment import align_densely
 from synthtf.inference.registration.feature_alignment import align_maps
@@ -61,6 +63,7 @@ def register(
     steps: int = DEFAULT_STEPS,
     init: Transform | None = None,
     refine: bool = True,
+    ct: Sequence[str] = (),
 ) -> Registration:
     """Register two scans with trained networks.
 
@@ -79,6 +82,7 @@ def register(
         steps: squarings that integrate the velocity, at least 5.
         init: transform from fixed to moving scan to start from.
         refine: whether to improve what the networks find.
+        ct: which are in Hounsfield units and clipped to 0-80: "moving", "fixed", both or none.
 
     Returns:
         Transforms in both directions and to the space in the middle.
@@ -98,6 +102,10 @@ def register(
         scan if isinstance(scan, Volume) else read_volume(scan) for scan in (moving, fixed)
     )
     _check_pair(moving, fixed)
+    if not set(ct) <= {"moving", "fixed"}:
+        raise ValueError(f'`ct` names "moving", "fixed" or both. Received: ct={ct!r}')
+    moving = _clipped(moving) if "moving" in ct else moving
+    fixed = _clipped(fixed) if "fixed" in ct else fixed
     options = (networks, method, regularization, steps, refine)
     if init is None:
         return _register(moving, fixed, *options)
@@ -197,6 +205,11 @@ def _check_pair(moving: Volume, fixed: Volume) -> None:
         )
     if moving.ndim != 3:
         raise ValueError(f"{moving.name}: expected 3D images. Received: 2D")
+
+
+def _clipped(scan: Volume) -> Volume:
+    """A scan in Hounsfield units, where brain tissue differs."""
+    return replace(scan, data=clip_to_window(scan.data))
 
 
 def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:

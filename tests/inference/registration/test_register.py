@@ -112,6 +112,19 @@ def test_refuses_runs_in_the_wrong_order(runs, affine, model):
         register(scan(), scan(), runs[model], affine=runs[affine])
 
 
+def test_hounsfield_units_are_clipped(runs):
+    """What the window leaves is what an image in the window's units gives."""
+    moving, fixed = scan(pose()), scan()
+    hounsfield = replace(moving, data=80 * moving.data + 900 * (moving.data > 0.95))
+    window = replace(moving, data=np.minimum(80 * moving.data, 80))
+    window.data[moving.data > 0.95] = 80
+    found = register(hounsfield, fixed, runs["affine"], refine=False, ct=["moving"]).forward
+    expected = register(window, fixed, runs["affine"], refine=False).forward
+    assert distance(found, expected) < 1e-4
+    with pytest.raises(ValueError, match='names "moving", "fixed" or both'):
+        register(moving, fixed, runs["affine"], ct=["head"])
+
+
 def test_starts_from_a_transform(runs):
     truth = pose(angles=(5, 0, 0))
     far = pose(angles=(0, 0, 0), shift=(300.0, 0, 0))
