@@ -177,7 +177,7 @@ plan = TrainingPlan(
     recipe=folder / "recipe.json",
     spacing=spacing,
     shape=shape,
-    task=SegmentationPlan(UNetConfig(features=8, levels=5, max_features=64, mixture_channels=2)),
+    task=SegmentationPlan(UNetConfig(features=8, levels=5, max_features=64)),
     steps_per_epoch=60,
     seed=1,
 )

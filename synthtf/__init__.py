@@ -27,6 +27,7 @@ _SUBMODULES = (
     "metrics",
     "networks",
     "ops",
+    "optimizers",
     "random",
     "ranges",
     "synthesis",

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             recipe=load_recipe(args.recipe),
             spacing=args.spacing,
             shape=args.shape,
-            task=SegmentationPlan(UNetConfig(args.features, args.levels, mixture_channels=2)),
+            task=SegmentationPlan(UNetConfig(args.features, args.levels)),
             batch_size=args.batch_size,
         )
     found = preflight(paths, plan, lambda items: tqdm(items, unit="map", disable=None))

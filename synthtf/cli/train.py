@@ -77,18 +77,20 @@ def _add_segmentation(network: Group) -> None:
     _add_number(
         network,
         "--mixture",
-        2,
-        "channels of the Gaussian mixture that adapts to the contrast of each image; 0 for "
+        0,
+        "channels of a Gaussian mixture that adapts to the contrast of each image; 0 for "
         "SynthSeg's plain U-Net",
     )
     network.add_argument(
-        "--side-channel",
-        action="store_true",
-        help="one channel tells left from right, instead of one per structure",
+        "--no-side-channel",
+        dest="side_channel",
+        action="store_false",
+        help="left and right of each structure are learned apart, as a detector that begins as "
+        "this network needs it",
     )
     network.add_argument(
         "--loss",
-        default="dice",
+        default="dice+cross-entropy",
         choices=["dice", "dice+cross-entropy"],
         help="(default: %(default)s)",
     )

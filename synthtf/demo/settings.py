@@ -108,7 +108,7 @@ class DemoSettings:
     num_heads: int = 32
     num_held_out: int = 3
     num_samples: int = 9
-    network: UNetConfig = field(default_factory=lambda: UNetConfig(8, 4, mixture_channels=2))
+    network: UNetConfig = field(default_factory=lambda: UNetConfig(8, 4))
     recipe: SynthesisConfig = field(default_factory=demo_recipe)
     learning_rate: float = 5e-3
     steps_per_epoch: int = 50

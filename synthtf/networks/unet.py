@@ -46,8 +46,8 @@ class UNetConfig:
             work at inference; it is meant for published weights.
         mixture_channels: Channels of a Gaussian mixture by which the last layer adapts to the
             contrast of each image; 0 for SynthSeg's plain U-Net. See `unet`.
-        side_channel: Whether one channel tells left from right, instead of one per structure.
-            See `unet`.
+        side_channel: Whether one channel tells left from right for all structures that come in
+            pairs, instead of each by itself. See `unet`.
 
     Raises:
         ValueError: If a value is out of range or of the wrong type.
@@ -62,7 +62,7 @@ class UNetConfig:
     activation: str = "elu"
     normalization: str | None = "instance"
     mixture_channels: int = 0
-    side_channel: bool = False
+    side_channel: bool = True
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -147,9 +147,9 @@ def unet(
     that what is white matter in one place tells what is white matter elsewhere, and spends its
     first thousands of steps without.
 
-    With `side_channel`, the two classes of a pair share all the above, and one more channel s
-    tells the sides apart everywhere: p(left structure) = p(structure) sigmoid(s). What a
-    structure looks like is then learned once, not once for each side.
+    With `side_channel` and pairs, the two classes of a pair share all the above, and one more
+    channel s tells the sides apart everywhere: p(left structure) = p(structure) sigmoid(s). What
+    a structure looks like is then learned once, not once for each side.
 
     Args:
         num_outputs: Output channels, the classes for "softmax".
@@ -187,9 +187,9 @@ def unet(
         )
     if config.mixture_channels and final_activation != "softmax":
         raise ValueError("mixture_channels needs final_activation='softmax': classes that compete")
-    if config.side_channel and final_activation != "softmax":
-        raise ValueError("side_channel needs final_activation='softmax': classes that compete")
-    sides = _sides(num_outputs, pairs) if config.side_channel else None
+    if pairs and final_activation != "softmax":
+        raise ValueError("pairs need final_activation='softmax': classes that compete")
+    sides = _sides(num_outputs, pairs) if pairs and config.side_channel else None
     image = layers.Input((None,) * ndim + (num_inputs,), dtype="float32", name="image")
     features = _encode(image, ndim, config)
     x = _decode(features, ndim, config)
@@ -257,9 +257,9 @@ def _sides(num_outputs: int, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
     """
     paired = [channel for pair in pairs for channel in pair]
     distinct = set(paired) & set(range(num_outputs))
-    if not pairs or len(distinct) != 2 * len(pairs):
+    if len(distinct) != 2 * len(pairs):
         raise ValueError(
-            f"side_channel needs pairs of different channels of {num_outputs}, received {pairs!r}"
+            f"expected pairs of different channels of {num_outputs}, received {pairs!r}"
         )
     partner = {right: left for left, right in pairs}
     structures = [channel for channel in range(num_outputs) if channel not in partner]

@@ -64,7 +64,7 @@ class SegmentationPlan(TaskPlan):
 
     name: ClassVar[str] = "segmentation"
     network: UNetConfig = field(default_factory=UNetConfig)
-    loss: str = "dice"
+    loss: str = "dice+cross-entropy"
 
     def build(
         self,

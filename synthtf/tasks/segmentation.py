@@ -41,7 +41,7 @@ class SegmentationModel(CombinedModel):
         synthesis: keras.Model,
         task_model: keras.Model,
         output_labels: Sequence[int],
-        loss: keras.losses.Loss | str = "dice",
+        loss: keras.losses.Loss | str = "dice+cross-entropy",
         **kwargs: Any,
     ) -> None:
         super().__init__(synthesis, task_model, _with_logits(task_model), **kwargs)
@@ -91,7 +91,7 @@ def segmentation(
     spacing: Range = 1.0,
     config: SynthesisConfig | None = None,
     network: UNetConfig | keras.Model | None = None,
-    loss: keras.losses.Loss | str = "dice",
+    loss: keras.losses.Loss | str = "dice+cross-entropy",
 ) -> SegmentationModel:
     """Build a model that learns to segment images of any contrast from label maps alone.
 
@@ -101,9 +101,8 @@ def segmentation(
             says which label counts as which output label.
         spacing: mm per voxel, a scalar or one per axis.
         config: ranges of the synthesis. None: the tutorial's starter ranges.
-        network: size of the U-Net, or a task network to train further. None: SynthSeg's size,
-            with a Gaussian mixture of two channels, which learns much faster.
-        loss: "dice", "dice+cross-entropy", "logits-l2" (SynthSeg's warm-up), or a Keras loss
+        network: size of the U-Net, or a task network to train further. None: SynthSeg's size.
+        loss: "dice+cross-entropy", "dice", "logits-l2" (SynthSeg's warm-up), or a Keras loss
             of one-hot labels and posteriors.
 
     Returns:
@@ -125,7 +124,7 @@ def segmentation(
     table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
     synthesis = labels_to_image(shape, table, config, spacing)
     if not isinstance(network, keras.Model):
-        network = network or UNetConfig(mixture_channels=2)
+        network = network or UNetConfig()
         if any(n % network.multiple for n in shape):
             raise ValueError(
                 f"`shape` must be a multiple of {network.multiple} along each axis for a network "

@@ -199,7 +199,9 @@ def _copy_weights(run: Run, network: keras.Model) -> None:
         found = _detector(run.task_model)
         copied = None not in (found, detector) and _copied(found.weights, detector)
     if not copied:
-        raise ValueError(f"{run.folder}: has another network than the one to be trained")
+        names = [layer.name for layer in run.task_model.layers]
+        hint = "; train the segmentation with --no-side-channel" if "side_logit" in names else ""
+        raise ValueError(f"{run.folder}: has another network than the one to be trained{hint}")
 
 
 def _detector(network: keras.Model) -> keras.Model | None:

@@ -197,7 +197,7 @@ def test_fit_learns(policy):
 
 @pytest.mark.parametrize("mixture", [0, 2])
 def test_pairs_share_all_but_the_side(mixture):
-    config = UNetConfig(features=4, levels=2, mixture_channels=mixture, side_channel=True)
+    config = UNetConfig(features=4, levels=2, mixture_channels=mixture)
     model = unet(5, 2, config, pairs=[(1, 4), (3, 2)])
     outputs = [model.get_layer(name).output for name in ("structure_logits", "side_logit")]
     both = keras.Model(model.input, [*outputs, model.output])
@@ -214,21 +214,27 @@ def test_pairs_share_all_but_the_side(mixture):
 
 
 def test_pairs_are_spread_by_weights_that_stay():
-    model = unet(3, 2, UNetConfig(features=4, levels=2, side_channel=True), pairs=[(1, 2)])
+    model = unet(3, 2, TINY, pairs=[(1, 2)])
     assert not model.get_layer("logits").trainable_weights
     assert model.get_layer("logits").output.shape[-1] == 3
 
 
-@pytest.mark.parametrize("pairs", [(), [(1, 1)], [(1, 2), (2, 3)], [(1, 9)]])
-def test_side_channel_needs_pairs(pairs):
-    with pytest.raises(ValueError, match="side_channel needs pairs of different channels of 4"):
-        unet(4, 2, UNetConfig(features=4, levels=2, side_channel=True), pairs=pairs)
+@pytest.mark.parametrize("pairs, on", [((), True), ([(1, 2)], False)])
+def test_without_pairs_or_side_channel_it_is_the_plain_network(pairs, on):
+    model = unet(3, 2, UNetConfig(features=4, levels=2, side_channel=on), pairs=pairs)
+    assert model.get_layer("logits").trainable
+    assert len(model.get_layer("logits").trainable_weights) == 2
 
 
-def test_side_channel_needs_classes_that_compete():
-    with pytest.raises(ValueError, match="side_channel needs final_activation='softmax'"):
-        config = UNetConfig(features=4, levels=2, side_channel=True)
-        unet(3, 2, config, final_activation=None, pairs=[(1, 2)])
+@pytest.mark.parametrize("pairs", [[(1, 1)], [(1, 2), (2, 3)], [(1, 9)]])
+def test_pairs_are_of_different_channels(pairs):
+    with pytest.raises(ValueError, match="expected pairs of different channels of 4"):
+        unet(4, 2, TINY, pairs=pairs)
+
+
+def test_pairs_need_classes_that_compete():
+    with pytest.raises(ValueError, match="pairs need final_activation='softmax'"):
+        unet(3, 2, TINY, final_activation=None, pairs=[(1, 2)])
 
 
 def test_mixture_needs_classes_that_compete():
