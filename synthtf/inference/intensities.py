@@ -10,6 +10,7 @@ _STEPS = 4  # of expectation maximisation
 # Share of the log-likelihood that counts: neighbouring voxels, whose noise, bias and partial
 # volume are alike, are not independent evidence.
 _WEIGHT = 0.5
+_FINE_WEIGHT = 0.25  # of what the scan adds to the network's grid: noise is stronger there
 _FARTHEST = 3.0  # standard deviations, beyond which an intensity is an outlier of any class
 _LEAST_VARIANCE = 0.02  # of intensities whose standard deviation in the foreground is one
 _PRIOR_VOXELS = 20.0  # that each class has of the foreground's variance before any is seen
@@ -125,7 +126,7 @@ class IntensityModel:
             self._log_likelihood((values - self.centre) / self.spread - bias, group)
             for values in (fine, smooth)
         )
-        return np.exp(_WEIGHT * (beyond - known))
+        return np.exp(_FINE_WEIGHT * (beyond - known))
 
     def _log_likelihood(self, flat: np.ndarray, group: int) -> np.ndarray:
         if group == 0:
