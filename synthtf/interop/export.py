@@ -67,8 +67,8 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
             "its own; use a SavedModel, or compare first",
             stacklevel=2,
         )
-    if kind == "litert":
-        model = _without_3d_pooling(model)
+    if kind != "savedmodel":
+        model = _portable(model, pooling=kind == "litert")
     _call(model, run.multiple)
     model.export(path, format=keras_name, verbose=False)
     write_whole(path.parent / FACTS, (json.dumps(_facts(run), indent=2) + "\n").encode())
@@ -76,9 +76,15 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     return path
 
 
-def _without_3d_pooling(model: "keras.Model") -> "keras.Model":
-    """Give the same network without layers that LiteRT lacks: it pools in 2D only."""
+def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
+    """Give the same network of what other libraries compute as exactly as TensorFlow.
+
+    Args:
+        model: The network.
+        pooling: Whether to replace pooling in 3D, too, which LiteRT lacks.
+    """
     import keras
+    from keras import ops
 
     kinds = {keras.layers.MaxPooling3D: "maximum", keras.layers.AveragePooling3D: "add"}
 
@@ -87,7 +93,7 @@ def _without_3d_pooling(model: "keras.Model") -> "keras.Model":
 
         def __init__(self, pooling: keras.layers.Layer) -> None:
             super().__init__(name=pooling.name, dtype=pooling.dtype_policy)
-            self.combine = getattr(keras.ops, kinds[type(pooling)])
+            self.combine = getattr(ops, kinds[type(pooling)])
             self.is_mean = kinds[type(pooling)] == "add"
             self.pool_size, self.strides = pooling.pool_size, pooling.strides
 
@@ -95,15 +101,37 @@ def _without_3d_pooling(model: "keras.Model") -> "keras.Model":
             # One axis after the other, which max and mean both allow.
             for axis, (size, stride) in enumerate(zip(self.pool_size, self.strides, strict=True)):
                 before = (slice(None),) * (axis + 1)
-                end = keras.ops.shape(x)[axis + 1] - size + 1
+                end = ops.shape(x)[axis + 1] - size + 1
                 parts = [x[(*before, slice(i, end + i, stride), ...)] for i in range(size)]
                 x = functools.reduce(self.combine, parts)
             return x / math.prod(self.pool_size) if self.is_mean else x
 
+    class AxiswiseNormalization(keras.layers.GroupNormalization):
+        """Instance normalisation whose means are taken along one axis after the other.
+
+        Both libraries add up all voxels in float32, one by one: of 600,000, three digits remain.
+        """
+
+        def call(self, x: "keras.KerasTensor") -> "keras.KerasTensor":
+            centred = x - _mean(x)
+            result = centred * ops.rsqrt(_mean(ops.square(centred)) + self.epsilon)
+            result = result * self.gamma if self.scale else result
+            return result + self.beta if self.center else result
+
+    def _mean(x: "keras.KerasTensor") -> "keras.KerasTensor":
+        for axis in range(1, len(x.shape) - 1):
+            x = ops.mean(x, axis=axis, keepdims=True)
+        return x
+
     def replaced(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if type(layer) in kinds:
+        if pooling and type(layer) in kinds:
             return SlicedPooling(layer)
-        return type(layer).from_config(layer.get_config())
+        kind = type(layer)
+        if kind is keras.layers.GroupNormalization and [layer.groups] == [
+            *layer.input_spec.axes.values()
+        ]:
+            kind = AxiswiseNormalization
+        return kind.from_config(layer.get_config())
 
     clone = keras.models.clone_model(model, clone_function=replaced, recursive=True)
     clone.set_weights(model.get_weights())

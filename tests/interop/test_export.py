@@ -12,7 +12,7 @@ import pytest
 
 from synthtf.cli.main import main
 from synthtf.data import LabelTable
-from synthtf.interop.export import export_run
+from synthtf.interop.export import _portable, export_run
 from synthtf.networks import RegistrationConfig, UNetConfig, registration_unet, unet
 from synthtf.synthesis import SynthesisConfig
 from synthtf.tasks import Run
@@ -126,3 +126,15 @@ def test_refuses(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="needs tf2onnx: pip install"):
         export_run(run, tmp_path / "out", "onnx")
     assert main(["export", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 2
+
+
+def test_means_over_many_voxels_are_exact():
+    """The libraries that run the formats add up in float32, as the clone then does by rows."""
+    image = keras.Input((None, None, None, 2))
+    model = keras.Model(image, keras.layers.GroupNormalization(-1, epsilon=1e-5)(image))
+    x = np.random.default_rng(0).normal(20, 1, (1, 64, 64, 64, 2)).astype("float32")
+    found = np.array(_portable(model, pooling=False)(x))
+    exact = x.astype(float)
+    exact = exact - exact.mean((1, 2, 3))
+    exact = exact / np.sqrt(np.square(exact).mean((1, 2, 3)) + 1e-5)
+    np.testing.assert_allclose(found, exact, atol=1e-5)
