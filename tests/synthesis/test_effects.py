@@ -95,6 +95,27 @@ def test_sides_share_their_parts():
     np.testing.assert_array_equal(*values)
 
 
+def test_structures_of_one_tissue_can_be_alike():
+    block = {"tissue_probability": 1, "tissue_spread": 0}
+    out = synthesize(only(intensity=block))
+    image, labels = out["image"][0], make_batch(2)["labels"][0]
+    value = {label: image[labels == label][0] for label in np.unique(labels) if label}
+    brain = [v for v in value if v in TABLE.brain_labels]
+    tissue = {v: TABLE.groups[TABLE.ids.index(v)] for v in brain}
+    for name in set(tissue.values()):
+        assert np.ptp([value[v] for v in brain if tissue[v] == name]) < 1e-6
+    outside = [value[v] for v in region_labels(TABLE, "outside") if v in value and v != 24]
+    assert len(set(outside)) == len(outside) > 1
+
+
+def test_any_region_can_be_eroded():
+    block = {"regions": ["ventricle"], "distance": -6, "roughness": 0, "probability": 1}
+    out, plain = synthesize(only(erosion=block)), synthesize(only())
+    ventricles = np.isin(plain["labels"], region_labels(TABLE, "ventricle"))
+    changed = out["labels"] != plain["labels"]
+    assert changed.any() and ventricles[changed].all()
+
+
 def test_regions_are_removed_as_a_whole():
     block = {"regions": ["left", "outside"], "removal_probability": [0, 1], "probability": 1}
     out, plain = synthesize(only(structures=block)), synthesize(only())
