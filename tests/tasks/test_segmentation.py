@@ -157,7 +157,7 @@ def test_an_existing_network_is_trained_further():
 
 
 def test_warm_up_uses_the_logits():
-    model = make(2)
+    model = make(2, loss="dice")
     outputs = model(boxes(2)[0][0])
     labels = ops.convert_to_numpy(outputs["labels"])[..., 0]
     target = np.stack([labels == label for label in model.output_labels], -1).astype("float32")

@@ -114,7 +114,7 @@ def test_resuming_with_other_settings_is_refused(maps, folder):
         ({"recipe": "synthseg"}, "another recipe"),
         ({"task": SegmentationPlan(UNetConfig(features=3, levels=2))}, "another `network`"),
         ({"seed": 4}, "another `seed`"),
-        ({"task": SegmentationPlan(network, "dice+cross-entropy")}, "another `loss`"),
+        ({"task": SegmentationPlan(network, "dice")}, "another `loss`"),
     ):
         with pytest.raises(ValueError, match=message):
             train(maps, folder, 2, resume=True, **change)

@@ -136,5 +136,5 @@ def test_real_scans_with_the_preview(shared):
     part = normalize_intensity(grid.conform(scan.data))[16:64, 24:72, 16:64]
     expected = whole(run.task_model, part).argmax(-1)
     found = predict_patches(run.task_model, part, (32, 48, 32)).argmax(-1)
-    assert np.count_nonzero(expected) > 0.3 * expected.size
+    assert np.count_nonzero(expected) > 0.2 * expected.size
     assert np.mean(found != expected) < 0.01
