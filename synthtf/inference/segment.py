@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _CLEANING = Cleaning()
 _LEAST = 1e-6  # posteriors up to this are returned as 0
+_GAIN_BYTES = 12  # per voxel of a scan, of the gain of one class and of the sum over classes
 _SHARE = 1 / 3  # of the posteriors are larger at most; 1 / 10 where 7 / 10 of a scan are air
 
 
@@ -115,7 +116,9 @@ def segment(
         raise ValueError(f"{volume.name}: expected one frame. Received: {volume.data.shape}")
     warn_of_spacing(volume, run)
     grid = ConformedGrid.of(data.shape, volume.affine, run.spacing)
-    scan_bytes = SCAN_BYTES + posteriors * _SHARE * 4 * len(run.output_labels)
+    scan_bytes = SCAN_BYTES
+    if posteriors:
+        scan_bytes += _SHARE * 4 * len(run.output_labels) + _GAIN_BYTES * refine
     limits = (budget or MemoryBudget()).for_scan(int(data.size * scan_bytes))
     image = grid.conform(data)
     box = _brain_box(run, image, ct, limits)
