@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Box = tuple[slice, slice, slice]
+from synthtf.inference.conform import Box
 
 _MAX_PASSES = 5
 _SLACK = 1.1  # of the size of the training: up to this, more field of view does little harm

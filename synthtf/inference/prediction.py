@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthtf.data.volumes import Volume
-from synthtf.inference.conform import pad_to_multiple
+from synthtf.inference.conform import Box, pad_to_multiple
 from synthtf.inference.foreground import foreground_box
-from synthtf.inference.locate import Box, fits, locate
+from synthtf.inference.locate import fits, locate
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.patches.predict import predict_patches

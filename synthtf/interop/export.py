@@ -77,7 +77,7 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
 
 
 def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
-    """Give the same network of what other libraries compute as exactly as TensorFlow.
+    """Give the same network in a form that other libraries can run, and run with little rounding.
 
     Args:
         model: The network.
@@ -109,7 +109,7 @@ def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
     class AxiswiseNormalization(keras.layers.GroupNormalization):
         """Instance normalisation whose means are taken along one axis after the other.
 
-        Both libraries add up all voxels in float32, one by one: of 600,000, three digits remain.
+        Sums over all voxels at once lose digits in float32.
         """
 
         def call(self, x: "keras.KerasTensor") -> "keras.KerasTensor":
@@ -127,10 +127,9 @@ def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
         if pooling and type(layer) in kinds:
             return SlicedPooling(layer)
         kind = type(layer)
-        if kind is keras.layers.GroupNormalization and [layer.groups] == [
-            *layer.input_spec.axes.values()
-        ]:
-            kind = AxiswiseNormalization
+        if kind is keras.layers.GroupNormalization:
+            channels = layer.input_spec.axes[layer.axis]
+            kind = AxiswiseNormalization if layer.groups == channels else kind
         return kind.from_config(layer.get_config())
 
     clone = keras.models.clone_model(model, clone_function=replaced, recursive=True)
