@@ -179,19 +179,9 @@ class LabelTable:
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
-        """Left-right pairs, each once, the left label first where sides are known.
-
-        Raises:
-            ValueError: If a label of one side has no partner.
-        """
+        """Left-right pairs, each once, the left label first where sides are known."""
         found = []
         for label, partner, side in zip(self.ids, self.partners, self.sides, strict=True):
-            if partner is None and side != "none":
-                other = "right" if side == "left" else "left"
-                raise ValueError(
-                    f"label {label} ({self.name(label)}) has no {other} partner in the table; "
-                    "list the partner, or switch flipping off"
-                )
             if partner is None:
                 continue
             other_side = self.sides[self._row(partner)]
@@ -203,12 +193,32 @@ class LabelTable:
         return tuple(found)
 
     @cached_property
+    def one_sided(self) -> tuple[int, ...]:
+        """Labels of one side that have no partner."""
+        rows = zip(self.ids, self.partners, self.sides, strict=True)
+        return tuple(i for i, partner, side in rows if partner is None and side != "none")
+
+    @cached_property
+    def flip_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Left-right pairs, which a flip swaps.
+
+        Raises:
+            ValueError: If a label of one side has no partner to become.
+        """
+        for label in self.one_sided:
+            other = "right" if self.sides[self._row(label)] == "left" else "left"
+            raise ValueError(
+                f"label {label} ({self.name(label)}) has no {other} partner in the table; "
+                "list the partner, or switch flipping off"
+            )
+        return self.pairs
+
+    @cached_property
     def output_pairs(self) -> tuple[tuple[int, int], ...]:
         """Left-right pairs among the output labels, each once.
 
         Raises:
-            ValueError: If a label of one side has no partner, or the two labels of a pair do not
-                count as a pair or as one label.
+            ValueError: If the two labels of a pair do not count as a pair or as one label.
         """
         partner = {}
         for left, right in self.pairs:

@@ -81,7 +81,8 @@ def segment(
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
         model: A training run, or its folder. Load it once for several scans.
-        flip: Whether to average with the prediction on the left-right mirrored scan.
+        flip: Whether to average with the prediction on the left-right mirrored scan. Not done
+            for a network with labels of one side alone.
         posteriors: Whether to return posteriors as well.
         conformed: Whether to return results on the network's grid in RAS
             orientation instead of the scan's.
@@ -122,6 +123,7 @@ def segment(
     limits = (budget or MemoryBudget()).for_scan(int(data.size * scan_bytes))
     image = grid.conform(data)
     box = _brain_box(run, image, ct, limits)
+    flip = flip and not run.table.one_sided
     mirrored = _mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
     predicted = predict(run, normalized, len(run.output_labels), mirrored, limits)

@@ -93,7 +93,8 @@ def _place(
     transforms = [affine, warp] if placement is None else [placement(maps), affine, warp]
     transform = layers.ComposeTransforms(shape=shape, name="transform")(transforms)
     moved = layers.Resample(shape=shape, name="moved")(maps, transform)
-    return step(layers.RandomFlip, "flip", pairs=table.pairs)(moved)
+    pairs = table.flip_pairs if step.has("flip") else ()
+    return step(layers.RandomFlip, "flip", pairs=pairs)(moved)
 
 
 def _change_anatomy(step: "_Steps", maps: Any, table: LabelTable) -> Any:

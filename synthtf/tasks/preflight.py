@@ -127,7 +127,8 @@ def _sides_for_flips(
         return
     try:
         known = all_labels(surveys) & set(table.ids)
-        _ = table.select({0, *known}).output_pairs
+        found = table.select({0, *known})
+        _ = found.flip_pairs, found.output_pairs
     except ValueError as error:
         yield Finding("error", "flip", f"the recipe flips, but {error}")
 

@@ -66,9 +66,10 @@ def test_lut_partners_follow_from_names(tmp_path):
     assert (partner[1000], partner[1100], partner[4001]) == (2000, 2100, 3001)
     assert table.group_ids["Thalamus"] == (10, 49)
     assert table.outputs == table.ids
-    # 5001 has no right partner, which matters only when pairs are asked for.
+    # 5001 has no right partner, which matters only for flips.
+    assert table.one_sided == (5001,) and (10, 49) in table.pairs
     with pytest.raises(ValueError, match=r"label 5001 \(Left-Unseg.*\) has no right partner"):
-        _ = table.pairs
+        _ = table.flip_pairs
     chosen = table.select([10, 49, 2000, 1000])
     assert chosen.ids == (0, 10, 49, 1000, 2000)
     assert chosen.pairs == ((10, 49), (1000, 2000))
@@ -93,9 +94,9 @@ def test_tsv_with_the_required_columns_alone(tmp_path):
 def test_side_column_counts_where_the_name_says_nothing(tmp_path):
     text = "id\tname\tside\tpartner\n1\tA\tright\t2\n2\tB\tleft\t1\n3\tC\tleft\t-\n"
     table = LabelTable.read(write(tmp_path / "t.tsv", text))
-    assert table.select([1, 2]).pairs == ((2, 1),)
+    assert table.select([1, 2]).flip_pairs == table.pairs == ((2, 1),)
     with pytest.raises(ValueError, match=r"label 3 \(C\) has no right partner"):
-        _ = table.pairs
+        _ = table.flip_pairs
 
 
 def test_from_labels():

@@ -103,6 +103,16 @@ def test_flipping_swaps_pairs_and_keeps_left_left(side_run):
     assert np.any(unpaired.labels.data != averaged.labels.data)
 
 
+def test_a_label_of_one_side_has_no_mirror_image_to_average_with(side_run):
+    scan, _ = phantom("PSR")
+    rows = {"names": ("background", "left", "middle"), "sides": ("none", "left", "none")}
+    table = dataclasses.replace(side_run.table, **rows)
+    run = type(side_run)(**(vars(side_run) | {"table": table, "output_pairs": ()}))
+    labels = [segment(scan, run, flip=flip).labels.data for flip in (True, False)]
+    np.testing.assert_array_equal(*labels)
+    assert set(np.unique(labels[0])) == {0, 10, 20}
+
+
 def test_posteriors_are_on_the_grid_of_the_scan_and_agree_with_the_labels(contrast_run):
     scan, _ = phantom("LPS", (1.0, 1.0, 3.0))
     result = segment(scan, contrast_run, posteriors=True)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from synthtf.data import LabelTable
 from synthtf.data.phantoms import head_phantom, phantom_table
 from synthtf.synthesis import SynthesisConfig, labels_to_image
 from synthtf.synthesis.blocks import (
@@ -128,6 +129,17 @@ def test_flip_swaps_left_and_right():
     assert left < right
     volume = {v: (inputs["labels"] == v).sum() for v in (2, 41)}
     assert (out == 2).sum() == volume[41] and (out == 41).sum() == volume[2]
+
+
+def test_labels_of_one_side_alone_do_without_flips():
+    rows = {"names": ("background", "hippocampus"), "sides": ("none", "left")}
+    table = dataclasses.replace(LabelTable.from_labels([1]), **rows)
+    with pytest.raises(ValueError, match=r"label 1 \(hippocampus\) has no right partner"):
+        labels_to_image((8, 8), table, SynthesisConfig(flip=Flip(probability=0.5)))
+    model = labels_to_image((8, 8), table, SynthesisConfig(**STILL, flip=Flip(probability=0)))
+    labels = np.eye(8, dtype="int32")[None, ..., None]
+    out = run(model, {"labels": labels, "key": np.zeros((1, 2), "int32")})["labels"]
+    np.testing.assert_array_equal(out, labels)
 
 
 def test_skull_strip_needs_a_brain():
