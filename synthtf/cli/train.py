@@ -85,8 +85,7 @@ def _add_segmentation(network: Group) -> None:
         "--no-side-channel",
         dest="side_channel",
         action="store_false",
-        help="left and right of each structure are learned apart, as a detector that begins as "
-        "this network needs it",
+        help="left and right of each structure are learned apart",
     )
     network.add_argument(
         "--loss",
@@ -135,8 +134,9 @@ def _add_registration(network: Group) -> None:
     detector.add_argument(
         "--detector",
         metavar="RUN",
-        help="for deformable and joint: trained run of the kind affine or rigid, whose detector, "
-        "as it is, finds the features to compare (default: a new one, trained with the rest)",
+        help="for deformable and joint: trained run of the kind affine or rigid, or a "
+        "segmentation, which, as it is, finds the features to compare (default: a new one, "
+        "trained with the rest)",
     )
     detector.add_argument(
         "--no-detector",
@@ -203,7 +203,7 @@ def _add_training(training: Group) -> None:
         "--start",
         metavar="RUN",
         help="begin with the weights of a trained run of the same network; a detector, also with "
-        "those of a segmentation",
+        "the network and weights of a segmentation",
     )
     training.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
@@ -277,12 +277,18 @@ def _stripping(args: argparse.Namespace) -> "TaskPlan":
 
 
 def _registration(args: argparse.Namespace) -> "TaskPlan":
-    from synthtf.tasks.plans import RegistrationPlan, detector_of, registration_network
+    from synthtf.tasks.detectors import detector_of
+    from synthtf.tasks.plans import RegistrationPlan, registration_network
+    from synthtf.tasks.run import Run
 
-    detector = detector_of(args.detector) if args.detector else not args.no_detector
+    detector = detector_of(Run.load(args.detector)) if args.detector else not args.no_detector
+    network = registration_network(args.kind, args.features, detector, args.mixture)
+    start = Run.load(args.start) if args.start else None
+    if args.kind in ("affine", "rigid") and start and start.task == "segmentation":
+        network = detector_of(start)
     return RegistrationPlan(
         args.kind,
-        network=registration_network(args.kind, args.features, detector, args.mixture),
+        network=network,
         affine=args.affine,
         detector=args.detector,
         regularization=args.regularization,

@@ -31,23 +31,37 @@ class DetectorConfig:
 
     Attributes:
         num_features: Feature maps, each of which becomes one pair of points.
-        backbone: U-Net that finds them. With `mixture_channels`, the maps compete with each other
-            and with a background for each voxel, as the classes of a segmentation do.
+        backbone: U-Net that finds them.
         halve: Whether a convolution of stride two comes before the U-Net, which then works on
             voxels of twice the size.
+        competing: Whether the maps compete with each other and with a background for each voxel,
+            as the classes of a segmentation do; with `mixture_channels` they do in any case.
+        pairs: Left and right map of each structure that has both, for the `side_channel` of the
+            backbone of maps that compete.
     """
 
     num_features: int = 32
     backbone: UNetConfig = field(default_factory=lambda: UNetConfig(16, 4, max_features=64))
     halve: bool = True
+    competing: bool = False
+    pairs: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the values."""
         count = self.num_features
         if isinstance(count, bool) or not isinstance(count, int) or count < 4:
             raise ValueError(f"num_features must be an integer of at least 4, received {count!r}")
-        if not isinstance(self.halve, bool):
-            raise ValueError(f"halve must be True or False, received {self.halve!r}")
+        for name in ("halve", "competing"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, received {getattr(self, name)!r}")
+        object.__setattr__(self, "pairs", tuple(tuple(pair) for pair in self.pairs))
+        if self.pairs and not self.competes:
+            raise ValueError("pairs are for maps that compete")
+
+    @property
+    def competes(self) -> bool:
+        """Whether the maps compete for each voxel."""
+        return self.competing or self.backbone.mixture_channels > 0
 
     @property
     def step(self) -> int:
@@ -122,7 +136,7 @@ def affine_detector(
     # One batch of both images: one pass of convolutions is faster than two.
     images = layers.Concatenate(axis=0, name="images")([inputs["moving"], inputs["fixed"]])
     features = layers.Identity(name="features")(feature_detector(ndim, config)(images))
-    confidence = "peak" if config.backbone.mixture_channels else "power"
+    confidence = "peak" if config.competes else "power"
     matrix = FitTransform(kind, confidence, name="fit")([features, images])
     outputs = {"affine": matrix, "inverse": ops.linalg.inv(matrix)}
     return keras.Model(inputs, outputs, name=name)
@@ -151,8 +165,10 @@ def feature_detector(ndim: int, config: DetectorConfig) -> keras.Model:
             activation=backbone.activation,
             name="halve",
         )(image)
-    if backbone.mixture_channels:
-        network = unet(config.num_features + 1, ndim, backbone, num_inputs=x.shape[-1])
+    if config.competes:
+        pairs = [(left + 1, right + 1) for left, right in config.pairs]  # after the background
+        options = {"num_inputs": x.shape[-1], "pairs": pairs}
+        network = unet(config.num_features + 1, ndim, backbone, **options)
         # The square leaves nothing of the faint posteriors far away, which would draw the centre.
         maps = ops.square(network(x)[..., 1:])
     else:

@@ -10,6 +10,7 @@ from synthtf.data.label_table import LabelTable
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.detectors import detector_of, detector_weights
 from synthtf.tasks.registration import KINDS, RegistrationModel, registration
 from synthtf.tasks.run import Run
 from synthtf.tasks.segmentation import segmentation
@@ -122,7 +123,7 @@ class RegistrationPlan(TaskPlan):
         network: size of the network, a `DetectorConfig` for affine and rigid. None: the default.
         affine: run of the kind "affine" or "rigid", for "joint".
         detector: run of the kind "affine" or "rigid", whose detector, as it is, finds the
-            features for a deformable network.
+            features for a deformable network; or a segmentation, which is one.
         regularization: weight of the roughness of the velocity.
         landmarks: weight of teaching a detector the structures.
         same_anatomy: each pair is one label map deformed twice.
@@ -147,7 +148,7 @@ class RegistrationPlan(TaskPlan):
         if self.kind not in KINDS:
             raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={self.kind!r}")
         if self.network is None:
-            detector = detector_of(self.detector) if self.detector else True
+            detector = detector_of(Run.load(self.detector)) if self.detector else True
             network = registration_network(self.kind, detector=detector)
             object.__setattr__(self, "network", network)
 
@@ -175,8 +176,7 @@ class RegistrationPlan(TaskPlan):
         )
         if self.detector is not None:
             detector = model.task_model.get_layer("detector")
-            trained = Run.load(self.detector).task_model.get_layer("detector")
-            detector.set_weights(trained.get_weights())
+            detector.set_weights(detector_weights(Run.load(self.detector)))
             detector.trainable = False
         return model
 
@@ -195,21 +195,6 @@ class RegistrationPlan(TaskPlan):
             "shapes": self.shapes,
             "aligned": self.aligned,
         }
-
-
-def detector_of(run: str | os.PathLike) -> DetectorConfig:
-    """Give the size of the detector of a run of the kind "affine" or "rigid".
-
-    Raises:
-        ValueError: If the run is of another kind.
-    """
-    facts = Run.load(run).metadata
-    if facts.get("kind") not in ("affine", "rigid"):
-        raise ValueError(
-            f"{run}: expected a registration of the kind affine or rigid. "
-            f"Received: {facts.get('kind', facts['task'])}"
-        )
-    return DetectorConfig.from_dict(facts["network"])
 
 
 def registration_network(

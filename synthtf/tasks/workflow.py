@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
@@ -19,8 +18,8 @@ from synthtf.synthesis.config import SynthesisConfig
 from synthtf.synthesis.recipes import check_shape, recipe_table
 from synthtf.synthesis.sources import has_source
 from synthtf.tasks.combined import CombinedModel
+from synthtf.tasks.detectors import detector_weights
 from synthtf.tasks.plans import SegmentationPlan, TaskPlan
-from synthtf.tasks.registration import brain_structures
 from synthtf.tasks.run import RECIPE, TABLE, Run
 from synthtf.tasks.training import Schedule, finished_epochs, train
 
@@ -190,40 +189,20 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
 
 def _copy_weights(run: Run, network: keras.Model) -> None:
     """Copy all weights; or, between networks of another kind, those of the detector."""
-    detector = _detector(network)
-    if detector is not None and run.task == "segmentation":
-        copied = _copied(_structures_first(run), detector)
-    elif _copied(run.task_model.weights, network):
-        copied = True
-    else:
-        found = _detector(run.task_model)
-        copied = None not in (found, detector) and _copied(found.weights, detector)
-    if not copied:
-        names = [layer.name for layer in run.task_model.layers]
-        hint = "; train the segmentation with --no-side-channel" if "side_logit" in names else ""
-        raise ValueError(f"{run.folder}: has another network than the one to be trained{hint}")
+    detector = next((layer for layer in network.layers if layer.name == "detector"), None)
+    begins_as = detector is not None and run.task == "segmentation"
+    if not begins_as and _copied(run.task_model.get_weights(), network):
+        return
+    weights = None if detector is None else detector_weights(run)
+    if weights is None or not _copied(weights, detector):
+        raise ValueError(f"{run.folder}: has another network than the one to be trained")
 
 
-def _detector(network: keras.Model) -> keras.Model | None:
-    return next((layer for layer in network.layers if layer.name == "detector"), None)
-
-
-def _structures_first(run: Run) -> list[Any]:
-    """Weights of a segmentation network whose classes are in the order of a detector's maps."""
-    structures = brain_structures(run.table)
-    others = [label for label in run.output_labels if label not in (0, *structures)]
-    order = [run.output_labels.index(label) for label in (0, *structures, *others)]
-    network, names = run.task_model, ("prior_logits", "logits")
-    last = next(layer for name in names for layer in network.layers if layer.name == name)
-    chosen = {id(weight) for weight in last.weights}
-    return [ops.take(w, order, axis=-1) if id(w) in chosen else w for w in network.weights]
-
-
-def _copied(source: Sequence[Any], target: keras.Layer) -> bool:
+def _copied(source: Sequence[np.ndarray], target: keras.Layer) -> bool:
     """Copy weights if all are of the same shapes."""
-    fits = [tuple(w.shape) for w in source] == [tuple(w.shape) for w in target.weights]
+    fits = [w.shape for w in source] == [tuple(w.shape) for w in target.weights]
     if fits:
-        target.set_weights([ops.convert_to_numpy(w) for w in source])
+        target.set_weights(source)
     return fits
 
 

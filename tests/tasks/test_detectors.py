@@ -1,11 +1,15 @@
 """Detectors that begin as a segmentation, and detectors that stay as they are."""
 
+import dataclasses
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
 from synthtf.tasks import Run, Schedule
+from synthtf.tasks.detectors import detector_of
 from synthtf.tasks.plans import RegistrationPlan, SegmentationPlan
 from synthtf.tasks.workflow import TrainingPlan, train_run
 
@@ -19,21 +23,29 @@ TABLE = """id\tname\tbrain
 24\tCSF\tcsf
 41\tcortex\tyes
 """
+SIDES = """id\tname\tbrain
+0\tair\tno
+2\tleft matter\tyes
+7\tskull\tno
+24\tmedulla\tyes
+41\tright matter\tyes
+"""
 
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     (folder / "labels.tsv").write_text(TABLE)
+    (folder / "sides.tsv").write_text(SIDES)
     labels = np.zeros((24, 24), "int32")
     labels[4:20, 4:20] = 7
     labels[5:19, 5:19] = 24
     labels[7:17, 7:17] = 41
     labels[9:15, 9:15] = 2
 
-    def train(name, task, **options):
+    def train(name, task, table="labels.tsv", **options):
         plan = TrainingPlan(
-            labels=folder / "labels.tsv",
+            labels=folder / table,
             recipe="tutorial",
             task=task,
             shape=(16, 16),
@@ -68,6 +80,33 @@ def test_a_detector_begins_as_a_segmentation(segmentation, affine):
     assert affine.output_labels == (0, 2, 41)
 
 
+@pytest.mark.parametrize("mixture", [0, 2])
+def test_so_does_one_with_a_side_channel(train, mixture):
+    network = UNetConfig(features=2, levels=2, mixture_channels=mixture)
+    run = train(f"sides_{mixture}", SegmentationPlan(network), "sides.tsv")
+    config = detector_of(run)
+    assert config == DetectorConfig(4, network, halve=False, competing=True, pairs=((0, 2),))
+    assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    plan = RegistrationPlan("affine", network=config)
+    affine = train(f"affine_{mixture}", plan, "sides.tsv", start=run.folder)
+    image = np.random.default_rng(0).random((1, 16, 16, 1), "float32")
+    posteriors = run.task_model.predict_on_batch(image)
+    maps = affine.task_model.get_layer("detector").predict_on_batch(image)
+    assert run.output_labels == (0, 2, 7, 24, 41)
+    np.testing.assert_allclose(maps, posteriors[..., [1, 3, 4, 2]] ** 2, atol=1e-3)
+    assert detector_of(affine) == config
+
+
+def test_a_segmentation_is_a_detector(train, segmentation):
+    plan = RegistrationPlan("deformable", detector=segmentation.folder)
+    assert plan.network.detector == dataclasses.replace(DETECTOR, competing=True)
+    maps = train("segmented", plan).task_model.get_layer("detector")
+    image = np.random.default_rng(0).random((1, 16, 16, 1), "float32")
+    posteriors = segmentation.task_model.predict_on_batch(image)
+    expected = posteriors[..., [1, 4, 2, 3]] ** 2
+    np.testing.assert_allclose(maps.predict_on_batch(image), expected, atol=1e-5)
+
+
 def test_a_given_detector_stays_as_it_is(train, affine):
     before = affine.task_model.get_layer("detector").get_weights()
     plan = RegistrationPlan("deformable", network=UNET, detector=affine.folder)
@@ -84,8 +123,8 @@ def test_its_size_is_that_of_the_run(affine):
 
 
 def test_refuses_what_has_no_detector(train, segmentation, affine):
-    with pytest.raises(ValueError, match="expected a registration of the kind affine or rigid"):
-        RegistrationPlan("deformable", detector=segmentation.folder)
+    with pytest.raises(ValueError, match="or a registration of the kind affine or rigid"):
+        detector_of(train("plain", RegistrationPlan("deformable")))
     wider = RegistrationPlan("affine", network=DetectorConfig(5, NETWORK, halve=False))
     for start in (segmentation, affine):
         with pytest.raises(ValueError, match="has another network"):
