@@ -1,7 +1,6 @@
 """Dense alignment of two images of any contrast: demons on textures and structures."""
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +14,8 @@ _BLUR = 0.6  # voxels, before maps are sampled on voxels of twice the size
 _EDGE = 1.0  # voxels: how soft the border of the region is that counts
 
 
-@dataclass(frozen=True)
-class _Level:
-    step: int  # voxels of the images per voxel of the level
-    rounds: int
-    structures: bool  # whether what the detector finds counts, or texture alone
-
-
-# Structures guide the first, coarse level; at the second they are no sharper, but many.
-_LEVELS = (_Level(2, 10, True), _Level(1, 8, False))
+_VOXELS = (2, 1)  # voxels of the images per voxel of each level
+_ROUNDS = (10, 8)
 
 
 def align_densely(
@@ -36,8 +28,8 @@ def align_densely(
     """Improve a velocity between images that are roughly aligned so that they look alike.
 
     Symmetric demons in the space in the middle (`synthtf.ops.demons_step`). Features are the
-    self-similarity of each image and, on voxels of twice the size, what a detector finds. Swapping
-    the images negates the velocity.
+    self-similarity of each image and what a detector finds. Swapping the images negates the
+    velocity.
 
     Args:
         moving: image `(x, y, z)`.
@@ -61,22 +53,22 @@ def align_densely(
         region = [_blurred(brain_region(x, step), _EDGE)[..., None] for x in maps]
         textures = [x * seen for x, seen in zip(textures, region, strict=True)]
         structures = [np.sqrt(x) for x in maps]
-    for level in _LEVELS:
-        size = tuple(n // level.step for n in shape)
+    for voxel, rounds in zip(_VOXELS, _ROUNDS, strict=True):
+        size = tuple(n // voxel for n in shape)
         features = [_resized(x, size) for x in textures]
-        if level.structures and structures:
+        if structures:
             found = (_resized(x, size) for x in structures)
             features = [np.concatenate(parts, -1) for parts in zip(features, found, strict=True)]
         velocity = _resized(velocity, size) * (size[0] / velocity.shape[0])
         demons = _demons(size, features[0].shape[-1])
         std = np.array([2 * smoothness], np.float32)
-        for _ in range(level.rounds):
+        for _ in range(rounds):
             batch = (x[None].astype(np.float32) for x in (*features, velocity))
             velocity = demons.predict_on_batch([*batch, std])[0]
     return velocity
 
 
-@functools.lru_cache(maxsize=2 * len(_LEVELS))
+@functools.lru_cache(maxsize=2 * len(_VOXELS))
 def _demons(shape: tuple[int, ...], channels: int) -> "keras.Model":
     """A round of demons, compiled once for each size."""
     from keras import Input, Model, layers
