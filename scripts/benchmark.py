@@ -147,21 +147,12 @@ def run_whole(case: Case) -> list[dict]:
     return [{"case": case.name, **figures, **peak_memory()}]
 
 
-def run_layers(case: Case) -> list[dict]:
-    """Each layer and its variants, with its defaults."""
-    from keras import ops
-
+def layers_by_input(values: Sequence[int]) -> dict[str, list]:
+    """Layers, some with the name of a variant, by what they take: "both" is image and labels."""
     from synthtf import layers
 
-    data, values = case.inputs()
-    labels, key = data["labels"], data["key"]
-    image = ops.cast(labels, "float32") / float(max(*values, 1))
-    coarse_warp = layers.RandomWarp(full_resolution=False)
     brain = [2, 41]
-    tissues = layers.RandomTissueMaps(values, ["WM"] * len(values))
-    maps = layers.RandomTransmitField()(tissues(labels, key=key), key=key)
-    # What each takes: labels, an image, both, or tissue maps.
-    takes = {
+    return {
         "labels": [
             layers.RandomShapes(),
             layers.RandomSpheres(),
@@ -172,13 +163,13 @@ def run_layers(case: Case) -> list[dict]:
             layers.RandomLesions(brain),
             layers.RandomSubdivision(brain),
             layers.RandomAffine(),
-            (coarse_warp, ""),
+            layers.RandomWarp(full_resolution=False),
             (layers.RandomWarp(), "full resolution"),
             layers.RandomFlip(pairs=[(2, 41)]),
             layers.RandomFieldOfView(),
             layers.RandomIntensity(values),
             (layers.RandomIntensity(values, std=(0, 0.1)), "std"),
-            tissues,
+            layers.RandomTissueMaps(values, ["WM"] * len(values)),
         ],
         "maps": [
             layers.RandomTransmitField(),
@@ -225,6 +216,19 @@ def run_layers(case: Case) -> list[dict]:
             (layers.RandomMask(labels=brain, border=(-2, 2)), "border"),
         ],
     }
+
+
+def run_layers(case: Case) -> list[dict]:
+    """Each layer and its variants, with its defaults."""
+    from keras import ops
+
+    from synthtf import layers
+
+    data, values = case.inputs()
+    labels, key = data["labels"], data["key"]
+    image = ops.cast(labels, "float32") / float(max(*values, 1))
+    tissues = layers.RandomTissueMaps(values, ["WM"] * len(values))(labels, key=key)
+    maps = layers.RandomTransmitField()(tissues, key=key)
     inputs = {"labels": labels, "image": image, "both": [image, labels], "maps": maps}
     rows = []
 
@@ -234,14 +238,14 @@ def run_layers(case: Case) -> list[dict]:
         figures = {"first call (s)": first, "volume (ms)": median / case.batch * 1e3}
         rows.append({"case": f"{name}, {case.name}", **figures})
 
-    for kind, chosen in takes.items():
+    for kind, chosen in layers_by_input(values).items():
         for entry in chosen:
             layer, variant = entry if isinstance(entry, tuple) else (entry, "")
             name = type(layer).__name__ + (f", {variant}" if variant else "")
             keys = (key,) if isinstance(layer, layers.RandomLayer) else ()
             measure(name, lambda x, *k, layer=layer: layer(x, *k), inputs[kind], *keys)
-    move = layers.Resample()
-    measure("Resample", lambda x, field: move(x, field), labels, coarse_warp(labels, key=key))
+    move, warp = layers.Resample(), layers.RandomWarp(full_resolution=False)
+    measure("Resample", lambda x, field: move(x, field), labels, warp(labels, key=key))
     return rows
 
 
