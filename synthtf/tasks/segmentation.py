@@ -17,7 +17,12 @@ from synthtf.tasks.combined import CombinedModel
 
 Tensor = Any
 
-LOSSES = {"dice": SoftDice, "dice+cross-entropy": DiceCrossEntropy, "logits-l2": LogitsL2}
+LOSSES = {
+    "dice": SoftDice,
+    "dice+cross-entropy": DiceCrossEntropy,
+    "cross-entropy": keras.losses.CategoricalCrossentropy,
+    "logits-l2": LogitsL2,
+}
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -102,8 +107,10 @@ def segmentation(
         spacing: mm per voxel, a scalar or one per axis.
         config: ranges of the synthesis. None: the tutorial's starter ranges.
         network: size of the U-Net, or a task network to train further. None: SynthSeg's size.
-        loss: "dice+cross-entropy", "dice", "logits-l2" (SynthSeg's warm-up), or a Keras loss
-            of one-hot labels and posteriors.
+        loss: "dice+cross-entropy", "dice", "cross-entropy", "logits-l2" (SynthSeg's warm-up), or a
+            Keras loss of one-hot labels and posteriors. Soft Dice finds small structures early,
+            but too large where it is unsure of them; minutes of cross-entropy at the end mend
+            that.
 
     Returns:
         Keras model that fits on `synthtf.data.LabelMaps`. `.synthesis` gives images and label

@@ -7,6 +7,7 @@ from synthtf.data import LabelMaps
 from synthtf.layers import SynthesisLayer
 from synthtf.losses import LogitsL2, SoftDice
 from synthtf.networks import UNetConfig
+from synthtf.ops.labels import label_index
 from synthtf.synthesis import SynthesisConfig
 from synthtf.synthesis.blocks import Affine, FieldOfView, Intensity, Warp
 from synthtf.tasks import segmentation
@@ -92,8 +93,9 @@ def test_exports_with_dynamic_shapes(tmp_path):
         np.testing.assert_allclose(saved.serve(image).numpy(), expected, atol=1e-5)
 
 
-def test_combined_model_reloads(tmp_path):
-    model = make(2, loss="dice+cross-entropy")
+@pytest.mark.parametrize("loss", ["dice+cross-entropy", "cross-entropy"])
+def test_combined_model_reloads(loss, tmp_path):
+    model = make(2, loss=loss)
     model.compile("adam")
     model.fit(boxes(2), verbose=0)
     batch = boxes(2)[0][0]
@@ -106,6 +108,16 @@ def test_combined_model_reloads(tmp_path):
             ops.convert_to_numpy(value), ops.convert_to_numpy(expected[name])
         )
     assert again.get_config()["loss"] == model.get_config()["loss"]
+
+
+def test_cross_entropy_is_the_mean_over_voxels():
+    model = make(2, loss="cross-entropy")
+    batch = boxes(2)[0][0]
+    outputs = model(batch)
+    index = label_index(outputs["labels"][..., 0], model.output_labels)
+    chosen = ops.take_along_axis(outputs["posteriors"], index[..., None], axis=-1)
+    expected = -float(ops.mean(ops.log(chosen)))
+    assert float(model.objective(outputs)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_standard_callbacks_and_steps(tmp_path):
