@@ -174,7 +174,7 @@ def _add_registration(network: Group) -> None:
 
 def _add_training(training: Group) -> None:
     _add_number(training, "--batch-size", 1, "samples, or pairs, per step")
-    _add_number(training, "--epochs", 100, "at most")
+    _add_number(training, "--epochs", 100, "at most; 0 writes the network as it begins")
     _add_number(training, "--steps-per-epoch", 100, "steps between checkpoints")
     training.add_argument("--minutes", type=float, metavar="M", help="stop after so long")
     training.add_argument(

@@ -29,7 +29,7 @@ class Schedule:
     """How long and how fast to train.
 
     Attributes:
-        epochs: number of epochs.
+        epochs: number of epochs; 0 writes the network as it begins, for example as another run.
         minutes: ends the training after the epoch in which they are over. None: no limit.
         learning_rate: at the start; falls to a hundredth along a half cosine over the epochs
             or the minutes, whichever are over first.
@@ -47,9 +47,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        if self.epochs < 1 or self.warm_up < 0:
+        if self.epochs < 0 or self.warm_up < 0:
             raise ValueError(
-                "`epochs` must be at least 1 and `warm_up` at least 0. "
+                "`epochs` and `warm_up` must be at least 0. "
                 f"Received: epochs={self.epochs}, warm_up={self.warm_up}"
             )
         if self.check_every < 0:
@@ -126,12 +126,8 @@ class SaveRun(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write."""
-        network = self.model.task_model
-        if self._network is None:
-            self._network = in_float32(network)
-        if self._network is not network:
-            self._network.set_weights(network.get_weights())
-        self.run.save_model(self._network)
+        self._network = self._network or in_float32(self.model.task_model)
+        save_network(self.run, self.model.task_model, self._network)
         self.run.update(
             epochs_done=epoch + 1,
             steps_done=int(self.model.optimizer.iterations),
@@ -180,6 +176,10 @@ def train(
         (run.folder / GUARD).unlink(missing_ok=True)
         sample_sheet(model.synthesis, maps, run.folder / "samples.png", model.maps_per_sample)
     run.update(schedule=asdict(schedule), batch_size=maps.batch_size, steps_per_epoch=len(maps))
+    if not schedule.epochs:
+        save_network(run, model.task_model, in_float32(model.task_model))
+        run.update(epochs_done=0, steps_done=0, minutes_done=0.0)
+        return
     budget = CosineBudget(schedule, run.metadata.get("minutes_done", 0.0) if done else 0.0)
     guard = SampleGuard(maps, run.table, run.folder, schedule.check_every)
 
@@ -223,6 +223,19 @@ def in_float32(network: keras.Model) -> keras.Model:
     text = json.dumps(keras.saving.serialize_keras_object(network))
     plain = re.sub(r'"mixed_b?float16"', '"float32"', text)
     return network if plain == text else keras.saving.deserialize_keras_object(json.loads(plain))
+
+
+def save_network(run: Run, network: keras.Model, copy: keras.Model) -> None:
+    """Write a network into a run.
+
+    Args:
+        run: where to.
+        network: whose weights are written.
+        copy: the network to write: what `in_float32` made of it.
+    """
+    if copy is not network:
+        copy.set_weights(network.get_weights())
+    run.save_model(copy)
 
 
 def finished_epochs(folder: Path) -> int:

@@ -188,21 +188,35 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
 
 
 def _copy_weights(run: Run, network: keras.Model) -> None:
-    """Copy all weights; or, between networks of another kind, those of the detector."""
-    detector = next((layer for layer in network.layers if layer.name == "detector"), None)
-    begins_as = detector is not None and run.task == "segmentation"
-    if not begins_as and _copied(run.task_model.get_weights(), network):
-        return
-    weights = None if detector is None else detector_weights(run)
-    if weights is None or not _copied(weights, detector):
+    """Copy all weights, those of the detector, or, of one that is given, all others."""
+    detector = _detector(network)
+    copied = False
+    if detector is not None and not detector.trainable:
+        copied = _copied(_others(run.task_model), _others(network))
+    elif detector is None or run.task != "segmentation":
+        copied = _copied(run.task_model.weights, network.weights)
+    if not copied and detector is not None and detector.trainable:
+        copied = _copied(detector_weights(run) or (), detector.weights)
+    if not copied:
         raise ValueError(f"{run.folder}: has another network than the one to be trained")
 
 
-def _copied(source: Sequence[np.ndarray], target: keras.Layer) -> bool:
+def _detector(network: keras.Model) -> keras.Model | None:
+    return next((layer for layer in network.layers if layer.name == "detector"), None)
+
+
+def _others(network: keras.Model) -> list[keras.Variable]:
+    """Weights that are not the detector's."""
+    detector = _detector(network)
+    given = {id(weight) for weight in detector.weights} if detector is not None else set()
+    return [weight for weight in network.weights if id(weight) not in given]
+
+
+def _copied(source: Sequence[Any], target: Sequence[keras.Variable]) -> bool:
     """Copy weights if all are of the same shapes."""
-    fits = [w.shape for w in source] == [tuple(w.shape) for w in target.weights]
-    if fits:
-        target.set_weights(source)
+    fits = [tuple(w.shape) for w in source] == [tuple(w.shape) for w in target]
+    for old, new in zip(source, target, strict=True) if fits else ():
+        new.assign(old)
     return fits
 
 

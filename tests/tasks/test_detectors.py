@@ -9,7 +9,7 @@ import pytest
 
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
 from synthtf.tasks import Run, Schedule
-from synthtf.tasks.detectors import detector_of
+from synthtf.tasks.detectors import detector_of, detector_weights
 from synthtf.tasks.plans import RegistrationPlan, SegmentationPlan
 from synthtf.tasks.workflow import TrainingPlan, train_run
 
@@ -43,7 +43,7 @@ def train(tmp_path_factory):
     labels[7:17, 7:17] = 41
     labels[9:15, 9:15] = 2
 
-    def train(name, task, table="labels.tsv", **options):
+    def train(name, task, table="labels.tsv", epochs=1, **options):
         plan = TrainingPlan(
             labels=folder / table,
             recipe="tutorial",
@@ -52,7 +52,7 @@ def train(tmp_path_factory):
             steps_per_epoch=1,
             **options,
         )
-        schedule = Schedule(epochs=1, learning_rate=1e-9, check_every=0)
+        schedule = Schedule(epochs, learning_rate=1e-9, check_every=0)
         return train_run([labels, labels[::-1].copy()], folder / name, plan, schedule, verbose=0)
 
     return train
@@ -116,6 +116,22 @@ def test_a_given_detector_stays_as_it_is(train, affine):
     detector = Run.load(run.folder).task_model.get_layer("detector")
     for old, new in zip(before, detector.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_network_goes_on_with_another_detector(train, segmentation):
+    """Only what compares the features begins as the other run ended."""
+    plan = RegistrationPlan("deformable", network=UNET, detector=segmentation.folder)
+    keras.utils.set_random_seed(1)
+    first = train("unaware", RegistrationPlan("deformable", network=UNET))
+    second = train("aware", plan, epochs=0, start=first.folder)
+    assert (second.metadata["steps_done"], second.metadata["epochs_done"]) == (0, 0)
+    for layer in Run.load(second.folder).task_model.layers:
+        detects = layer.name == "detector"
+        old = (detector_weights(segmentation) if detects else None) or (
+            first.task_model.get_layer(layer.name).get_weights()
+        )
+        for a, b in zip(old, layer.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_its_size_is_that_of_the_run(affine):

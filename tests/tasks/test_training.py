@@ -157,7 +157,7 @@ def test_learning_rate_falls_along_a_half_cosine(maps, tmp_path, monkeypatch):
 
 
 def test_schedule_is_checked():
-    for bad in ({"epochs": 0}, {"warm_up": -1}, {"minutes": 0}, {"learning_rate": 2.0}):
+    for bad in ({"epochs": -1}, {"warm_up": -1}, {"minutes": 0}, {"learning_rate": 2.0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             Schedule(**bad)
 
