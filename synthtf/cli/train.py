@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import existing_folder, output_folder
+from synthtf.cli.arguments import model_folder, output_folder
 from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
 
@@ -224,7 +224,7 @@ def run(args: argparse.Namespace) -> int:
         output = output_folder(args.output, "-o")
         for flag in ("affine", "detector", "start"):
             if getattr(args, flag, None):
-                existing_folder(getattr(args, flag), f"--{flag}")
+                setattr(args, flag, model_folder(getattr(args, flag), flag, f"--{flag}"))
     load_backend()
     from synthtf.tasks.training import Schedule
     from synthtf.tasks.workflow import TrainingPlan, load_recipe, load_table, train_run

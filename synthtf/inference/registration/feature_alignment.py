@@ -3,11 +3,12 @@
 import numpy as np
 
 from synthtf.inference.registration.gauss_newton import Maps, fit_transform
-from synthtf.inference.registration.matrices import pooled, rescaled
+from synthtf.inference.registration.matrices import pooled, rescaled, square_root
 
 _VOXEL = 4.0  # mm: maps are compared on voxels of this size, or of their own if that is larger
 _BLUR = 0.7  # voxels
 _LEAST_PEAK = 0.2  # of a map's highest value anywhere: below, the structure was not found
+_FOUND = 0.25  # value of a map, a squared posterior, that a structure has somewhere if it is there
 
 
 def align_maps(
@@ -66,3 +67,28 @@ def align_features(
     ]
     power = np.sqrt(np.prod([np.square(x).sum(axes) for x in both], axis=0))
     return fit_transform(Maps(*both, 1 / power), matrix, rigid)
+
+
+def overlap_of_maps(moving: np.ndarray, fixed: np.ndarray, matrix: np.ndarray) -> float:
+    """How well a transform brings the structures that a detector finds upon each other.
+
+    Args:
+        moving: maps of the moving image, `(x, y, z, features)`, non-negative.
+        fixed: likewise, of the fixed image.
+        matrix: `(4, 4)` from fixed to moving voxels of the maps about the centre.
+
+    Returns:
+        Mean soft Dice of the structures found in both, 0 if there is none.
+    """
+    from keras import ops
+
+    from synthtf.ops import resample
+
+    half = square_root(matrix).astype("float32")
+    pairs = ((moving, half), (fixed, np.linalg.inv(half)))
+    moved = (resample(np.sqrt(x).astype("float32")[None], m[None], fill=0.0) for x, m in pairs)
+    a, b = (ops.convert_to_numpy(x)[0] for x in moved)
+    axes = (0, 1, 2)
+    found = np.minimum(moving.max(axes), fixed.max(axes)) > _FOUND
+    both = 2 * (a * b).sum(axes) / np.maximum((a * a + b * b).sum(axes), 1e-6)
+    return float(both[found].mean()) if found.any() else 0.0

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from synthtf.inference.registration.feature_alignment import align_features, align_maps
+from synthtf.inference.registration.feature_alignment import (
+    align_features,
+    align_maps,
+    overlap_of_maps,
+)
 from synthtf.ops import affine_matrix
 
 SHAPE = (32, 36, 32)
@@ -81,3 +85,15 @@ def test_maps_of_other_voxels_give_the_transform_of_the_images(step):
     expected = truth.copy()
     expected[:3, 3] *= 2  # voxels of half the size
     np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_overlap_of_maps_tells_a_fit_from_a_misfit():
+    truth = matrix()
+    moving, fixed = blobs(truth), blobs(np.eye(4))
+    assert overlap_of_maps(moving, fixed, truth) > 0.97
+    worse = truth.copy()
+    worse[:3, 3] += 3
+    assert overlap_of_maps(moving, fixed, worse) < 0.8
+    swapped = overlap_of_maps(fixed, moving, np.linalg.inv(truth))
+    assert swapped == pytest.approx(overlap_of_maps(moving, fixed, truth), abs=1e-4)
+    assert overlap_of_maps(0 * moving, fixed, truth) == 0
