@@ -319,7 +319,7 @@ OUT_OF_RANGE = [
     (train, "--seed -1", 2, "[0, 2^31)"),
     (train, "--batch-size 0", 2, "[1, 2^31)"),
     (train, "--steps-per-epoch 0", 2, "[1, 2^31)"),
-    (train, "--epochs -1", 2, "at least 1"),
+    (train, "--epochs -1", 2, "at least 0"),
     (train, "--minutes 0", 2, "must be positive"),
     (train, "--learning-rate nan", 2, "(0, 1)"),
     (train, "--precision half", 2, "half"),
