@@ -1,3 +1,4 @@
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from synthtf.data.transforms import Affine
 from synthtf.inference.registration.register import register
+from synthtf.networks import DetectorConfig, UNetConfig, affine_detector
 
+module = importlib.import_module("synthtf.inference.registration.register")
 POINTS = np.random.default_rng(1).uniform(-30, 30, (50, 3))
 
 
@@ -71,6 +74,23 @@ def test_a_wrong_velocity_is_refined(runs):
     found = register(scan(), scan(), runs["deformable"])
     assert np.linalg.norm(found.forward(balls) - balls, axis=1).mean() < 2
     np.testing.assert_allclose(found.inverse(found.forward(balls)), balls, atol=0.5)
+
+
+@pytest.mark.parametrize(("overlap", "shift"), [(0.95, 2.0), (0.9, 0.0)])
+def test_looks_count_only_between_scans_of_one_head(runs, monkeypatch, overlap, shift):
+    voxel = np.eye(4)
+    voxel[0, 3] = 1
+    monkeypatch.setattr(module, "_posteriors", lambda network: True)
+    monkeypatch.setattr(module, "overlap_of_maps", lambda *args: overlap)
+    monkeypatch.setattr(module, "align_images", lambda *args: args[3] @ voxel)
+    found = register(scan(), scan(), runs["affine"]).forward
+    np.testing.assert_allclose(found(POINTS) - POINTS, [[shift, 0, 0]] * 50, atol=0.2)
+
+
+def test_posteriors_are_told_from_other_maps(runs):
+    assert not module._posteriors(runs["affine"].task_model)
+    backbone = UNetConfig(features=2, levels=1, mixture_channels=1)
+    assert module._posteriors(affine_detector(3, "affine", DetectorConfig(4, backbone)))
 
 
 def test_voxels_of_any_size_give_the_same_mm(runs):
