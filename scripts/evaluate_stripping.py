@@ -22,7 +22,7 @@ from synthtf.inference import Stripping, dice, strip
 from synthtf.inference.strip import DEFAULT_BORDER
 from synthtf.tasks.run import Run
 
-BORDERS = (-1.0, 0.0, DEFAULT_BORDER, 2.0)
+BORDERS = (0.0, 1.0, DEFAULT_BORDER, 2.0)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "-b",
         "--border",
         type=float,
-        default=1.0,
+        default=1.5,
         metavar="MM",
         help="of the mask around the brain; may be negative (default: %(default)s)",
     )

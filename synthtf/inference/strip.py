@@ -16,7 +16,9 @@ from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_s
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
 
-DEFAULT_BORDER = 1.0
+DEFAULT_BORDER = 1.5
+"""mm between the brain and the edge of its mask; SynthStrip's is 1."""
+
 _BORDERS = {True: 0, False: 1}  # channel of the network, with and without CSF
 
 

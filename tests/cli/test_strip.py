@@ -1,3 +1,4 @@
+import argparse
 import json
 import shutil
 
@@ -7,7 +8,9 @@ import pytest
 from stripping_runs import scan, write_run
 
 from synthtf.cli.main import main
+from synthtf.cli.strip import add_parser
 from synthtf.data.volume_writer import write_volume
+from synthtf.inference.strip import DEFAULT_BORDER
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +109,10 @@ def test_wrong_usage_is_one_line(folder, words, message, tmp_path, monkeypatch, 
 def test_a_border_beyond_what_is_known(folder, tmp_path, capsys):
     assert run(folder, "-m", tmp_path / "m.nii.gz", "-b", "12") == 1
     assert "within the 10 mm" in capsys.readouterr().err
+
+
+def test_the_border_is_that_of_the_function():
+    words = ["strip", "scan.nii.gz", "-m", "mask.nii.gz"]
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    assert parser.parse_args(words).border == DEFAULT_BORDER
