@@ -91,8 +91,7 @@ def _add_segmentation(network: Group) -> None:
         "--loss",
         default="dice+cross-entropy",
         choices=["dice", "dice+cross-entropy", "cross-entropy"],
-        help="the last, for some minutes with --start, takes from small structures the volume that "
-        "Dice gives them in doubt (default: %(default)s)",
+        help="(default: %(default)s)",
     )
     _add_number(network, "--warm-up", 0, "epochs on the L2 loss of the logits")
 

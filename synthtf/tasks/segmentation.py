@@ -108,9 +108,7 @@ def segmentation(
         config: ranges of the synthesis. None: the tutorial's starter ranges.
         network: size of the U-Net, or a task network to train further. None: SynthSeg's size.
         loss: "dice+cross-entropy", "dice", "cross-entropy", "logits-l2" (SynthSeg's warm-up), or a
-            Keras loss of one-hot labels and posteriors. Soft Dice finds small structures early,
-            but too large where it is unsure of them; minutes of cross-entropy at the end mend
-            that.
+            Keras loss of one-hot labels and posteriors.
 
     Returns:
         Keras model that fits on `synthtf.data.LabelMaps`. `.synthesis` gives images and label
