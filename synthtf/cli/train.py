@@ -76,6 +76,13 @@ def _add_segmentation(network: Group) -> None:
     network.add_argument("--max-features", type=int, metavar="N", help="of any level")
     _add_number(
         network,
+        "--fine-features",
+        0,
+        "of a thin level of twice the resolution above the first: then --spacing 1 trains on 1 mm "
+        "at little more than the cost of 2 mm; 0 for none",
+    )
+    _add_number(
+        network,
         "--mixture",
         0,
         "channels of a Gaussian mixture that adapts to the contrast of each image; 0 for "
@@ -184,6 +191,20 @@ def _add_training(training: Group) -> None:
         help="at the start (default: %(default)s)",
     )
     training.add_argument(
+        "--no-anneal",
+        dest="anneal",
+        action="store_false",
+        help="keep the learning rate, so that the training can go on; it falls by default",
+    )
+    training.add_argument(
+        "--average",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="momentum of the moving average of the weights that RUN gets, such as 0.999 "
+        "(default: 0, the last weights)",
+    )
+    training.add_argument(
         "--optimizer", default="muon", choices=["muon", "adam"], help="(default: %(default)s)"
     )
     training.add_argument(
@@ -192,6 +213,7 @@ def _add_training(training: Group) -> None:
         metavar="POLICY",
         help="Keras dtype policy such as mixed_bfloat16 (default: %(default)s)",
     )
+    _add_number(training, "--workers", 1, "threads that prepare label maps ahead")
     training.add_argument("--seed", type=int, default=0, metavar="N")
     _add_number(
         training,
@@ -234,6 +256,8 @@ def run(args: argparse.Namespace) -> int:
             epochs=args.epochs,
             minutes=args.minutes,
             learning_rate=args.learning_rate,
+            anneal=args.anneal,
+            average=args.average,
             optimizer=args.optimizer,
             warm_up=warm_up,
             check_every=args.check_every,
@@ -247,6 +271,7 @@ def run(args: argparse.Namespace) -> int:
             batch_size=args.batch_size,
             steps_per_epoch=args.steps_per_epoch,
             precision=args.precision,
+            workers=args.workers,
             seed=args.seed,
             start=args.start,
         )
@@ -263,6 +288,7 @@ def _segmentation(args: argparse.Namespace) -> "TaskPlan":
         args.features,
         args.levels,
         max_features=args.max_features,
+        fine_features=args.fine_features,
         mixture_channels=args.mixture,
         side_channel=args.side_channel,
     )

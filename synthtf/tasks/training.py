@@ -31,8 +31,11 @@ class Schedule:
     Attributes:
         epochs: number of epochs; 0 writes the network as it begins, for example as another run.
         minutes: ends the training after the epoch in which they are over. None: no limit.
-        learning_rate: at the start; falls to a hundredth along a half cosine over the epochs
-            or the minutes, whichever are over first.
+        learning_rate: at the start.
+        anneal: let the learning rate fall to a hundredth along a half cosine over the epochs or the
+            minutes, whichever are over first. False: it stays, so that the training can go on.
+        average: momentum of the moving average of the weights that the run's network gets, per
+            step, in [0, 1); 0 for the last weights.
         optimizer: "muon", see `ConvMuon`, or "adam".
         warm_up: epochs at the start on SynthSeg's L2 loss of the logits.
         check_every: steps between looks at what is synthesised, by `SampleGuard`; 0 for none.
@@ -41,6 +44,8 @@ class Schedule:
     epochs: int = 100
     minutes: float | None = None
     learning_rate: float = 5e-3
+    anneal: bool = True
+    average: float = 0.0
     optimizer: str = "muon"
     warm_up: int = 0
     check_every: int = 50
@@ -67,6 +72,13 @@ class Schedule:
             raise ValueError(
                 f"`learning_rate` must lie in (0, 1). Received: learning_rate={self.learning_rate}"
             )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"`average` must lie in [0, 1). Received: average={self.average}")
+
+    def make_optimizer(self) -> keras.optimizers.Optimizer:
+        """Make the optimizer."""
+        average = {"use_ema": True, "ema_momentum": self.average} if self.average else {}
+        return OPTIMIZERS[self.optimizer](self.learning_rate, **average)
 
 
 class CosineBudget(keras.callbacks.Callback):
@@ -95,6 +107,9 @@ class CosineBudget(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the learning rate."""
+        if not self.schedule.anneal:
+            self.model.optimizer.learning_rate = self.schedule.learning_rate
+            return
         progress = epoch / self.schedule.epochs
         if self.schedule.minutes:
             progress = max(progress, self.minutes / self.schedule.minutes)
@@ -111,7 +126,7 @@ class SaveRun(keras.callbacks.Callback):
     """Write the task network, the facts of the training and the learning curve, every epoch.
 
     The network is written in float32, in which it can be used on any machine; its weights are, in
-    whatever precision it is trained.
+    whatever precision it is trained. They are the moving average, if the schedule has one.
 
     Args:
         run: where to.
@@ -127,7 +142,13 @@ class SaveRun(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write."""
         self._network = self._network or in_float32(self.model.task_model)
+        average = keras.callbacks.SwapEMAWeights()
+        average.set_model(self.model)
+        if self.budget.schedule.average:
+            average.on_test_begin()
         save_network(self.run, self.model.task_model, self._network)
+        if self.budget.schedule.average:
+            average.on_test_end()
         self.run.update(
             epochs_done=epoch + 1,
             steps_done=int(self.model.optimizer.iterations),
@@ -191,13 +212,13 @@ def train(
             model.warming_up = True
         elif schedule.warm_up:
             model.warming_up = False
-        optimizer = OPTIMIZERS[schedule.optimizer](schedule.learning_rate)
-        model.compile(optimizer, jit_compile=jit_compile)
+        model.compile(schedule.make_optimizer(), jit_compile=jit_compile)
         backup = keras.callbacks.BackupAndRestore(
             run.folder / CHECKPOINTS, double_checkpoint=True, delete_checkpoint=False
         )
         log = keras.callbacks.CSVLogger(run.folder / LOG, append=first > 0)
-        callbacks = [budget, keras.callbacks.TerminateOnNaN(), log, backup, SaveRun(run, budget)]
+        # The backup comes last: Keras rounds weights as it swaps them with their average.
+        callbacks = [budget, keras.callbacks.TerminateOnNaN(), log, SaveRun(run, budget), backup]
         if schedule.check_every:
             callbacks.insert(0, guard)
         if verbose == "bar":

@@ -43,6 +43,7 @@ class TrainingPlan:
         steps_per_epoch: steps per epoch.
         precision: Keras dtype policy.
         jit_compile: compile with XLA; "auto" does so where it is faster.
+        workers: threads that prepare label maps ahead of the steps.
         seed: of the run: first part of every key, and of the network's initial weights.
         start: run with the same network, or at least with the same detector of features, whose
             weights are the initial ones instead. A network of segmentation is a detector, too.
@@ -57,6 +58,7 @@ class TrainingPlan:
     steps_per_epoch: int = 100
     precision: str = "float32"
     jit_compile: bool | str = "auto"
+    workers: int = 1
     seed: int = 0
     start: str | os.PathLike | None = None
 
@@ -66,7 +68,7 @@ class TrainingPlan:
             as_spacing(self.spacing)
         if self.shape is not None:
             check_shape(self.shape)
-        for name, lowest in (("batch_size", 1), ("steps_per_epoch", 1), ("seed", 0)):
+        for name, lowest in (("batch_size", 1), ("steps_per_epoch", 1), ("workers", 1), ("seed", 0)):
             value = getattr(self, name)
             if not lowest <= value < 2**31:
                 raise ValueError(f"`{name}` must lie in [{lowest}, 2^31). Received: {name}={value}")
@@ -163,6 +165,7 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
         "seed": plan.seed,
         "batch_size": plan.batch_size * plan.task.maps_per_sample,
         "num_batches": plan.steps_per_epoch,
+        "workers": plan.workers,
         "table": table,
         "spacing": plan.spacing,
         "centre_on": table.brain_labels or None if table else None,

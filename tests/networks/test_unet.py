@@ -47,6 +47,7 @@ def test_config_refuses_unknown_names():
         ({"max_features": -1}, "max_features must be an integer"),
         ({"kernel_size": "3"}, "kernel_size must be an integer"),
         ({"mixture_channels": -1}, "mixture_channels must be an integer of at least 0"),
+        ({"fine_features": -1}, "fine_features must be an integer of at least 0"),
         ({"mixture_channels": True}, "mixture_channels must be an integer of at least 0"),
         ({"multiplier": 0}, r"multiplier must be in \(0, 16\]"),
         ({"multiplier": None}, "multiplier must be a number"),
@@ -75,6 +76,34 @@ def test_features_double_up_to_the_limit():
 def test_unet_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         unet(**arguments)
+
+
+@pytest.mark.parametrize("mixture", [0, 1])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_fine_level_lies_above_the_others(ndim, mixture):
+    config = UNetConfig(
+        features=4, levels=2, max_features=6, fine_features=3, mixture_channels=mixture
+    )
+    assert config.multiple == 4
+    model = unet(3, ndim, config, pairs=[(1, 2)])
+    assert network_multiple(model) == 4
+    assert predict(model, noise(2, *(8,) * ndim, 1)).shape == (2, *(8,) * ndim, 3)
+    # All but the thin level is the network of half the resolution, which it can begin from.
+    half = weight_shapes(unet(3, ndim, UNetConfig(4, 2, max_features=6), pairs=[(1, 2)]))
+    other = {name for name, shapes in weight_shapes(model).items() if half.get(name) != shapes}
+    thin = {f"fine_{way}_{kind}" for way in ("down", "up") for kind in ("conv", "norm")}
+    first = {"mixture_conv", "prior_logits"} if mixture else {"structure_logits"}
+    assert other == {"down_0_conv_0", *thin, *first, "side_logit"}
+
+
+def weight_shapes(model):
+    return {x.name: [w.shape for w in x.weights] for x in model.layers if x.weights}
+
+
+def test_a_fine_level_tells_voxels_of_a_block_apart():
+    model = unet(2, 2, UNetConfig(features=2, levels=2, fine_features=2))
+    posteriors = predict(model, noise(1, 8, 8, 1))
+    assert np.ptp(posteriors[0, :2, :2, 0]) > 1e-4
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

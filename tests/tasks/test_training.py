@@ -30,9 +30,9 @@ def maps():
     return [labels, labels[::-1].copy()]
 
 
-def train(maps, folder, epochs, resume=False, warm_up=0, **plan):
+def train(maps, folder, epochs, resume=False, schedule=None, **plan):
     # What the guard does has a file of its own.
-    schedule = Schedule(epochs, learning_rate=0.01, warm_up=warm_up, check_every=0)
+    schedule = Schedule(epochs, learning_rate=0.01, check_every=0, **(schedule or {}))
     plan = TrainingPlan(**{**PLAN, **plan})
     return train_run(maps, folder, plan, schedule, resume, verbose=0)
 
@@ -81,9 +81,17 @@ def test_a_run_holds_all_that_is_needed(maps, tmp_path):
 @pytest.mark.parametrize("warm_up", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     flat_learning_rate(monkeypatch)
-    whole = train(maps, tmp_path / "whole", 4, warm_up=warm_up)
-    train(maps, tmp_path / "parts", 2, warm_up=warm_up)
-    parts = train(maps, tmp_path / "parts", 4, resume=True, warm_up=warm_up)
+    check_resume(maps, tmp_path, {"warm_up": warm_up})
+
+
+def test_a_constant_rate_and_an_average_resume_bit_for_bit(maps, tmp_path):
+    check_resume(maps, tmp_path, {"anneal": False, "average": 0.9})
+
+
+def check_resume(maps, tmp_path, schedule):
+    whole = train(maps, tmp_path / "whole", 4, schedule=schedule)
+    train(maps, tmp_path / "parts", 2, schedule=schedule)
+    parts = train(maps, tmp_path / "parts", 4, resume=True, schedule=schedule)
     expected = whole.task_model.get_weights()
     for actual, weights in zip(parts.task_model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(actual, weights)
@@ -140,6 +148,29 @@ def test_minutes_end_a_training(maps, tmp_path):
     assert run.metadata["epochs_done"] == 1
 
 
+def test_the_network_is_the_moving_average_of_the_weights(maps, tmp_path):
+    def weights(name, epochs, average=0.0):
+        schedule = {"anneal": False, "average": average}
+        run = train(maps, tmp_path / name, epochs, schedule=schedule, steps_per_epoch=1)
+        return run.task_model.get_weights()
+
+    one, two = weights("one", 1), weights("two", 2)
+    for average, first, second in zip(weights("average", 2, 0.75), one, two, strict=True):
+        np.testing.assert_allclose(average, 0.75 * first + 0.25 * second, atol=1e-6)
+
+
+def test_without_annealing_the_learning_rate_stays(maps, tmp_path, monkeypatch):
+    rates = []
+    monkeypatch.setattr(
+        "synthtf.tasks.training.SaveRun.on_epoch_end",
+        lambda callback, epoch, logs=None: rates.append(
+            float(callback.model.optimizer.learning_rate)
+        ),
+    )
+    train(maps, tmp_path / "run", 3, schedule={"anneal": False})
+    np.testing.assert_allclose(rates, 0.01)
+
+
 def test_learning_rate_falls_along_a_half_cosine(maps, tmp_path, monkeypatch):
     rates = []
     original = keras.callbacks.CSVLogger.on_epoch_end
@@ -157,7 +188,13 @@ def test_learning_rate_falls_along_a_half_cosine(maps, tmp_path, monkeypatch):
 
 
 def test_schedule_is_checked():
-    for bad in ({"epochs": -1}, {"warm_up": -1}, {"minutes": 0}, {"learning_rate": 2.0}):
+    for bad in (
+        {"epochs": -1},
+        {"warm_up": -1},
+        {"minutes": 0},
+        {"learning_rate": 2.0},
+        {"average": 1.0},
+    ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             Schedule(**bad)
 
