@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,12 @@ def peak_memory() -> dict[str, float]:
 
         if tf.config.list_physical_devices("GPU"):
             used = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+            peaks["GPU peak (GB)"] = used / 1e9
+    if "jax" in sys.modules:
+        import jax
+
+        used = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+        if used:
             peaks["GPU peak (GB)"] = used / 1e9
     return peaks
 
@@ -412,18 +418,18 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def measure_all(args: argparse.Namespace) -> list[dict]:
-    """Measure what the arguments ask for."""
+def measure_all(args: argparse.Namespace) -> Iterator[dict]:
+    """Measure what the arguments ask for, one after the other."""
     kind = "layers" if args.layers else "training" if args.training else "whole"
     common = {key: getattr(args, key) for key in ("labels", "xla", "features", "repeats")}
     sizes, batches = args.sizes or SIZES[kind], args.batches or BATCHES[kind]
     cases = [Case(kind, size, batch, **common) for size in sizes for batch in batches]
-    rows = [row for case in cases for row in run_apart(case)]
-    if args.torchio:
-        rows += [row for size in sizes for row in run_apart(Case("torchio", size, **common))]
-    if args.prototype:
-        rows += [run_prototype(args.prototype, case) for case in cases]
-    return rows
+    for case in cases:
+        yield from run_apart(case)
+    for size in sizes if args.torchio else ():
+        yield from run_apart(Case("torchio", size, **common))
+    for case in cases if args.prototype else ():
+        yield run_prototype(args.prototype, case)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -434,10 +440,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(RUNNERS[case.kind](case)))
         return 0
     print(machine())
-    rows = measure_all(args)
+    rows = []
+    for row in measure_all(args):
+        rows.append(row)
+        if args.json:  # after each, for a benchmark that is ended before its time
+            Path(args.json).write_text(json.dumps(rows, indent=2) + "\n")
     print(format_table(rows))
-    if args.json:
-        Path(args.json).write_text(json.dumps(rows, indent=2) + "\n")
     if args.csv:
         with open(args.csv, "w", newline="") as file:
             writer = csv.DictWriter(file, columns_of(rows))

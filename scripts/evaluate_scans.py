@@ -6,7 +6,7 @@ RUN is the folder that `synthtf train segmentation` writes. The output folder, R
 default, gets
 
     report.md     the tables that are printed as well
-    dice.csv      Dice of every structure and label, a row per scan and structure
+    dice.csv      Dice of every structure and label, and ratios of volumes, a row each
     overlays.png  three slices of each scan with its segmentation
     NAME_seg.png  with --overlays, five slices per plane of each scan
 
@@ -100,6 +100,7 @@ class Result:
     name: str
     seconds: float
     structures: Mapping[str, float]
+    volumes: Mapping[str, float]
     labels: Mapping[int, float]
     masks: Mapping[str, float]
 
@@ -135,6 +136,16 @@ def structure_dice(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
     return dict(zip(STRUCTURES, found.values(), strict=True))
 
 
+def volume_ratios(found: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """Voxels of each merged structure over those of the reference, NaN where it has none."""
+    counts = (
+        np.bincount(merge(x).ravel(), minlength=len(STRUCTURES) + 1) for x in (found, reference)
+    )
+    found, known = (count[1:].astype(float) for count in counts)
+    ratios = np.divide(found, known, out=np.full_like(known, np.nan), where=known > 0)
+    return dict(zip(STRUCTURES, ratios.tolist(), strict=True))
+
+
 def mask_dice(labels: Volume, mask: np.ndarray) -> dict[str, float]:
     """Dice of three readings of a segmentation as a brain mask, all with their holes filled.
 
@@ -163,21 +174,24 @@ def read_mask(path: Path, scan: Volume) -> np.ndarray:
     ).astype(bool)
 
 
-def evaluate_case(case: Case, data: Path, run: Run) -> tuple[Result, Volume, Volume]:
+def evaluate_case(
+    case: Case, data: Path, run: Run, refine: bool = True
+) -> tuple[Result, Volume, Volume]:
     """Segment one scan and compare it; also returns the scan and its label map."""
     scan = read_volume(data / case.image)
     start = time.perf_counter()
-    found = segment(scan, run, ct=case.ct).labels
+    found = segment(scan, run, ct=case.ct, refine=refine).labels
     seconds = time.perf_counter() - start
-    structures, labels, masks = {}, {}, {}
+    structures, volumes, labels, masks = {}, {}, {}, {}
     if case.labels:
         reference = read_volume(data / case.labels, labels=True)
         check_same_grid(found, reference)
         structures = structure_dice(found.data, reference.data)
+        volumes = volume_ratios(found.data, reference.data)
         labels = dice(found.data, reference.data, LABELS)
     if case.mask:
         masks = mask_dice(found, read_mask(data / case.mask, scan))
-    return Result(case.name, seconds, structures, labels, masks), scan, found
+    return Result(case.name, seconds, structures, volumes, labels, masks), scan, found
 
 
 def agreement(maps: Mapping[str, np.ndarray]) -> list[tuple[str, str, float]]:
@@ -248,6 +262,11 @@ def report(run: Run, load_seconds: float, results: Sequence[Result], pairs: Sequ
     if known:
         rows = [[name, *(r.structures[name] for r in known)] for name in STRUCTURES]
         lines += ["", *table("|".join(["structure", *(r.name for r in known)]), rows)]
+        rows = [[name, *(r.volumes[name] for r in known)] for name in STRUCTURES]
+        lines += [
+            "",
+            *table("|".join(["volume over the reference's", *(r.name for r in known)]), rows),
+        ]
     if pairs:
         lines += ["", "Agreement between contrasts of one head, mean Dice of the structures:", ""]
         lines += table("one|other|Dice", pairs)
@@ -256,17 +275,26 @@ def report(run: Run, load_seconds: float, results: Sequence[Result], pairs: Sequ
 
 
 def dice_rows(results: Sequence[Result]) -> list[dict[str, object]]:
-    """One row per scan and structure, label, or mask."""
+    """One row per scan and structure, label, or mask: Dice, or the ratio of volumes."""
     return [
-        {"scan": r.name, "kind": kind, "name": name, "dice": f"{value:.4f}"}
+        {"scan": r.name, "kind": kind, "name": name, "value": f"{value:.4f}"}
         for r in results
-        for kind, values in (("structure", r.structures), ("label", r.labels), ("mask", r.masks))
+        for kind, values in (
+            ("structure", r.structures),
+            ("volume ratio", r.volumes),
+            ("label", r.labels),
+            ("mask", r.masks),
+        )
         for name, value in values.items()
     ]
 
 
 def run_all(
-    cases: Sequence[Case], data: Path, run: Run, inspect: Callable[[Result, Volume, Volume], None]
+    cases: Sequence[Case],
+    data: Path,
+    run: Run,
+    refine: bool,
+    inspect: Callable[[Result, Volume, Volume], None],
 ) -> list[Result]:
     """Evaluate the cases whose scan is there, and hand each on to `inspect`."""
     results = []
@@ -274,7 +302,7 @@ def run_all(
         if not (data / case.image).is_file():
             print(f"skipped, absent: {data / case.image}", file=sys.stderr)
             continue
-        result, scan, labels = evaluate_case(case, data, run)
+        result, scan, labels = evaluate_case(case, data, run, refine)
         print(f"{result.summary}, {result.seconds:.1f} s", file=sys.stderr)
         inspect(result, scan, labels)
         results.append(result)
@@ -288,6 +316,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=default, help="folder of scans/, templates/")
     parser.add_argument("-o", "--output", type=Path, help="folder; RUN/scans by default")
+    parser.add_argument(
+        "--no-refine",
+        dest="refine",
+        action="store_false",
+        help="the posteriors of the network alone",
+    )
     parser.add_argument("--overlays", action="store_true", help="also draw each scan on its own")
     args = parser.parse_args(arguments)
     output = args.output or args.run / "scans"
@@ -308,12 +342,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             path = output / f"{result.name}_seg.png"
             figures.overlay(ras.data, found.data, path, result.summary, spacing=ras.spacing)
 
-    results = run_all(CASES, args.data, run, inspect)
+    results = run_all(CASES, args.data, run, args.refine, inspect)
     if not results:
         parser.error(f"none of the scans is in {args.data}; name their folder with --data")
     text = report(run, load_seconds, results, agreement(same_head))
     (output / "report.md").write_text(text, encoding="utf-8")
-    write_table(output / "dice.csv", ("scan", "kind", "name", "dice"), dice_rows(results))
+    write_table(output / "dice.csv", ("scan", "kind", "name", "value"), dice_rows(results))
     draw_all(output / "overlays.png", drawn)
     print(text)
 

@@ -1,5 +1,7 @@
 """Whether to compile with XLA."""
 
+from typing import Any
+
 import keras
 
 
@@ -28,3 +30,14 @@ def choose(model: keras.Model) -> keras.Model:
     if not pays():
         model.jit_compile = False
     return model
+
+
+def call_once(model: keras.Model, inputs: Any) -> Any:
+    """Apply a model to a batch, for a few calls.
+
+    JAX compiles each operation by itself where a model is called as it is, which takes longer than
+    to compile the whole; elsewhere compiling takes longer than such calls.
+    """
+    if keras.backend.backend() == "jax":
+        return model.predict_on_batch(inputs)
+    return model(inputs)

@@ -78,6 +78,14 @@ def run(tmp_path):
     return run
 
 
+def test_ratios_of_volumes_are_of_the_structures(script):
+    reference = np.array([2, 2, 41, 41, 10, 3])
+    found = np.array([2, 2, 2, 0, 49, 0])
+    ratios = script.volume_ratios(found, reference)
+    assert (ratios["white matter"], ratios["thalamus"], ratios["cortex"]) == (0.75, 1, 0)
+    assert np.isnan(ratios["putamen"])
+
+
 def test_everything_is_measured_and_written(script, data, run, tmp_path, capsys):
     script.main([str(run.folder), "--data", str(data), "-o", str(tmp_path / "out"), "--overlays"])
     printed = capsys.readouterr()
@@ -86,7 +94,9 @@ def test_everything_is_measured_and_written(script, data, run, tmp_path, capsys)
     written = (tmp_path / "out" / "report.md").read_text()
     assert written.strip() == printed.out.strip()
     with (tmp_path / "out" / "dice.csv").open() as stream:
-        rows = {(r["scan"], r["kind"], r["name"]): float(r["dice"]) for r in csv.DictReader(stream)}
+        rows = {
+            (r["scan"], r["kind"], r["name"]): float(r["value"]) for r in csv.DictReader(stream)
+        }
     assert rows["b_T1_head", "structure", "white matter"] > 0.95
     # A mirrored result would score zero here.
     assert rows["b_T1_head", "label", "2"] > 0.9
@@ -167,9 +177,9 @@ def test_every_case_of_the_data_is_on_the_grid_of_its_truth(script, shared):
 
 
 def test_summaries(script):
-    bare = script.Result("x", 1.0, {}, {}, {})
+    bare = script.Result("x", 1.0, {}, {}, {}, {})
     assert bare.summary == "x"
     assert np.isnan(bare.mean_structures)
-    full = script.Result("x", 1.0, {"a": 0.5, "b": float("nan")}, {2: 0.25}, {})
+    full = script.Result("x", 1.0, {"a": 0.5, "b": float("nan")}, {}, {2: 0.25}, {})
     assert full.summary == "x: Dice 0.50"
     assert full.mean_labels == 0.25

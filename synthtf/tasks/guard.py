@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from synthtf import xla
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.tasks.run import RECIPE, TABLE
@@ -184,7 +185,7 @@ class SampleGuard(keras.callbacks.Callback):
         numbers = self.numbers(batch)
         singles = [self.maps.sample(number)[0] for number in numbers]
         inputs = {name: np.concatenate([one[name] for one in singles]) for name in singles[0]}
-        outputs = self._synthesize(inputs)
+        outputs = xla.call_once(self.model.synthesis, inputs)
         names = [name for name in _IMAGES if name in outputs]
         outputs = {
             name: np.asarray(keras.ops.convert_to_numpy(outputs[name]))
@@ -202,12 +203,6 @@ class SampleGuard(keras.callbacks.Callback):
         self._write([entry for entry in found if entry[1] or entry[2]])
         if self.checked - len(found) < FIRST <= self.checked:
             self._stop_if_most_are_bad(found)
-
-    def _synthesize(self, inputs: dict[str, np.ndarray]) -> dict[str, Any]:
-        # JAX compiles each operation by itself otherwise, which takes longer than the whole.
-        if keras.backend.backend() == "jax":
-            return self.model.synthesis.predict_on_batch(inputs)
-        return self.model.synthesis(inputs)
 
     def _look(
         self, image: np.ndarray, labels: np.ndarray, source: np.ndarray | None

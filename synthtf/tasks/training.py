@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from synthtf import figures
+from synthtf import figures, xla
 from synthtf.data.label_maps import LabelMaps
 from synthtf.optimizers import ConvMuon
 from synthtf.tasks.combined import CombinedModel
@@ -287,7 +287,7 @@ def sample_sheet(
         numbers = range(first, first + maps_per_sample)
         singles = [maps.sample(number)[0] for number in numbers]
         batch = {name: np.concatenate([one[name] for one in singles]) for name in singles[0]}
-        output = synthesis(batch)
+        output = xla.call_once(synthesis, batch)
         for number, name in zip(numbers, names, strict=True):
             images.append(np.asarray(keras.ops.convert_to_numpy(output[name]))[0, ..., 0])
             titles.append(f"key {maps.seed}, {number}")

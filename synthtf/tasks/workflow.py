@@ -68,7 +68,12 @@ class TrainingPlan:
             as_spacing(self.spacing)
         if self.shape is not None:
             check_shape(self.shape)
-        for name, lowest in (("batch_size", 1), ("steps_per_epoch", 1), ("workers", 1), ("seed", 0)):
+        for name, lowest in (
+            ("batch_size", 1),
+            ("steps_per_epoch", 1),
+            ("workers", 1),
+            ("seed", 0),
+        ):
             value = getattr(self, name)
             if not lowest <= value < 2**31:
                 raise ValueError(f"`{name}` must lie in [{lowest}, 2^31). Received: {name}={value}")

@@ -35,6 +35,7 @@ NETWORKS = {
     "mixture": {"mixture_channels": 2},
     "batch": {"normalization": "batch"},
     "none": {"normalization": None, "kernel_size": 5},
+    "fine": {"levels": 2, "fine_features": 2},
 }
 
 
