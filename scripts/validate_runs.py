@@ -39,7 +39,7 @@ def samples(
         batch = data.sample(sample)[0]
         made = synthesis.predict_on_batch(batch)
         name = f"{data.names[data.map_index(sample)]} {sample}"
-        image = Volume(np.asarray(made["image"])[0, ..., 0], np.eye(4), name=name)
+        image = Volume(np.asarray(made["image"])[0, ..., 0], np.eye(4), path=Path(name))
         yield name, image, np.asarray(made["labels"])[0, ..., 0]
 
 
