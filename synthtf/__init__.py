@@ -11,13 +11,17 @@ without TensorFlow.
 import importlib
 import os
 
+from synthtf import saving
 from synthtf.version import __version__
 
 # TensorFlow leaves its fast convolutions off on processors without AVX-512, where training
 # is then four times slower. Read when TensorFlow is imported; a user's own setting stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+saving.install()
+
 _SUBMODULES = (
+    "arguments",
     "data",
     "figures",
     "inference",
@@ -30,6 +34,7 @@ _SUBMODULES = (
     "optimizers",
     "random",
     "ranges",
+    "saving",
     "synthesis",
     "tasks",
     "testing",

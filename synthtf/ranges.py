@@ -1,9 +1,11 @@
-"""Ranges: what a user writes for a random parameter, and its one parser."""
+"""Numbers and ranges: what a user writes for a parameter, and its one parser."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 Range = float | Sequence[float]
+WholeRange = int | Sequence[int]
 
 
 def as_range(
@@ -28,29 +30,36 @@ def as_range(
     >>> as_range(2, "std", minimum=0)
     (2.0, 2.0)
     """
-    message = f"`{name}` must be a number or (low, high). Received: {name}={value!r}"
-    if isinstance(value, str | bytes | bool):
-        raise ValueError(message)
-    try:
-        bounds = tuple(float(bound) for bound in value) if hasattr(value, "__len__") else None
-        low, high = bounds if bounds is not None else (float(value), float(value))
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(message) from None
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"`{name}` must be finite. Received: {name}={value!r}")
+    bounds = tuple(value) if _is_sequence(value) else (value, value)
+    low, high = _as_floats(bounds, 2, f"`{name}` must be a number or (low, high)", name, value)
     if low > high:
         raise ValueError(
             f"`{name}` must be (low, high) with low <= high. Received: {name}={value!r}"
         )
-    if low < minimum or high > maximum:
-        raise ValueError(
-            f"`{name}` must lie in [{minimum:g}, {maximum:g}]. Received: {name}={value!r}"
-        )
+    _check_limits(low, high, name, value, minimum, maximum)
     return low, high
 
 
+def as_number(
+    value: float, name: str, minimum: float = -math.inf, maximum: float = math.inf
+) -> float:
+    """Parse one number; a range is refused.
+
+    Raises:
+        ValueError: if the value is not one finite number in `[minimum, maximum]`.
+
+    Example:
+    >>> as_number(1, "probability", 0, 1)
+    1.0
+    """
+    expected = f"`{name}` must be one number"
+    number = _as_floats(() if _is_sequence(value) else (value,), 1, expected, name, value)[0]
+    _check_limits(number, number, name, value, minimum, maximum)
+    return number
+
+
 def as_whole_range(
-    value: Range, name: str, minimum: int, maximum: float = math.inf
+    value: WholeRange, name: str, minimum: float = -math.inf, maximum: float = math.inf
 ) -> tuple[int, int]:
     """Parse a range of whole numbers, both ends of which are drawn.
 
@@ -62,9 +71,24 @@ def as_whole_range(
     (2, 6)
     """
     low, high = as_range(value, name, minimum, maximum)
-    if low != int(low) or high != int(high):
+    if not (low.is_integer() and high.is_integer()):
         raise ValueError(f"`{name}` must be whole numbers. Received: {name}={value!r}")
     return int(low), int(high)
+
+
+def as_whole(value: int, name: str, minimum: float = -math.inf, maximum: float = math.inf) -> int:
+    """Parse one whole number; a range is refused.
+
+    Raises:
+        ValueError: if the value is not one whole number in `[minimum, maximum]`.
+
+    Example:
+    >>> as_whole(5, "num_levels", 1)
+    5
+    """
+    if not as_number(value, name, minimum, maximum).is_integer():
+        raise ValueError(f"`{name}` must be a whole number. Received: {name}={value!r}")
+    return int(value)
 
 
 def as_spacing(value: Range, name: str = "spacing") -> float | tuple[float, ...]:
@@ -103,3 +127,28 @@ def per_axis(spacing: float | Sequence[float], ndim: int, name: str = "spacing")
             f"`{name}` must be a number or one per axis ({ndim}). Received: {name}={spacing!r}"
         )
     return tuple(float(value) for value in spacing)
+
+
+def _is_sequence(value: Any) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, str | bytes)
+
+
+def _as_floats(values: tuple, num: int, expected: str, name: str, value: Any) -> tuple[float, ...]:
+    try:
+        numbers = () if isinstance(value, str | bytes | bool) else tuple(map(float, values))
+    except (TypeError, ValueError, OverflowError):
+        numbers = ()
+    if len(numbers) != num:
+        raise ValueError(f"{expected}. Received: {name}={value!r}")
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"`{name}` must be finite. Received: {name}={value!r}")
+    return numbers
+
+
+def _check_limits(
+    low: float, high: float, name: str, value: Any, minimum: float, maximum: float
+) -> None:
+    if low < minimum or high > maximum:
+        raise ValueError(
+            f"`{name}` must lie in [{minimum:g}, {maximum:g}]. Received: {name}={value!r}"
+        )

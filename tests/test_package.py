@@ -18,6 +18,7 @@ FILES = sorted((ROOT / "synthtf").rglob("*.py"))
 ALLOWED = {
     "random": set(),
     "ranges": set(),
+    "arguments": {"ranges"},
     "xla": set(),
     "optimizers": set(),
     "version": set(),
@@ -25,7 +26,7 @@ ALLOWED = {
     "ops": set(),
     "losses": {"ops"},
     "metrics": {"ops", "ranges"},
-    "layers": {"random", "ranges", "ops"},
+    "layers": {"random", "ranges", "arguments", "ops"},
     "data": set(),
     "networks": {"layers", "ops"},
     "synthesis": {"layers", "ops", "random", "ranges", "data", "xla"},
@@ -35,7 +36,8 @@ ALLOWED = {
     },
     "inference": {"tasks", "data", "networks", "interop", "ops", "figures", "version", "xla"},
     "interop": {"networks", "data", "version"},
-    "testing": {"layers", "random"},
+    "argument_contract": {"layers", "arguments"},
+    "testing": {"layers", "random", "argument_contract"},
 }
 
 

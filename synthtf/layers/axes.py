@@ -1,25 +1,9 @@
 """The axis that layers about encoding and slices work along."""
 
-from collections.abc import Sequence
-
 from keras import ops
 
 from synthtf import random
 from synthtf.layers.base import Tensor
-
-
-def as_axes(axes: Sequence[int] | None) -> tuple[int, ...] | None:
-    """Check the spatial axes to choose from; None stands for all.
-
-    Raises:
-        ValueError: if there is none, one occurs twice, or one is not 0, 1 or 2.
-    """
-    if axes is None:
-        return None
-    found = tuple(axes) if hasattr(axes, "__len__") else ()
-    if not found or len(set(found)) < len(found) or not set(found) <= {0, 1, 2}:
-        raise ValueError(f"`axes` must be different spatial axes, 0, 1 or 2. Received: {axes!r}")
-    return tuple(int(axis) for axis in found)
 
 
 def axes_of(axes: tuple[int, ...] | None, shape: tuple[int | None, ...]) -> tuple[int, ...]:

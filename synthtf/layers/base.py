@@ -1,14 +1,27 @@
 """The abstract bases of all synthesis layers."""
 
+import functools
 from typing import Any
 
 import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.ranges import Range, as_range, per_axis
+from synthtf.arguments import Argument, Limited, Probability, Seed, arguments_of
+from synthtf.ranges import Range, per_axis
 
 Tensor = Any
+
+
+class _OfClassOrLayer:
+    """A method of a class, and of a layer with the layer's own values."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, layer: Any, owner: type) -> Any:
+        return functools.partial(self.function, owner if layer is None else layer)
 
 
 class SynthesisLayer(keras.layers.Layer):
@@ -16,11 +29,43 @@ class SynthesisLayer(keras.layers.Layer):
 
     Label maps stay int32 and coordinates float32: automatic casting would
     turn label 2035 into 2032 under mixed precision.
+
+    A subclass says in the signature of its constructor what each argument may be (see
+    `synthtf.arguments`) and hands it on by name, `super().__init__(std=std, **kwargs)`. It is
+    checked here, stored under its own name, and part of the config.
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        arguments = self.arguments()
+        own = {name: kwargs.pop(name) for name in arguments if name in kwargs}
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
+        for name, value in own.items():
+            setattr(self, name, arguments[name].parse(value))
+
+    @classmethod
+    def arguments(cls) -> dict[str, Argument]:
+        """Describe the constructor's arguments by name, those of Keras' layers excepted."""
+        return dict(_arguments_of_class(cls))
+
+    @_OfClassOrLayer
+    def ranges(self: Any) -> dict[str, Limited]:
+        """Describe the numbers and ranges that have limits, by name.
+
+        Their values are the defaults for a class, `RandomBlur.ranges()`, and a layer's own.
+        """
+        return {
+            name: argument.limited(
+                argument.default if isinstance(self, type) else getattr(self, name)
+            )
+            for name, argument in self.arguments().items()
+            if argument.limits
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        own = {name: getattr(self, name) for name in self.arguments()}
+        return {**super().get_config(), **own}
 
     def output_spec(self, inputs: Any) -> Any:
         """Symbolic outputs for symbolic inputs: by default alike, as `preserve_dtype` says."""
@@ -46,11 +91,11 @@ class RandomLayer(SynthesisLayer):
         **kwargs: of `keras.layers.Layer`, such as `name`.
     """
 
-    def __init__(self, probability: float = 1.0, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.probability = as_range(probability, "probability", 0, 1)[0]
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+    def __init__(
+        self, probability: Probability = 1.0, seed: Seed | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(probability=probability, seed=seed, **kwargs)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     def call(self, inputs: Any, key: Tensor | None = None) -> Any:
         """Draw and apply.
@@ -120,9 +165,14 @@ class RandomLayer(SynthesisLayer):
         """Draw a named number per sample, uniformly from a range."""
         return random.uniform(random.fold_in(key, name), shape, *bounds)
 
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "probability": self.probability, "seed": self.seed}
+
+@functools.cache
+def _arguments_of_class(cls: type) -> dict[str, Argument]:
+    arguments: dict[str, Argument] = {}
+    for base in reversed(cls.__mro__):
+        if issubclass(base, SynthesisLayer) and "__init__" in vars(base):
+            arguments |= arguments_of(base.__init__)
+    return arguments
 
 
 def known_grid(

@@ -18,28 +18,6 @@ KINDS = ("value", "gaussian", "perlin", "fractal")
 _OCTAVES = 3
 
 
-def check_kind(noise: str) -> str:
-    """Check the name of a noise.
-
-    Raises:
-        ValueError: if it is none of `KINDS`.
-    """
-    if noise not in KINDS:
-        raise ValueError(f"`noise` must be one of {KINDS}. Received: noise={noise!r}")
-    return noise
-
-
-def check_control_points(bounds: tuple[float, float]) -> tuple[int, int]:
-    """Check a range of control points.
-
-    Raises:
-        ValueError: if it is not two whole numbers.
-    """
-    if any(b != int(b) for b in bounds):
-        raise ValueError(f"`control_points` must be whole numbers. Received: {bounds}")
-    return int(bounds[0]), int(bounds[1])
-
-
 def lattice_size(noise: str, control_points: tuple[int, int]) -> int:
     """Largest number of control points per axis that a noise can use."""
     finest = 2 ** (_OCTAVES - 1) if noise == "fractal" else 1

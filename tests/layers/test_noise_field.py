@@ -5,8 +5,6 @@ import pytest
 
 from synthtf.layers.noise_field import (
     KINDS,
-    check_control_points,
-    check_kind,
     draw_noise,
     lattice_size,
     make_noise,
@@ -53,10 +51,3 @@ def test_number_of_control_points_is_uniform():
 def test_lattice_of_fractal_noise_holds_its_finest_octave():
     assert lattice_size("perlin", (2, 16)) == 16
     assert lattice_size("fractal", (2, 16)) == 61
-
-
-def test_invalid_arguments():
-    with pytest.raises(ValueError, match="`noise` must be one of"):
-        check_kind("white")
-    with pytest.raises(ValueError, match="whole numbers"):
-        check_control_points((2.5, 4))

@@ -86,7 +86,7 @@ def test_shapes_reach_the_border_of_a_smaller_image():
     ("arguments", "message"),
     [
         ({"shape": (8,)}, "`shape` must be two or three positive sizes"),
-        ({"shape": (8, 8), "num_labels": 0}, "`num_labels` must be a whole number"),
+        ({"shape": (8, 8), "num_labels": 0}, "`num_labels` must lie in"),
         ({"shape": (8, 8), "spacing": (1, 1, 1)}, "one per axis"),
         ({"shape": (8, 8), "size": (1, 2), "spacing": 2}, "`size` must be at least the voxel"),
         ({"shape": (8, 8), "warp_strength": -1}, "`warp_strength` must lie in"),

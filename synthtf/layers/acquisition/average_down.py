@@ -2,14 +2,13 @@
 
 import itertools
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops, tree
 
+from synthtf.arguments import Limits
 from synthtf.layers.base import SynthesisLayer, Tensor, as_image_or_labels
-
-MODES = ("majority", "nearest")
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -41,14 +40,13 @@ class AverageDown(SynthesisLayer):
     [0.5, 5.0]
     """
 
-    def __init__(self, factor: int = 2, labels: str = "majority", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if int(factor) != factor or factor < 1:
-            raise ValueError(f"`factor` must be a whole number, at least 1. Received: {factor!r}")
-        if labels not in MODES:
-            raise ValueError(f"`labels` must be one of {MODES}. Received: labels={labels!r}")
-        self.factor = int(factor)
-        self.labels = labels
+    def __init__(
+        self,
+        factor: Annotated[int, Limits(1, unit="voxels")] = 2,
+        labels: Literal["majority", "nearest"] = "majority",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(factor=factor, labels=labels, **kwargs)
 
     def call(self, inputs: Any) -> Any:
         """Average images, and let labels vote."""
@@ -80,10 +78,6 @@ class AverageDown(SynthesisLayer):
                 f"{self.name}: each spatial axis must be a multiple of {self.factor}. "
                 f"Received: an input of shape {tuple(shape)}"
             )
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "factor": self.factor, "labels": self.labels}
 
 
 def _mean(x: Tensor, factor: int) -> Tensor:

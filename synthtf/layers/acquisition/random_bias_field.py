@@ -1,16 +1,17 @@
 """Random bias fields."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import ControlPoints, Limits, Proportion
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
-from synthtf.layers.noise_field import check_control_points, draw_noise, make_noise
+from synthtf.layers.noise_field import draw_noise, make_noise
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.noise import upsample_lattice
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -45,19 +46,13 @@ class RandomBiasField(RandomLayer):
 
     def __init__(
         self,
-        drop: Range = (0, 0.5),
-        control_points: Range = (2, 4),
-        form: str = "linear",
-        std: Range = (0, 0.7),
+        drop: Proportion = (0, 0.5),
+        control_points: ControlPoints = (2, 4),
+        form: Literal["linear", "exponential"] = "linear",
+        std: Annotated[Range, Limits(0)] = (0, 0.7),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.drop = as_range(drop, "drop", 0, 1)
-        self.control_points = check_control_points(as_range(control_points, "control_points", 2))
-        if form not in ("linear", "exponential"):
-            raise ValueError(f'`form` must be "linear" or "exponential". Received: form={form!r}')
-        self.form = form
-        self.std = as_range(std, "std", 0)
+        super().__init__(drop=drop, control_points=control_points, form=form, std=std, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the lattice and the drop or standard deviation."""
@@ -79,13 +74,3 @@ class RandomBiasField(RandomLayer):
         coarse = draws["noise"] * expand(draws["std"], draws["noise"])
         field = upsample_lattice(coarse, draws["control_points"], shape)
         return image * in_whole_vectors(ops.exp, field)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "drop": self.drop,
-            "control_points": self.control_points,
-            "form": self.form,
-            "std": self.std,
-        }

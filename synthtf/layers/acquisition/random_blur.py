@@ -6,9 +6,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from synthtf.arguments import Millimetres, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.linear import apply_along_axes, blur_matrix
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -36,10 +37,8 @@ class RandomBlur(RandomLayer):
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
-    def __init__(self, std: Range = (0, 2), spacing: Range = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.std = as_range(std, "std", 0)
-        self.spacing = as_spacing(spacing)
+    def __init__(self, std: Millimetres = (0, 2), spacing: Spacing = 1.0, **kwargs: Any) -> None:
+        super().__init__(std=std, spacing=spacing, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "std" in mm, `(batch, ndim)`."""
@@ -53,7 +52,3 @@ class RandomBlur(RandomLayer):
         matrices = [blur_matrix(std[:, d] / mm, image.shape[d + 1]) for d, mm in enumerate(spacing)]
         bandwidth = [math.ceil(4 * self.std[1] / mm) for mm in spacing]
         return apply_along_axes(image, matrices, bandwidth)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "std": self.std, "spacing": self.spacing}

@@ -1,17 +1,17 @@
 """Random chemical shift of fat."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Labels, Offset, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
 from synthtf.ops.labels import map_labels
 from synthtf.ops.shift import select_axis, translate
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -55,21 +55,9 @@ class RandomChemicalShift(RandomLayer):
     """
 
     def __init__(
-        self,
-        fat_labels: Sequence[int],
-        shift: Range = (-3, 3),
-        spacing: Range = 1.0,
-        **kwargs: Any,
+        self, fat_labels: Labels, shift: Offset = (-3, 3), spacing: Spacing = 1.0, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.fat_labels = tuple(int(v) for v in fat_labels)
-        if not self.fat_labels or min(self.fat_labels) < 0:
-            raise ValueError(
-                "`fat_labels` must hold at least one value, none negative. "
-                f"Received: fat_labels={self.fat_labels}"
-            )
-        self.shift = as_range(shift, "shift")
-        self.spacing = as_spacing(spacing)
+        super().__init__(fat_labels=fat_labels, shift=shift, spacing=spacing, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis and the shift in mm."""
@@ -99,12 +87,3 @@ class RandomChemicalShift(RandomLayer):
     def output_spec(self, inputs: list[Any]) -> Any:
         """The image."""
         return keras.KerasTensor(inputs[0].shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "fat_labels": self.fat_labels,
-            "shift": self.shift,
-            "spacing": self.spacing,
-        }

@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Proportion
 from synthtf.layers.base import RandomLayer, Tensor, as_image
-from synthtf.ranges import Range, as_range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -33,9 +33,8 @@ class RandomClearedSlices(RandomLayer):
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
-    def __init__(self, proportion: Range = (0, 0.1), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.proportion = as_range(proportion, "proportion", 0, 1)
+    def __init__(self, proportion: Proportion = (0, 0.1), **kwargs: Any) -> None:
+        super().__init__(proportion=proportion, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the proportion and one number per slice."""
@@ -58,7 +57,3 @@ class RandomClearedSlices(RandomLayer):
             line = (-1, *(size if d == axis else 1 for d in range(ndim)), 1)
             image = image * ops.cast(ops.reshape(kept, line), "float32")
         return image
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "proportion": self.proportion}

@@ -1,15 +1,16 @@
 """Random receive coils."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.linear import matrix_product
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range, WholeRange
 
 # Narrower coils leave voxels without any signal.
 _NARROWEST = 0.05
@@ -54,18 +55,12 @@ class RandomCoils(RandomLayer):
 
     def __init__(
         self,
-        num_coils: Range = (4, 16),
-        width: Range = (0.3, 0.7),
-        distance: Range = (1.0, 1.4),
+        num_coils: Annotated[WholeRange, Limits(1)] = (4, 16),
+        width: Annotated[Range, Limits(_NARROWEST)] = (0.3, 0.7),
+        distance: Annotated[Range, Limits(0)] = (1.0, 1.4),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        bounds = as_range(num_coils, "num_coils", 1)
-        if any(b != int(b) for b in bounds):
-            raise ValueError(f"`num_coils` must be whole numbers. Received: num_coils={num_coils}")
-        self.num_coils = (int(bounds[0]), int(bounds[1]))
-        self.width = as_range(width, "width", _NARROWEST)
-        self.distance = as_range(distance, "distance", 0)
+        super().__init__(num_coils=num_coils, width=width, distance=distance, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "num_coils", and for the most coils their "width" and "position".
@@ -108,12 +103,3 @@ class RandomCoils(RandomLayer):
             square = square / ops.square(draws["width"])[..., None]
             profiles.append(in_whole_vectors(ops.exp, -square))
         return profiles
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_coils": self.num_coils,
-            "width": self.width,
-            "distance": self.distance,
-        }

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from synthtf.arguments import Proportion
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.ops.linear import apply_along_axes
-from synthtf.ranges import Range, as_range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -44,9 +44,8 @@ class RandomCupping(RandomLayer):
         in Medicine and Biology 1976.
     """
 
-    def __init__(self, drop: Range = (0, 0.2), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.drop = as_range(drop, "drop", 0, 1)
+    def __init__(self, drop: Proportion = (0, 0.2), **kwargs: Any) -> None:
+        super().__init__(drop=drop, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "drop"."""
@@ -83,7 +82,3 @@ class RandomCupping(RandomLayer):
             line = (-1, *(size if k == d else 1 for k in range(ndim)), 1)
             parts.append(ops.reshape(square, line))
         return parts
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "drop": self.drop}

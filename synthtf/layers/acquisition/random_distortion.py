@@ -6,12 +6,12 @@ import keras
 from keras import ops, tree
 
 from synthtf import random
+from synthtf.arguments import ControlPoints, Millimetres, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels, expand
-from synthtf.layers.noise_field import check_control_points
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.shift import select_axis, shift_along_axis
 from synthtf.ops.splines import spline_matrix
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import per_axis
 
 # A line is stretched up to ten times, but not folded: labels would appear twice.
 _STEEPEST = 0.9
@@ -62,15 +62,12 @@ class RandomDistortion(RandomLayer):
 
     def __init__(
         self,
-        shift: Range = (0, 4),
-        control_points: Range = (3, 6),
-        spacing: Range = 1.0,
+        shift: Millimetres = (0, 4),
+        control_points: ControlPoints = (3, 6),
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.shift = as_range(shift, "shift", 0)
-        self.control_points = check_control_points(as_range(control_points, "control_points", 2))
-        self.spacing = as_spacing(spacing)
+        super().__init__(shift=shift, control_points=control_points, spacing=spacing, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the shift in mm and the lattice, one point larger at each border."""
@@ -119,12 +116,3 @@ class RandomDistortion(RandomLayer):
         scale = ops.minimum(scale, _STEEPEST / ops.maximum(steepest, 1e-7))
         scale = expand(scale, field)
         return scale * field, scale * slope
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "shift": self.shift,
-            "control_points": self.control_points,
-            "spacing": self.spacing,
-        }

@@ -1,16 +1,16 @@
 """Random ghosts."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, draw_axis
+from synthtf.arguments import Axes, Limits, Proportion
+from synthtf.layers.axes import draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.kspace import central_lines, filter_lines, line_frequency, magnitude
-from synthtf.ranges import Range, as_range, as_whole_range
+from synthtf.ranges import WholeRange
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -54,17 +54,15 @@ class RandomGhosting(RandomLayer):
 
     def __init__(
         self,
-        num_ghosts: Range = (2, 8),
-        intensity: Range = (0, 0.8),
-        centre: Range = 0.02,
-        axes: Sequence[int] | None = None,
+        num_ghosts: Annotated[WholeRange, Limits(2)] = (2, 8),
+        intensity: Proportion = (0, 0.8),
+        centre: Proportion = 0.02,
+        axes: Axes | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.num_ghosts = as_whole_range(num_ghosts, "num_ghosts", 2)
-        self.intensity = as_range(intensity, "intensity", 0, 1)
-        self.centre = as_range(centre, "centre", 0, 1)
-        self.axes = as_axes(axes)
+        super().__init__(
+            num_ghosts=num_ghosts, intensity=intensity, centre=centre, axes=axes, **kwargs
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the period, the first line that is scaled, and the proportions."""
@@ -92,13 +90,3 @@ class RandomGhosting(RandomLayer):
         kept = central_lines(draws["centre"], size)
         scaled = ops.logical_and(periodic, ops.logical_not(kept))
         return 1.0 - draws["intensity"][:, None] * ops.cast(scaled, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_ghosts": self.num_ghosts,
-            "intensity": self.intensity,
-            "centre": self.centre,
-            "axes": self.axes,
-        }

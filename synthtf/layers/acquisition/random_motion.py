@@ -1,18 +1,18 @@
 """Random motion between the shots of an acquisition."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, draw_axis
+from synthtf.arguments import Axes, Limits, Offset, Spacing
+from synthtf.layers.axes import draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.affine import affine_matrix, in_voxels
 from synthtf.ops.kspace import filter_lines, magnitude
 from synthtf.ops.resample import resample
-from synthtf.ranges import Range, as_range, as_spacing, as_whole_range, per_axis
+from synthtf.ranges import Range, WholeRange, per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -56,19 +56,21 @@ class RandomMotion(RandomLayer):
 
     def __init__(
         self,
-        translation: Range = (-5, 5),
-        rotation: Range = (-5, 5),
-        num_shots: Range = (2, 6),
-        axes: Sequence[int] | None = None,
-        spacing: Range = 1.0,
+        translation: Offset = (-5, 5),
+        rotation: Annotated[Range, Limits(-360, 360, "degrees")] = (-5, 5),
+        num_shots: Annotated[WholeRange, Limits(1)] = (2, 6),
+        axes: Axes | None = None,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.translation = as_range(translation, "translation")
-        self.rotation = as_range(rotation, "rotation", -360, 360)
-        self.num_shots = as_whole_range(num_shots, "num_shots", 1)
-        self.axes = as_axes(axes)
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            translation=translation,
+            rotation=rotation,
+            num_shots=num_shots,
+            axes=axes,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the ends of the shots as proportions of the lines, and the poses."""
@@ -120,14 +122,3 @@ class RandomMotion(RandomLayer):
             translation, rotation, ops.ones_like(translation), ops.zeros_like(rotation)
         )
         return in_voxels(rigid, spacing)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "translation": self.translation,
-            "rotation": self.rotation,
-            "num_shots": self.num_shots,
-            "axes": self.axes,
-            "spacing": self.spacing,
-        }

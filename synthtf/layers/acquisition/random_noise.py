@@ -1,19 +1,18 @@
 """Random noise."""
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits, Millimetres, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.layers.noise_field import draw_noise, make_noise
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.linear import apply_along_axes, blur_matrix
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
-
-DISTRIBUTIONS = ("gaussian", "rician", "chi")
+from synthtf.ranges import Range, per_axis
 
 # The gain varies as slowly as the coils' sensitivities that cause it.
 _CONTROL_POINTS = (2, 4)
@@ -68,31 +67,23 @@ class RandomNoise(RandomLayer):
 
     def __init__(
         self,
-        std: Range = (0, 0.1),
-        distribution: str = "gaussian",
-        num_coils: int = 4,
-        gain: Range = 1.0,
-        correlation: Range = 0.0,
-        spacing: Range = 1.0,
+        std: Annotated[Range, Limits(0)] = (0, 0.1),
+        distribution: Literal["gaussian", "rician", "chi"] = "gaussian",
+        num_coils: Annotated[int, Limits(1, _MOST_COILS)] = 4,
+        gain: Annotated[Range, Limits(1)] = 1.0,
+        correlation: Millimetres = 0.0,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.std = as_range(std, "std", 0)
-        if distribution not in DISTRIBUTIONS:
-            raise ValueError(
-                '`distribution` must be "gaussian" or "rician" or "chi". '
-                f"Received: distribution={distribution!r}"
-            )
-        self.distribution = distribution
-        if num_coils not in range(1, _MOST_COILS + 1):
-            raise ValueError(
-                f"`num_coils` must be a whole number from 1 to {_MOST_COILS}. "
-                f"Received: num_coils={num_coils!r}"
-            )
-        self.num_coils = int(num_coils)
-        self.gain = as_range(gain, "gain", 1)
-        self.correlation = as_range(correlation, "correlation", 0)
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            std=std,
+            distribution=distribution,
+            num_coils=num_coils,
+            gain=gain,
+            correlation=correlation,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "std", the standard-normal volumes, the rest of "chi" and the gain."""
@@ -165,15 +156,3 @@ class RandomNoise(RandomLayer):
         if "chi_square" in draws:
             power = power + ops.square(std) * draws["chi_square"]
         return ops.sqrt(power)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "std": self.std,
-            "distribution": self.distribution,
-            "num_coils": self.num_coils,
-            "gain": self.gain,
-            "correlation": self.correlation,
-            "spacing": self.spacing,
-        }

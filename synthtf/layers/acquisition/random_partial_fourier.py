@@ -1,16 +1,16 @@
 """Random partial Fourier acquisition."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, draw_axis
+from synthtf.arguments import Axes, Limits
+from synthtf.layers.axes import draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.kspace import filter_lines, magnitude
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -46,11 +46,12 @@ class RandomPartialFourier(RandomLayer):
     """
 
     def __init__(
-        self, fraction: Range = (0.6, 1), axes: Sequence[int] | None = None, **kwargs: Any
+        self,
+        fraction: Annotated[Range, Limits(0.5, 1)] = (0.6, 1),
+        axes: Axes | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.fraction = as_range(fraction, "fraction", 0.5, 1)
-        self.axes = as_axes(axes)
+        super().__init__(fraction=fraction, axes=axes, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the fraction, and "side": 0 keeps the first lines, 1 the last."""
@@ -72,7 +73,3 @@ class RandomPartialFourier(RandomLayer):
         line = ops.arange(size, dtype="float32")[None]
         from_end = ops.where(ops.equal(draws["side"], 0)[:, None], line, size - 1.0 - line)
         return ops.cast(from_end < acquired, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "fraction": self.fraction, "axes": self.axes}

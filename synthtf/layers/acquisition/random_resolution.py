@@ -1,12 +1,13 @@
 """Random acquisition resolution."""
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.linear import (
     apply_along_axes,
@@ -14,9 +15,7 @@ from synthtf.ops.linear import (
     matrix_product,
     resample_matrix,
 )
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
-
-MODES = ("anisotropic", "isotropic", "thick-slice")
+from synthtf.ranges import Range, per_axis
 
 # A slice profile of full width at half maximum f is a Gaussian of this many f.
 _FWHM_TO_STD = 1 / (2 * math.sqrt(2 * math.log(2)))
@@ -53,17 +52,12 @@ class RandomResolution(RandomLayer):
 
     def __init__(
         self,
-        factor: Range = (1, 4),
-        mode: str = "anisotropic",
-        spacing: Range = 1.0,
+        factor: Annotated[Range, Limits(1, unit="mm")] = (1, 4),
+        mode: Literal["anisotropic", "isotropic", "thick-slice"] = "anisotropic",
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.factor = as_range(factor, "factor", 1)
-        if mode not in MODES:
-            raise ValueError(f"`mode` must be one of {MODES}. Received: mode={mode!r}")
-        self.mode = mode
-        self.spacing = as_spacing(spacing)
+        super().__init__(factor=factor, mode=mode, spacing=spacing, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "factor" in mm, `(batch, ndim)`; zero where nothing is done."""
@@ -95,12 +89,3 @@ class RandomResolution(RandomLayer):
         ratio = max(self.factor[1] / mm, 1.0)
         profile = 4 * ratio * _FWHM_TO_STD if self.mode == "thick-slice" else 0
         return math.ceil(ratio) + 1 + math.ceil(profile)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "factor": self.factor,
-            "mode": self.mode,
-            "spacing": self.spacing,
-        }

@@ -1,16 +1,16 @@
 """Random gain per slice."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, as_line, axes_of, draw_axis, is_axis
+from synthtf.arguments import Axes, Limits, PositiveMillimetres, Proportion, Spacing
+from synthtf.layers.axes import as_line, axes_of, draw_axis, is_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.slices import slice_index
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
 # Interleaves of a scan: odd and even slices, or every third or fourth.
 _INTERLEAVES = (2, 4)
@@ -58,21 +58,23 @@ class RandomSliceIntensity(RandomLayer):
 
     def __init__(
         self,
-        proportion: Range = (0, 0.2),
-        gain: Range = (0.2, 1.3),
-        interleave_gain: Range = (0.9, 1.1),
-        thickness: Range = (2, 4),
-        axes: Sequence[int] | None = None,
-        spacing: Range = 1.0,
+        proportion: Proportion = (0, 0.2),
+        gain: Annotated[Range, Limits(0)] = (0.2, 1.3),
+        interleave_gain: Annotated[Range, Limits(0)] = (0.9, 1.1),
+        thickness: PositiveMillimetres = (2, 4),
+        axes: Axes | None = None,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.proportion = as_range(proportion, "proportion", 0, 1)
-        self.gain = as_range(gain, "gain", 0)
-        self.interleave_gain = as_range(interleave_gain, "interleave_gain", 0)
-        self.thickness = as_range(thickness, "thickness", 1e-3)
-        self.axes = as_axes(axes)
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            proportion=proportion,
+            gain=gain,
+            interleave_gain=interleave_gain,
+            thickness=thickness,
+            axes=axes,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the stack, and a chance and a gain for each slice, of which there are enough."""
@@ -112,18 +114,6 @@ class RandomSliceIntensity(RandomLayer):
         interleaves = ops.cast(draws["num_interleaves"], "float32")[:, None]
         interleave = index - interleaves * ops.floor(index / interleaves)
         return _look_up(per_slice, index) * _look_up(draws["interleave_gain"], interleave)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "proportion": self.proportion,
-            "gain": self.gain,
-            "interleave_gain": self.interleave_gain,
-            "thickness": self.thickness,
-            "axes": self.axes,
-            "spacing": self.spacing,
-        }
 
 
 def _look_up(table: Tensor, index: Tensor) -> Tensor:

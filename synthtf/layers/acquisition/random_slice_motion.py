@@ -1,22 +1,20 @@
 """Random motion between slices."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, as_line, axes_of, draw_axis, is_axis
+from synthtf.arguments import Axes, Limits, Millimetres, PositiveMillimetres, Spacing
+from synthtf.layers.axes import as_line, axes_of, draw_axis, is_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.ops.affine import affine_matrix
 from synthtf.ops.linear import matrix_product
 from synthtf.ops.resample import axis_grid, resample
 from synthtf.ops.slices import slice_index
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
-
-MOTIONS = ("smooth", "interleave", "slice")
+from synthtf.ranges import Range, WholeRange, per_axis
 
 # A smooth motion changes direction about this often during a scan.
 _CONTROL_POINTS = 8
@@ -72,28 +70,25 @@ class RandomSliceMotion(RandomLayer):
 
     def __init__(
         self,
-        thickness: Range = (2, 4),
-        translation: Range = (0, 3),
-        rotation: Range = (0, 5),
-        num_interleaves: Range = (1, 4),
-        motion: str = "smooth",
-        axes: Sequence[int] | None = None,
-        spacing: Range = 1.0,
+        thickness: PositiveMillimetres = (2, 4),
+        translation: Millimetres = (0, 3),
+        rotation: Annotated[Range, Limits(0, 180, "degrees")] = (0, 5),
+        num_interleaves: Annotated[WholeRange, Limits(1)] = (1, 4),
+        motion: Literal["smooth", "interleave", "slice"] = "smooth",
+        axes: Axes | None = None,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.thickness = as_range(thickness, "thickness", 1e-3)
-        self.translation = as_range(translation, "translation", 0)
-        self.rotation = as_range(rotation, "rotation", 0, 180)
-        interleaves = as_range(num_interleaves, "num_interleaves", 1)
-        if any(bound != int(bound) for bound in interleaves):
-            raise ValueError(f"`num_interleaves` must be whole numbers. Received: {interleaves}")
-        self.num_interleaves = (int(interleaves[0]), int(interleaves[1]))
-        if motion not in MOTIONS:
-            raise ValueError(f"`motion` must be one of {MOTIONS}. Received: motion={motion!r}")
-        self.motion = motion
-        self.axes = as_axes(axes)
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            thickness=thickness,
+            translation=translation,
+            rotation=rotation,
+            num_interleaves=num_interleaves,
+            motion=motion,
+            axes=axes,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the stack, amplitudes in mm and degrees, and "shift" and "turn" in [-1, 1]."""
@@ -164,19 +159,6 @@ class RandomSliceMotion(RandomLayer):
         spacing = per_axis(self.spacing, len(shape) - 2)
         lengths = [(shape[d + 1] - 1) * spacing[d] for d in axes_of(self.axes, shape)]
         return math.floor(max(lengths) / self.thickness[0]) + 2
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "thickness": self.thickness,
-            "translation": self.translation,
-            "rotation": self.rotation,
-            "num_interleaves": self.num_interleaves,
-            "motion": self.motion,
-            "axes": self.axes,
-            "spacing": self.spacing,
-        }
 
 
 def _displacement(

@@ -1,17 +1,17 @@
 """Random stacks of 2D slices."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, axes_of, draw_axis, is_axis
+from synthtf.arguments import Axes, Offset, PositiveMillimetres, Spacing
+from synthtf.layers.axes import axes_of, draw_axis, is_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.slices import PROFILES, profile_reach, slice_matrix
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -60,35 +60,30 @@ class RandomSlices(RandomLayer):
 
     def __init__(
         self,
-        thickness: Range = (2, 6),
-        gap: Range = (0, 1),
-        in_plane: Range | None = None,
-        profile: str = "gaussian",
-        interpolation: str = "linear",
-        axes: Sequence[int] | None = None,
-        spacing: Range = 1.0,
+        thickness: PositiveMillimetres = (2, 6),
+        gap: Offset = (0, 1),
+        in_plane: PositiveMillimetres | None = None,
+        profile: Literal[PROFILES] = "gaussian",
+        interpolation: Literal["linear", "nearest"] = "linear",
+        axes: Axes | None = None,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.thickness = as_range(thickness, "thickness", 1e-3)
-        self.gap = as_range(gap, "gap")
+        super().__init__(
+            thickness=thickness,
+            gap=gap,
+            in_plane=in_plane,
+            profile=profile,
+            interpolation=interpolation,
+            axes=axes,
+            spacing=spacing,
+            **kwargs,
+        )
         if self.thickness[0] + self.gap[0] <= 0:
             raise ValueError(
                 "`gap` must be above `-thickness`, so that slices advance. "
                 f"Received: thickness={thickness!r}, gap={gap!r}"
             )
-        self.in_plane = None if in_plane is None else as_range(in_plane, "in_plane", 1e-3)
-        if profile not in PROFILES:
-            raise ValueError(f"`profile` must be one of {PROFILES}. Received: profile={profile!r}")
-        if interpolation not in ("linear", "nearest"):
-            raise ValueError(
-                '`interpolation` must be "linear" or "nearest". '
-                f"Received: interpolation={interpolation!r}"
-            )
-        self.profile = profile
-        self.interpolation = interpolation
-        self.axes = as_axes(axes)
-        self.spacing = as_spacing(spacing)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, sizes in mm, and where stacks start, as a share of a slice distance."""
@@ -137,16 +132,3 @@ class RandomSlices(RandomLayer):
         thickness = max(self.thickness[1], in_plane)
         distance = max(self.thickness[1] + self.gap[1], in_plane)
         return int(distance / mm) + 1 + profile_reach(thickness / mm, self.profile)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "thickness": self.thickness,
-            "gap": self.gap,
-            "in_plane": self.in_plane,
-            "profile": self.profile,
-            "interpolation": self.interpolation,
-            "axes": self.axes,
-            "spacing": self.spacing,
-        }

@@ -1,14 +1,15 @@
 """Random spikes in k-space."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.kspace import magnitude, plane_waves
-from synthtf.ranges import Range, as_range, as_whole_range
+from synthtf.ranges import Range, WholeRange
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -45,11 +46,12 @@ class RandomSpikes(RandomLayer):
     """
 
     def __init__(
-        self, num_spikes: Range = (1, 3), intensity: Range = (0, 0.5), **kwargs: Any
+        self,
+        num_spikes: Annotated[WholeRange, Limits(0)] = (1, 3),
+        intensity: Annotated[Range, Limits(0)] = (0, 0.5),
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.num_spikes = as_whole_range(num_spikes, "num_spikes", 0)
-        self.intensity = as_range(intensity, "intensity", 0)
+        super().__init__(num_spikes=num_spikes, intensity=intensity, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw per spike the position in [0, 1) of each axis, amplitude, and phase in turns."""
@@ -79,11 +81,3 @@ class RandomSpikes(RandomLayer):
     def _frequency(position: Tensor, size: int) -> Tensor:
         line = ops.minimum(ops.floor(position * size), size - 1.0)
         return ops.cast(line, "int32") - size // 2
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_spikes": self.num_spikes,
-            "intensity": self.intensity,
-        }

@@ -1,18 +1,19 @@
 """Random streaks of computed tomography."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Axis, Limits, PositiveMillimetres, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ops.linear import matrix_product
 from synthtf.ops.polar import turn
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, WholeRange, per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -60,25 +61,25 @@ class RandomStreaks(RandomLayer):
 
     def __init__(
         self,
-        intensity: Range = (0, 0.4),
-        num_sources: Range = (1, 3),
-        num_rays: Range = (24, 96),
-        reach: Range = (10, 60),
-        extent: Range = (2, 8),
-        axis: int = 2,
-        spacing: Range = 1.0,
+        intensity: Annotated[Range, Limits(0)] = (0, 0.4),
+        num_sources: Annotated[WholeRange, Limits(1)] = (1, 3),
+        num_rays: Annotated[WholeRange, Limits(2)] = (24, 96),
+        reach: PositiveMillimetres = (10, 60),
+        extent: PositiveMillimetres = (2, 8),
+        axis: Axis = 2,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.intensity = as_range(intensity, "intensity", 0)
-        self.num_sources = _whole(num_sources, "num_sources", 1)
-        self.num_rays = _whole(num_rays, "num_rays", 2)
-        self.reach = as_range(reach, "reach", 1e-3)
-        self.extent = as_range(extent, "extent", 1e-3)
-        if axis not in (0, 1, 2):
-            raise ValueError(f"`axis` must be a spatial axis, 0, 1 or 2. Received: axis={axis!r}")
-        self.axis = int(axis)
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            intensity=intensity,
+            num_sources=num_sources,
+            num_rays=num_rays,
+            reach=reach,
+            extent=extent,
+            axis=axis,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the intensity, the number of sources, and for the most sources what each has.
@@ -151,23 +152,3 @@ class RandomStreaks(RandomLayer):
             return ops.reshape(take_per_sample(table, flat), (-1, *shape))
 
         return (1.0 - weight) * at(lower) + weight * at(upper)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "intensity": self.intensity,
-            "num_sources": self.num_sources,
-            "num_rays": self.num_rays,
-            "reach": self.reach,
-            "extent": self.extent,
-            "axis": self.axis,
-            "spacing": self.spacing,
-        }
-
-
-def _whole(value: Range, name: str, minimum: int) -> tuple[int, int]:
-    bounds = as_range(value, name, minimum)
-    if any(b != int(b) for b in bounds):
-        raise ValueError(f"`{name}` must be whole numbers. Received: {name}={value!r}")
-    return int(bounds[0]), int(bounds[1])

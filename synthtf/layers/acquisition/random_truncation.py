@@ -1,16 +1,14 @@
 """Random truncation of k-space."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from synthtf.layers.axes import as_axes
+from synthtf.arguments import Axes, Proportion
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.kspace import central_lines, line_filter
 from synthtf.ops.linear import apply_along_axes
-from synthtf.ranges import Range, as_range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -45,11 +43,9 @@ class RandomTruncation(RandomLayer):
     """
 
     def __init__(
-        self, proportion: Range = (0.5, 1), axes: Sequence[int] | None = None, **kwargs: Any
+        self, proportion: Proportion = (0.5, 1), axes: Axes | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.proportion = as_range(proportion, "proportion", 0, 1)
-        self.axes = as_axes(axes)
+        super().__init__(proportion=proportion, axes=axes, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the proportion kept of each axis."""
@@ -66,7 +62,3 @@ class RandomTruncation(RandomLayer):
             kept = central_lines(draws["proportion"][:, d], image.shape[d + 1])
             matrices[d] = line_filter(ops.cast(kept, "float32"))[0]
         return ops.abs(apply_along_axes(image, matrices))
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "proportion": self.proportion, "axes": self.axes}

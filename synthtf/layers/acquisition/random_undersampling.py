@@ -1,18 +1,16 @@
 """Random undersampling of k-space."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, draw_axis
+from synthtf.arguments import Axes, Limits, Proportion
+from synthtf.layers.axes import draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.kspace import central_lines, filter_lines, line_frequency, magnitude
-from synthtf.ranges import Range, as_range
-
-PATTERNS = ("regular", "random")
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -56,19 +54,15 @@ class RandomUndersampling(RandomLayer):
 
     def __init__(
         self,
-        acceleration: Range = (1, 4),
-        centre: Range = (0.08, 0.3),
-        pattern: str = "regular",
-        axes: Sequence[int] | None = None,
+        acceleration: Annotated[Range, Limits(1)] = (1, 4),
+        centre: Proportion = (0.08, 0.3),
+        pattern: Literal["regular", "random"] = "regular",
+        axes: Axes | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.acceleration = as_range(acceleration, "acceleration", 1)
-        self.centre = as_range(centre, "centre", 0, 1)
-        if pattern not in PATTERNS:
-            raise ValueError(f"`pattern` must be one of {PATTERNS}. Received: pattern={pattern!r}")
-        self.pattern = pattern
-        self.axes = as_axes(axes)
+        super().__init__(
+            acceleration=acceleration, centre=centre, pattern=pattern, axes=axes, **kwargs
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the acceleration, the centre and, at random, one number per line."""
@@ -98,13 +92,3 @@ class RandomUndersampling(RandomLayer):
             sampled = ops.floor(line / acceleration) > ops.floor((line - 1.0) / acceleration)
         sampled = ops.logical_or(sampled, central_lines(draws["centre"], size))
         return ops.cast(sampled, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "acceleration": self.acceleration,
-            "centre": self.centre,
-            "pattern": self.pattern,
-            "axes": self.axes,
-        }

@@ -1,16 +1,16 @@
 """Random zippers."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.layers.axes import as_axes, draw_axis
+from synthtf.arguments import Axes, Limits, Millimetres, Spacing
+from synthtf.layers.axes import draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.kspace import magnitude
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -49,17 +49,13 @@ class RandomZipper(RandomLayer):
 
     def __init__(
         self,
-        intensity: Range = (0, 2),
-        width: Range = (1, 4),
-        axes: Sequence[int] | None = None,
-        spacing: Range = 1.0,
+        intensity: Annotated[Range, Limits(0)] = (0, 2),
+        width: Millimetres = (1, 4),
+        axes: Axes | None = None,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.intensity = as_range(intensity, "intensity", 0)
-        self.width = as_range(width, "width", 0)
-        self.axes = as_axes(axes)
-        self.spacing = as_spacing(spacing)
+        super().__init__(intensity=intensity, width=width, axes=axes, spacing=spacing, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the position in [0, 1) along it, width, intensity and the noise.
@@ -114,13 +110,3 @@ class RandomZipper(RandomLayer):
             lambda: parts,
         )
         return tuple(added)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "intensity": self.intensity,
-            "width": self.width,
-            "axes": self.axes,
-            "spacing": self.spacing,
-        }

@@ -1,12 +1,20 @@
 """Label look-ups as a layer."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.labels import map_labels
+
+
+def _as_mapping(value: Any, name: str) -> dict[int, int]:
+    # JSON turns the keys of a config into text.
+    mapping = {int(old): int(new) for old, new in dict(value).items()}
+    if any(v < 0 for pair in mapping.items() for v in pair):
+        raise ValueError(f"`{name}` must not be negative. Received: {name}={mapping}")
+    return mapping
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -30,12 +38,8 @@ class MapLabels(SynthesisLayer):
     [0, 2, 0]
     """
 
-    def __init__(self, mapping: Mapping[int, int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # JSON turns the keys of a config into text.
-        self.mapping = {int(old): int(new) for old, new in mapping.items()}
-        if any(v < 0 for pair in self.mapping.items() for v in pair):
-            raise ValueError(f"`mapping` must not be negative. Received: mapping={self.mapping}")
+    def __init__(self, mapping: Annotated[Mapping[int, int], _as_mapping], **kwargs: Any) -> None:
+        super().__init__(mapping=mapping, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Look up."""
@@ -44,7 +48,3 @@ class MapLabels(SynthesisLayer):
     def output_spec(self, inputs: Any) -> Any:
         """A label map."""
         return keras.KerasTensor(inputs.shape, "int32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "mapping": {str(k): v for k, v in self.mapping.items()}}

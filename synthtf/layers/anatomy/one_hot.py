@@ -1,10 +1,10 @@
 """One-hot encoding as a layer."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from synthtf.arguments import DistinctLabels
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.labels import one_hot
 
@@ -31,13 +31,10 @@ class OneHot(SynthesisLayer):
     [[1.0, 0.0], [0.0, 1.0]]
     """
 
-    def __init__(self, labels: Sequence[int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or self.labels[0] < 0 or list(self.labels) != sorted(set(self.labels)):
-            raise ValueError(
-                f"`labels` must be non-negative and ascending. Received: labels={self.labels}"
-            )
+    def __init__(self, labels: DistinctLabels, **kwargs: Any) -> None:
+        super().__init__(labels=labels, **kwargs)
+        if list(self.labels) != sorted(self.labels):
+            raise ValueError(f"`labels` must be ascending. Received: labels={labels!r}")
 
     def call(self, inputs: Tensor) -> Tensor:
         """Encode."""
@@ -46,7 +43,3 @@ class OneHot(SynthesisLayer):
     def output_spec(self, inputs: Any) -> Any:
         """One channel per label."""
         return keras.KerasTensor((*inputs.shape[:-1], len(self.labels)), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "labels": self.labels}

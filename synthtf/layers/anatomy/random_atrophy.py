@@ -1,20 +1,19 @@
 """Random growth and shrinkage of structures."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import LabelGroups, Limits, PositiveMillimetres, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand, known_grid
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import barycenter, map_labels
 from synthtf.ops.radial import radial_compression, radial_scaling, shortest_decay
 from synthtf.ops.resample import axis_grid, resample
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
-_SMALLEST, _LARGEST = 0.4, 2.5
 # Of one structure alone, and of all that overlap; 1 would fold.
 _LIMIT, _LIMIT_OF_SUM = 0.8, 0.9
 
@@ -73,36 +72,21 @@ class RandomAtrophy(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int | Sequence[int]],
-        volume_change: Range = (0.7, 1.5),
-        decay: Range = 20.0,
-        choice: str = "all",
-        spacing: Range = 1.0,
+        labels: LabelGroups,
+        volume_change: Annotated[Range, Limits(0.4, 2.5)] = (0.7, 1.5),
+        decay: PositiveMillimetres = 20.0,
+        choice: Literal["one", "all"] = "all",
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(
-            tuple(int(v) for v in entry) if hasattr(entry, "__len__") else int(entry)
-            for entry in labels
+        super().__init__(
+            labels=labels,
+            volume_change=volume_change,
+            decay=decay,
+            choice=choice,
+            spacing=spacing,
+            **kwargs,
         )
-        values = [v for structure in self._structures() for v in structure]
-        if not values or not all(self._structures()):
-            raise ValueError(
-                f"`labels` must hold at least one structure. Received: labels={self.labels}"
-            )
-        if min(values) < 0 or len(set(values)) < len(values):
-            raise ValueError(
-                f"`labels` must be distinct and non-negative. Received: labels={self.labels}"
-            )
-        self.volume_change = as_range(volume_change, "volume_change", _SMALLEST, _LARGEST)
-        self.decay = as_range(decay, "decay", 1e-3)
-        if choice not in ("one", "all"):
-            raise ValueError(f'`choice` must be "one" or "all". Received: choice={choice!r}')
-        self.choice = choice
-        self.spacing = as_spacing(spacing)
-
-    def _structures(self) -> list[tuple[int, ...]]:
-        return [v if isinstance(v, tuple) else (v,) for v in self.labels]
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the volume ratios, "decay" (mm), and the number of a "structure" if one."""
@@ -122,15 +106,14 @@ class RandomAtrophy(RandomLayer):
         shape = tuple(labels.shape[1:-1])
         spacing = per_axis(self.spacing, len(shape))
         change = draws["volume_change"]
-        structures = self._structures()
-        index = map_labels(labels, {v: k for k, s in enumerate(structures, 1) for v in s})
+        index = map_labels(labels, {v: k for k, s in enumerate(self.labels, 1) for v in s})
         if "structure" in draws:
             chosen = draws["structure"]
-            picked = ops.one_hot(chosen, len(structures), dtype="float32")
+            picked = ops.one_hot(chosen, len(self.labels), dtype="float32")
             change = ops.sum(change * picked, axis=1, keepdims=True)
             masks = [ops.equal(index, expand(chosen + 1, index))]
         else:
-            masks = [ops.equal(index, k) for k in range(1, len(structures) + 1)]
+            masks = [ops.equal(index, k) for k in range(1, len(self.labels) + 1)]
         places = [_place(mask, shape, spacing) for mask in masks]
         centre, extent, found = (ops.stack(parts, axis=1) for parts in zip(*places, strict=True))
 
@@ -160,17 +143,6 @@ class RandomAtrophy(RandomLayer):
         spatial, _ = known_grid(self, inputs.shape)
         field = keras.KerasTensor((inputs.shape[0], *spatial, len(spatial)), "float32")
         return [keras.KerasTensor(inputs.shape, "int32"), field]
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "volume_change": self.volume_change,
-            "decay": self.decay,
-            "choice": self.choice,
-            "spacing": self.spacing,
-        }
 
 
 def _place(mask: Tensor, shape: tuple, spacing: tuple) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,16 +1,16 @@
 """Randomly eroded and dilated structures."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
+from synthtf.arguments import Label, Labels, Limits, Millimetres, Offset, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.ops.labels import map_labels
 from synthtf.ops.nearest import nearest_label
-from synthtf.ranges import Range, as_range, as_spacing
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -58,28 +58,23 @@ class RandomErosion(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        distance: Range = (-2, 2),
-        roughness: Range = (0, 1),
-        roughness_size: Range = (10, 40),
-        fill: int | None = 0,
-        spacing: Range = 1.0,
+        labels: Labels,
+        distance: Offset = (-2, 2),
+        roughness: Millimetres = (0, 1),
+        roughness_size: Annotated[Range, Limits(1, unit="mm")] = (10, 40),
+        fill: Label | None = 0,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or min(self.labels) < 0:
-            raise ValueError(
-                "`labels` must hold at least one value, none negative. "
-                f"Received: labels={self.labels}"
-            )
-        self.distance = as_range(distance, "distance")
-        self.roughness = as_range(roughness, "roughness", 0)
-        self.roughness_size = as_range(roughness_size, "roughness_size", 1)
-        self.fill = None if fill is None else int(fill)
-        if self.fill is not None and self.fill < 0:
-            raise ValueError(f"`fill` must be a label, at least 0. Received: fill={fill!r}")
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            labels=labels,
+            distance=distance,
+            roughness=roughness,
+            roughness_size=roughness_size,
+            fill=fill,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw how the border moves: "border" (mm) and the variation."""
@@ -113,15 +108,3 @@ class RandomErosion(RandomLayer):
         """A label map."""
         known_grid(self, tuple(inputs.shape))  # refuses a shape that is not known
         return keras.KerasTensor(inputs.shape, "int32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "distance": self.distance,
-            "roughness": self.roughness,
-            "roughness_size": self.roughness_size,
-            "fill": self.fill,
-            "spacing": self.spacing,
-        }

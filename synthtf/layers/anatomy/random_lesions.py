@@ -1,17 +1,17 @@
 """Random lesions in label maps."""
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Label, Labels, Limits, Millimetres, Proportion, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows
 from synthtf.ops.distance import distance_to
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import WholeRange, per_axis
 
 # Of the polynomials that make the borders irregular.
 _DEGREE = 5
@@ -64,36 +64,27 @@ class RandomLesions(RandomLayer):
 
     def __init__(
         self,
-        within: Sequence[int] = (2, 41),
-        lesion_label: int = 77,
-        num_lesions: Range = (1, 20),
-        size: Range = (2, 15),
-        irregularity: Range = (0, 0.6),
-        rim_label: int | None = None,
-        rim: float = 1.0,
-        spacing: Range = 1.0,
+        within: Labels = (2, 41),
+        lesion_label: Label = 77,
+        num_lesions: Annotated[WholeRange, Limits(0)] = (1, 20),
+        size: Millimetres = (2, 15),
+        irregularity: Proportion = (0, 0.6),
+        rim_label: Label | None = None,
+        rim: Annotated[float, Limits(0, unit="mm")] = 1.0,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.within = tuple(int(v) for v in within)
-        self.lesion_label = int(lesion_label)
-        self.rim_label = None if rim_label is None else int(rim_label)
-        if not self.within or min(*self.within, self.lesion_label, self.rim_label or 0) < 0:
-            raise ValueError(
-                "`within` must hold at least one label value, and no label may be negative. "
-                f"Received: within={self.within}, lesion_label={lesion_label}, "
-                f"rim_label={rim_label}"
-            )
-        low, high = as_range(num_lesions, "num_lesions", 0)
-        if (int(low), int(high)) != (low, high):
-            raise ValueError(
-                f"`num_lesions` must be whole numbers. Received: num_lesions={num_lesions!r}"
-            )
-        self.num_lesions = int(low), int(high)
-        self.size = as_range(size, "size", 0)
-        self.irregularity = as_range(irregularity, "irregularity", 0, 1)
-        self.rim = as_range(rim, "rim", 0)[0]
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            within=within,
+            lesion_label=lesion_label,
+            num_lesions=num_lesions,
+            size=size,
+            irregularity=irregularity,
+            rim_label=rim_label,
+            rim=rim,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw how many lesions there are; of each, the place, the size and the shape."""
@@ -155,17 +146,3 @@ class RandomLesions(RandomLayer):
         """One label map per sample."""
         labels = inputs[0] if isinstance(inputs, list | tuple) else inputs
         return keras.KerasTensor(labels.shape, "int32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "within": self.within,
-            "lesion_label": self.lesion_label,
-            "num_lesions": self.num_lesions,
-            "size": self.size,
-            "irregularity": self.irregularity,
-            "rim_label": self.rim_label,
-            "rim": self.rim,
-            "spacing": self.spacing,
-        }

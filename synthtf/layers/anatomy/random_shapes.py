@@ -1,20 +1,20 @@
 """Random label maps that show no anatomy."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops, tree
 
 from synthtf import random
+from synthtf.arguments import ControlPoints, Limits, Millimetres, PositiveMillimetres, Spacing
 from synthtf.layers.anatomy.label_source import LabelSource
 from synthtf.layers.base import Tensor, expand, known_grid
-from synthtf.layers.noise_field import check_control_points
 from synthtf.ops.blobs import spline_matrix
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.noise import value_noise
 from synthtf.ops.resample import axis_grid, clamp, sample_linear
-from synthtf.ranges import Range, as_range, as_spacing
+from synthtf.ranges import WholeRange
 
 # Points per lattice cell of the grid that the warped noise is made on, then upsampled from.
 _NOISE_POINTS_PER_CELL = 4
@@ -68,34 +68,29 @@ class RandomShapes(LabelSource):
 
     def __init__(
         self,
-        num_labels: Range = 26,
-        size: Range = (32, 64),
-        warp_strength: Range = (0, 16),
-        control_points: Range = (3, 11),
-        spacing: Range = 1.0,
+        num_labels: Annotated[WholeRange, Limits(1)] = 26,
+        size: PositiveMillimetres = (32, 64),
+        warp_strength: Millimetres = (0, 16),
+        control_points: ControlPoints = (3, 11),
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        low, high = as_range(num_labels, "num_labels")
-        if (int(low), int(high)) != (low, high) or low < 1:
-            raise ValueError(
-                "`num_labels` must be a whole number, at least 1, or (low, high) of them. "
-                f"Received: {num_labels!r}"
-            )
-        self._num_labels = int(low), int(high)
-        self.num_labels = self._num_labels if hasattr(num_labels, "__len__") else int(low)
-        self.size = as_range(size, "size", 1e-3)
-        self.warp_strength = as_range(warp_strength, "warp_strength", 0)
-        self.control_points = check_control_points(as_range(control_points, "control_points", 2))
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            num_labels=num_labels,
+            size=size,
+            warp_strength=warp_strength,
+            control_points=control_points,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def largest_label(self, shape: tuple[int | None, ...]) -> int:
         """Give the largest label that can occur, whatever the shape of the input."""
-        return self._num_labels[1]
+        return self.num_labels[1]
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the noise of each label, its size and shift, and its warp."""
-        ndim, (fewest, labels) = len(shape) - 2, self._num_labels
+        ndim, (fewest, labels) = len(shape) - 2, self.num_labels
         warp_lattice = (labels, *(self.control_points[1],) * ndim, ndim)
         points = random.fold_in(key, "control_points")
         draws = {
@@ -134,7 +129,7 @@ class RandomShapes(LabelSource):
 
         first = field(0)
         best = (first, ops.ones_like(first, "int32"))
-        return ops.fori_loop(1, self._num_labels[1], compare, best)[1]
+        return ops.fori_loop(1, self.num_labels[1], compare, best)[1]
 
     def _warped_noise(
         self, draws: dict[str, Tensor], label: Any, shape: tuple, grid: tuple[int, ...]
@@ -180,14 +175,3 @@ class RandomShapes(LabelSource):
             for mm in self.extent(shape)
         ]
         return tuple(min(n, m) for n, m in zip(shape[1:-1], points, strict=True))
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_labels": self.num_labels,
-            "size": self.size,
-            "warp_strength": self.warp_strength,
-            "control_points": self.control_points,
-            "spacing": self.spacing,
-        }

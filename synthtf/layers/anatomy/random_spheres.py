@@ -1,19 +1,20 @@
 """Label maps of many separate objects."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops, tree
 
 from synthtf import random
+from synthtf.arguments import Limits, PositiveMillimetres, Proportion, Spacing
 from synthtf.layers.anatomy.label_source import LabelSource
 from synthtf.layers.base import Tensor, expand
 from synthtf.ops.blobs import spline_matrix
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.resample import axis_grid, clamp, sample_linear, upsample
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
 # Of the grid that distances are computed on, then upsampled from.
 _VOXELS_PER_POINT = 2
@@ -70,27 +71,29 @@ class RandomSpheres(LabelSource):
 
     def __init__(
         self,
-        radius: Range = (4, 10),
-        distance: Range = (20, 32),
-        jitter: float = 0.25,
-        dropped: Range = (0, 0.33),
-        irregularity: Range = (0, 0.4),
-        spacing: Range = 1.0,
+        radius: PositiveMillimetres = (4, 10),
+        distance: PositiveMillimetres = (20, 32),
+        jitter: Annotated[float, Limits(0, 0.5)] = 0.25,
+        dropped: Proportion = (0, 0.33),
+        irregularity: Annotated[Range, Limits(0, 0.9)] = (0, 0.4),
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.radius = as_range(radius, "radius", 1e-3)
-        self.distance = as_range(distance, "distance", 1e-3)
-        self.jitter = as_range(jitter, "jitter", 0, 0.5)[0]
-        self.dropped = as_range(dropped, "dropped", 0, 1)
-        self.irregularity = as_range(irregularity, "irregularity", 0, 0.9)
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            radius=radius,
+            distance=distance,
+            jitter=jitter,
+            dropped=dropped,
+            irregularity=irregularity,
+            spacing=spacing,
+            **kwargs,
+        )
         largest = self.radius[1] * (1 + self.irregularity[1])
         room = self.distance[0] * (1 - self.jitter)
         if largest > room * (1 + 1e-6):
             raise ValueError(
-                "The largest radius, irregularity included, must not exceed the smallest "
-                f"`distance` less the jitter. Received: {largest:g} mm, more than {room:g} mm"
+                "The largest `radius`, `irregularity` included, must not exceed the smallest "
+                f"`distance` less the `jitter`. Received: {largest:g} mm, more than {room:g} mm"
             )
 
     def largest_label(self, shape: tuple[int | None, ...]) -> int:
@@ -234,18 +237,6 @@ class RandomSpheres(LabelSource):
         """Give the points of the noise: about one per mean radius."""
         size = sum(self.radius) / 2
         return tuple(math.ceil(mm / size) + 2 for mm in self.extent(shape))
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "radius": self.radius,
-            "distance": self.distance,
-            "jitter": self.jitter,
-            "dropped": self.dropped,
-            "irregularity": self.irregularity,
-            "spacing": self.spacing,
-        }
 
 
 def _linear_in_cells(tables: list[Tensor], places: list[Tensor], lower: list[Tensor]) -> Tensor:

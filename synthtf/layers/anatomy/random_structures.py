@@ -1,17 +1,24 @@
 """Randomly removed structures."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Label, LabelGroups
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ops.labels import map_labels
-from synthtf.ranges import as_range
+from synthtf.ranges import as_number
+
+
+def _as_probabilities(value: Any, name: str) -> float | tuple[float, ...]:
+    if hasattr(value, "__len__") and not isinstance(value, str):
+        return tuple(as_number(v, name, 0, 1) for v in value)
+    return as_number(value, name, 0, 1)
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -51,40 +58,25 @@ class RandomStructures(RandomLayer):
 
     def __init__(
         self,
-        groups: Sequence[Sequence[int]],
-        removal_probability: float | Sequence[float] = 0.5,
+        groups: LabelGroups,
+        removal_probability: Annotated[float | Sequence[float], _as_probabilities] = 0.5,
         keep_one: bool = True,
-        fill: int = 0,
+        fill: Label = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.groups = tuple(tuple(int(v) for v in group) for group in groups)
-        values = [v for group in self.groups for v in group]
-        if not self.groups or not all(self.groups):
-            raise ValueError(
-                "`groups` must be lists of labels, at least one, none empty. "
-                f"Received: groups={self.groups}"
-            )
-        if min(values) < 0 or len(set(values)) < len(values):
-            raise ValueError(
-                "`groups` must hold labels that are not negative, each in one group only. "
-                f"Received: groups={self.groups}"
-            )
-        self.removal_probability = self._parse(removal_probability)
-        self.keep_one = bool(keep_one)
-        self.fill = int(fill)
-        if self.fill < 0:
-            raise ValueError(f"`fill` must be a label, at least 0. Received: fill={fill!r}")
-
-    def _parse(self, value: float | Sequence[float]) -> float | tuple[float, ...]:
-        if not hasattr(value, "__len__") or isinstance(value, str):
-            return as_range(value, "removal_probability", 0, 1)[0]
-        if len(value) != len(self.groups):
+        super().__init__(
+            groups=groups,
+            removal_probability=removal_probability,
+            keep_one=keep_one,
+            fill=fill,
+            **kwargs,
+        )
+        given = self.removal_probability
+        if isinstance(given, tuple) and len(given) != len(self.groups):
             raise ValueError(
                 "`removal_probability` must be a number or one per group "
-                f"({len(self.groups)}). Received: removal_probability={value!r}"
+                f"({len(self.groups)}). Received: removal_probability={given!r}"
             )
-        return tuple(as_range(v, "removal_probability", 0, 1)[0] for v in value)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "removed", `(batch, groups)`, 1 for a group that is removed, else 0."""
@@ -107,13 +99,3 @@ class RandomStructures(RandomLayer):
         group = map_labels(labels, {v: k for k, g in enumerate(self.groups, 1) for v in g})
         removed = ops.pad(draws["removed"], ((0, 0), (1, 0)))
         return ops.where(take_per_sample(removed, group) == 1, self.fill, labels)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "groups": self.groups,
-            "removal_probability": self.removal_probability,
-            "keep_one": self.keep_one,
-            "fill": self.fill,
-        }

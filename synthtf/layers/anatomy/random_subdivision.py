@@ -1,16 +1,15 @@
 """Structures randomly split into parts."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import DistinctLabels, Limits, PositiveMillimetres, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.ops.labels import map_labels
 from synthtf.ops.lattice import lattice_field, lattice_shape
-from synthtf.ranges import Range, as_range, as_spacing
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -57,32 +56,21 @@ class RandomSubdivision(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        num_parts: int = 2,
-        offset: int = 20000,
-        size: Range = (5, 30),
-        spacing: Range = 1.0,
+        labels: DistinctLabels,
+        num_parts: Annotated[int, Limits(1)] = 2,
+        offset: Annotated[int, Limits(1)] = 20000,
+        size: PositiveMillimetres = (5, 30),
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or len(set(self.labels)) < len(self.labels) or min(self.labels) < 0:
-            raise ValueError(
-                "`labels` must hold at least one value, all distinct and non-negative. "
-                f"Received: labels={self.labels}"
-            )
-        if int(num_parts) != num_parts or num_parts < 1:
-            raise ValueError(
-                f"`num_parts` must be a whole number, at least 1. Received: num_parts={num_parts!r}"
-            )
-        self.num_parts = int(num_parts)
-        self.offset = int(offset)
+        super().__init__(
+            labels=labels, num_parts=num_parts, offset=offset, size=size, spacing=spacing, **kwargs
+        )
         if self.offset <= max(self.labels):
             raise ValueError(
-                f"`offset` must be above all labels ({max(self.labels)}). Received: {offset!r}"
+                f"`offset` must be above all `labels` ({max(self.labels)}). "
+                f"Received: offset={offset!r}"
             )
-        self.size = as_range(size, "size", 1e-3)
-        self.spacing = as_spacing(spacing)
 
     @property
     def new_labels(self) -> tuple[int, ...]:
@@ -133,14 +121,3 @@ class RandomSubdivision(RandomLayer):
         """A label map."""
         known_grid(self, tuple(inputs.shape))  # refuses a shape that is not known
         return keras.KerasTensor(inputs.shape, "int32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "num_parts": self.num_parts,
-            "offset": self.offset,
-            "size": self.size,
-            "spacing": self.spacing,
-        }

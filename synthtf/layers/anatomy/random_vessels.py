@@ -1,23 +1,23 @@
 """Random trees of vessels."""
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops, tree
 
 from synthtf import random
+from synthtf.arguments import Limits, Millimetres, Spacing
 from synthtf.layers.anatomy.label_source import LabelSource
 from synthtf.layers.base import Tensor
 from synthtf.ops.blobs import Windows, paint, windows
 from synthtf.ops.elementwise import in_whole_vectors
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, WholeRange, per_axis
 
 # Smallest share of the blood that a branch takes: `r1³ / r0³`.
 _LEAST_SHARE = 0.2
 # Voxels between the points of a centre-line.
 _STEP = 0.75
-_LABELS = ("vessel", "tree", "level")
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -68,34 +68,29 @@ class RandomVessels(LabelSource):
 
     def __init__(
         self,
-        num_trees: Range = (1, 5),
-        radius: Range = (1, 3),
-        length: Range = (20, 60),
-        num_levels: int = 5,
-        tortuosity: Range = (0, 1),
-        label_by: str = "vessel",
-        spacing: Range = 1.0,
+        num_trees: Annotated[WholeRange, Limits(0)] = (1, 5),
+        radius: Millimetres = (1, 3),
+        length: Millimetres = (20, 60),
+        num_levels: Annotated[int, Limits(1)] = 5,
+        tortuosity: Annotated[Range, Limits(0)] = (0, 1),
+        label_by: Literal["vessel", "tree", "level"] = "vessel",
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        low, high = as_range(num_trees, "num_trees", 0)
-        levels = as_range(num_levels, "num_levels", 1)[0]
-        if any(n != int(n) for n in (low, high, levels)):
-            raise ValueError(
-                "`num_trees` and `num_levels` must be whole numbers. "
-                f"Received: num_trees={num_trees!r}, num_levels={num_levels!r}"
-            )
-        self.num_trees = int(low), int(high)
+        super().__init__(
+            num_trees=num_trees,
+            radius=radius,
+            length=length,
+            num_levels=num_levels,
+            tortuosity=tortuosity,
+            label_by=label_by,
+            spacing=spacing,
+            **kwargs,
+        )
         if not self.num_trees[1]:
-            raise ValueError(f"`num_trees` must allow at least one. Received: {num_trees!r}")
-        self.num_levels = int(levels)
-        self.radius = as_range(radius, "radius", 0)
-        self.length = as_range(length, "length", 0)
-        self.tortuosity = as_range(tortuosity, "tortuosity", 0)
-        if label_by not in _LABELS:
-            raise ValueError(f"`label_by` must be one of {_LABELS}. Received: {label_by!r}")
-        self.label_by = label_by
-        self.spacing = as_spacing(spacing)
+            raise ValueError(
+                f"`num_trees` must allow at least one. Received: num_trees={num_trees!r}"
+            )
 
     def largest_label(self, shape: tuple[int | None, ...]) -> int:
         """Give the largest label that can occur, whatever the shape of the input."""
@@ -214,19 +209,6 @@ class RandomVessels(LabelSource):
             self.length[1] * (1 - _LEAST_SHARE) ** (level / 3) for level in range(self.num_levels)
         )
         return [max(math.ceil(mm / step), 1) for mm in lengths]
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_trees": self.num_trees,
-            "radius": self.radius,
-            "length": self.length,
-            "num_levels": self.num_levels,
-            "tortuosity": self.tortuosity,
-            "label_by": self.label_by,
-            "spacing": self.spacing,
-        }
 
 
 def _fork(direction: Tensor, radius: Tensor, share: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:

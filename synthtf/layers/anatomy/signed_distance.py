@@ -1,15 +1,16 @@
 """Distance to the border of a region of labels, as a layer."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
+from synthtf.arguments import Labels, Limits, Spacing
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.distance import close_region, signed_distance
 from synthtf.ops.labels import map_labels
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -45,23 +46,16 @@ class SignedDistance(SynthesisLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        spacing: Range = 1.0,
-        limit: float = 10.0,
-        closing: float = 0.0,
-        within: Sequence[int] | None = None,
+        labels: Labels,
+        spacing: Spacing = 1.0,
+        limit: Annotated[float, Limits(1e-3, unit="mm")] = 10.0,
+        closing: Annotated[float, Limits(0, unit="mm")] = 0.0,
+        within: Labels | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or min(self.labels) < 0:
-            raise ValueError(f"`labels` must be non-negative. Received: labels={self.labels}")
-        self.spacing = as_spacing(spacing)
-        self.limit = as_range(limit, "limit", 0)[0]
-        self.closing = as_range(closing, "closing", 0)[0]
-        if not self.limit:
-            raise ValueError(f"`limit` must be above 0. Received: limit={limit!r}")
-        self.within = None if within is None else tuple(int(v) for v in within)
+        super().__init__(
+            labels=labels, spacing=spacing, limit=limit, closing=closing, within=within, **kwargs
+        )
 
     def call(self, inputs: Tensor) -> Tensor:
         """Measure."""
@@ -76,17 +70,6 @@ class SignedDistance(SynthesisLayer):
     def output_spec(self, inputs: Any) -> Any:
         """One distance per voxel."""
         return keras.KerasTensor(inputs.shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "spacing": self.spacing,
-            "limit": self.limit,
-            "closing": self.closing,
-            "within": self.within,
-        }
 
 
 def _is_one_of(labels: Tensor, values: Sequence[int]) -> Tensor:

@@ -1,13 +1,14 @@
 """Random gamma transforms."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.intensity import power
 from synthtf.ops.noise import normalize
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -34,9 +35,8 @@ class RandomGamma(RandomLayer):
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
-    def __init__(self, gamma: Range = (0.5, 1.5), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.gamma = as_range(gamma, "gamma", 1e-3)
+    def __init__(self, gamma: Annotated[Range, Limits(1e-3)] = (0.5, 1.5), **kwargs: Any) -> None:
+        super().__init__(gamma=gamma, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "gamma"."""
@@ -49,7 +49,3 @@ class RandomGamma(RandomLayer):
     def identity(self, inputs: Tensor) -> Tensor:
         """Normalise only."""
         return normalize(as_image(inputs))
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "gamma": self.gamma}

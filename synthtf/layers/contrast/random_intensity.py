@@ -1,16 +1,25 @@
 """Random contrast: from labels to intensities."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import (
+    DistinctLabels,
+    Groups,
+    Limits,
+    Probability,
+    as_ranges,
+    check_one_per_label,
+)
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.ops.labels import look_up
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -61,52 +70,36 @@ class RandomIntensity(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        mean: Range = (0, 1),
-        std: Range = 0.0,
-        groups: Sequence[int] | None = None,
-        priors: Sequence[Range] | None = None,
-        background_probability: float = 0.0,
-        std_priors: Sequence[Range] | None = None,
-        channels: int = 1,
-        tissues: Sequence[int] | None = None,
-        tissue_probability: float = 0.0,
-        tissue_spread: Range = (0, 0.15),
+        labels: DistinctLabels,
+        mean: Annotated[Range, Limits()] = (0, 1),
+        std: Annotated[Range, Limits(0)] = 0.0,
+        groups: Groups | None = None,
+        priors: Annotated[Sequence[Range], as_ranges] | None = None,
+        background_probability: Probability = 0.0,
+        std_priors: Annotated[Sequence[Range], partial(as_ranges, minimum=0)] | None = None,
+        channels: Annotated[int, Limits(1)] = 1,
+        tissues: Groups | None = None,
+        tissue_probability: Probability = 0.0,
+        tissue_spread: Annotated[Range, Limits(0)] = (0, 0.15),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or len(set(self.labels)) != len(self.labels) or min(self.labels) < 0:
-            raise ValueError(
-                f"`labels` must be distinct and non-negative. Received: labels={self.labels}"
-            )
-        self.mean = as_range(mean, "mean")
-        self.std = as_range(std, "std", 0)
-        self.groups = None if groups is None else tuple(int(g) for g in groups)
-        self.priors = None if priors is None else tuple(as_range(p, "priors") for p in priors)
-        self.std_priors = (
-            None if std_priors is None else tuple(as_range(p, "std_priors", 0) for p in std_priors)
+        super().__init__(
+            labels=labels,
+            mean=mean,
+            std=std,
+            groups=groups,
+            priors=priors,
+            background_probability=background_probability,
+            std_priors=std_priors,
+            channels=channels,
+            tissues=tissues,
+            tissue_probability=tissue_probability,
+            tissue_spread=tissue_spread,
+            **kwargs,
         )
-        self.tissues = None if tissues is None else tuple(int(t) for t in tissues)
-        self.tissue_probability = as_range(tissue_probability, "tissue_probability", 0, 1)[0]
-        self.tissue_spread = as_range(tissue_spread, "tissue_spread", 0)
+        check_one_per_label(self, "groups", "priors", "std_priors", "tissues")
         if self.tissue_probability and tissues is None:
             raise ValueError("`tissue_probability` needs `tissues`, one number per label")
-        for name in ("groups", "priors", "std_priors", "tissues"):
-            given = getattr(self, name)
-            if given is not None and len(given) != len(self.labels):
-                raise ValueError(
-                    f"`{name}` must have one entry per label ({len(self.labels)}). "
-                    f"Received: {len(given)} entries"
-                )
-        self.background_probability = as_range(
-            background_probability, "background_probability", 0, 1
-        )[0]
-        if isinstance(channels, bool) or channels != int(channels) or channels < 1:
-            raise ValueError(
-                f"`channels` must be a positive whole number. Received: channels={channels!r}"
-            )
-        self.channels = int(channels)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "mean" and "std" of the labels in sorted order, 0 first, and noise.
@@ -183,20 +176,3 @@ class RandomIntensity(RandomLayer):
     def output_spec(self, inputs: Any) -> Any:
         """An image of that many channels."""
         return keras.KerasTensor((*inputs.shape[:-1], self.channels), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "mean": self.mean,
-            "std": self.std,
-            "groups": self.groups,
-            "priors": self.priors,
-            "background_probability": self.background_probability,
-            "std_priors": self.std_priors,
-            "channels": self.channels,
-            "tissues": self.tissues,
-            "tissue_probability": self.tissue_probability,
-            "tissue_spread": self.tissue_spread,
-        }

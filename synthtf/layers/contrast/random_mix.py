@@ -4,9 +4,9 @@ from typing import Any
 
 import keras
 
+from synthtf.arguments import Proportion
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.ops.noise import normalize
-from synthtf.ranges import Range, as_range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -38,9 +38,8 @@ class RandomMix(RandomLayer):
         this is the case of one anatomy and one target.
     """
 
-    def __init__(self, weight: Range = (0, 1), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.weight = as_range(weight, "weight", 0, 1)
+    def __init__(self, weight: Proportion = (0, 1), **kwargs: Any) -> None:
+        super().__init__(weight=weight, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "weight"."""
@@ -59,7 +58,3 @@ class RandomMix(RandomLayer):
     def output_spec(self, inputs: list[Any]) -> Any:
         """An image like the real one."""
         return keras.KerasTensor(inputs[0].shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "weight": self.weight}

@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import ControlPoints, Probability, Proportion
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
-from synthtf.layers.noise_field import check_control_points, draw_noise
+from synthtf.layers.noise_field import draw_noise
 from synthtf.ops.intensity import remap
 from synthtf.ops.noise import upsample_lattice
-from synthtf.ranges import Range, as_range
 
 # Of the field that says where the curve holds.
 _FIELD_POINTS = (2, 5)
@@ -56,19 +56,21 @@ class RandomRemapping(RandomLayer):
 
     def __init__(
         self,
-        control_points: Range = (3, 8),
-        increasing: float = 0.5,
-        keep_zero: float = 0.5,
-        strength: Range = (0.3, 1),
-        locality: Range = (0, 0.5),
+        control_points: ControlPoints = (3, 8),
+        increasing: Probability = 0.5,
+        keep_zero: Probability = 0.5,
+        strength: Proportion = (0.3, 1),
+        locality: Proportion = (0, 0.5),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.control_points = check_control_points(as_range(control_points, "control_points", 2))
-        self.increasing = as_range(increasing, "increasing", 0, 1)[0]
-        self.keep_zero = as_range(keep_zero, "keep_zero", 0, 1)[0]
-        self.strength = as_range(strength, "strength", 0, 1)
-        self.locality = as_range(locality, "locality", 0, 1)
+        super().__init__(
+            control_points=control_points,
+            increasing=increasing,
+            keep_zero=keep_zero,
+            strength=strength,
+            locality=locality,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "num_points", "values" `(batch, channels, most points)`, weights and a lattice."""
@@ -105,14 +107,3 @@ class RandomRemapping(RandomLayer):
     def identity(self, inputs: Tensor) -> Tensor:
         """Clip to [0, 1] only."""
         return ops.clip(as_image(inputs), 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "control_points": self.control_points,
-            "increasing": self.increasing,
-            "keep_zero": self.keep_zero,
-            "strength": self.strength,
-            "locality": self.locality,
-        }

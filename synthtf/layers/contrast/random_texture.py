@@ -1,19 +1,26 @@
 """Random smooth texture within labels."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import (
+    DistinctLabels,
+    Groups,
+    Limits,
+    PositiveMillimetres,
+    Spacing,
+    check_one_per_label,
+)
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import look_up
 from synthtf.ops.linear import apply_along_axes
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
 _FWHM_TO_STD = 1 / (2 * math.sqrt(2 * math.log(2)))
 # Control points per full width at half maximum: the sum over them is then as good as smooth.
@@ -65,28 +72,17 @@ class RandomTexture(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        std: Range = (0, 0.05),
-        size: Range = (6, 30),
-        groups: Sequence[int] | None = None,
-        spacing: Range = 1.0,
+        labels: DistinctLabels,
+        std: Annotated[Range, Limits(0)] = (0, 0.05),
+        size: PositiveMillimetres = (6, 30),
+        groups: Groups | None = None,
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or len(set(self.labels)) != len(self.labels) or min(self.labels) < 0:
-            raise ValueError(
-                f"`labels` must be distinct and non-negative. Received: labels={self.labels}"
-            )
-        self.std = as_range(std, "std", 0)
-        self.size = as_range(size, "size", 1e-3)
-        self.groups = None if groups is None else tuple(int(g) for g in groups)
-        if self.groups is not None and len(self.groups) != len(self.labels):
-            raise ValueError(
-                f"`groups` must have one entry per label ({len(self.labels)}). "
-                f"Received: {len(self.groups)} entries"
-            )
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            labels=labels, std=std, size=size, groups=groups, spacing=spacing, **kwargs
+        )
+        check_one_per_label(self, "groups")
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "std" and "angle" `(batch, labels, channels)`, "size" and the lattice "noise"."""
@@ -152,14 +148,3 @@ class RandomTexture(RandomLayer):
     def output_spec(self, inputs: list[Any]) -> Any:
         """The image."""
         return keras.KerasTensor(inputs[0].shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "std": self.std,
-            "size": self.size,
-            "groups": self.groups,
-            "spacing": self.spacing,
-        }

@@ -1,17 +1,22 @@
 """Random maps of proton density and relaxation times."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import DistinctLabels, Groups, check_one_per_label
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.layers.contrast.tissues import PARAMETERS, tissue_ranges
 from synthtf.ops.labels import look_up
 from synthtf.ranges import Range
+
+
+def _as_tissues(values: Any, name: str) -> tuple:
+    return tuple(value if isinstance(value, str) else tissue_ranges(value) for value in values)
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -57,26 +62,13 @@ class RandomTissueMaps(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        tissues: Sequence[str | Sequence[Range]],
-        groups: Sequence[int] | None = None,
+        labels: DistinctLabels,
+        tissues: Annotated[Sequence[str | Sequence[Range]], _as_tissues],
+        groups: Groups | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or len(set(self.labels)) != len(self.labels) or min(self.labels) < 0:
-            raise ValueError(
-                f"`labels` must be distinct and non-negative. Received: labels={self.labels}"
-            )
-        self.tissues = tuple(t if isinstance(t, str) else tissue_ranges(t) for t in tissues)
-        self.groups = None if groups is None else tuple(int(g) for g in groups)
-        for name in ("tissues", "groups"):
-            given = getattr(self, name)
-            if given is not None and len(given) != len(self.labels):
-                raise ValueError(
-                    f"`{name}` must have one entry per label ({len(self.labels)}). "
-                    f"Received: {len(given)} entries"
-                )
+        super().__init__(labels=labels, tissues=tissues, groups=groups, **kwargs)
+        check_one_per_label(self, "tissues", "groups")
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "maps", `(batch, labels, 4)`, in the order of `labels`."""
@@ -112,12 +104,3 @@ class RandomTissueMaps(RandomLayer):
     def output_spec(self, inputs: Any) -> Any:
         """Four maps."""
         return keras.KerasTensor((*inputs.shape[:-1], len(PARAMETERS)), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "tissues": self.tissues,
-            "groups": self.groups,
-        }

@@ -1,16 +1,17 @@
 """Random transmit fields."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import ControlPoints, Limits, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
-from synthtf.layers.noise_field import check_control_points, draw_noise
+from synthtf.layers.noise_field import draw_noise
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.noise import upsample_lattice
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
 _MAPS = 4
 # Of the field of view, on either side of its centre.
@@ -57,19 +58,21 @@ class RandomTransmitField(RandomLayer):
 
     def __init__(
         self,
-        brightening: Range = (0, 0.3),
-        width: Range = (50, 90),
-        variation: Range = (0, 0.05),
-        control_points: Range = (2, 4),
-        spacing: Range = 1.0,
+        brightening: Annotated[Range, Limits(0, 0.5)] = (0, 0.3),
+        width: Annotated[Range, Limits(1, unit="mm")] = (50, 90),
+        variation: Annotated[Range, Limits(0, 0.5)] = (0, 0.05),
+        control_points: ControlPoints = (2, 4),
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.brightening = as_range(brightening, "brightening", 0, 0.5)
-        self.width = as_range(width, "width", 1)
-        self.variation = as_range(variation, "variation", 0, 0.5)
-        self.control_points = check_control_points(as_range(control_points, "control_points", 2))
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            brightening=brightening,
+            width=width,
+            variation=variation,
+            control_points=control_points,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the strengths, "width", the centre's "offset" as a share, and the lattice."""
@@ -127,14 +130,3 @@ class RandomTransmitField(RandomLayer):
                 f"Received: {inputs.shape[-1]} channels"
             )
         return keras.KerasTensor((*inputs.shape[:-1], _MAPS + 1), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "brightening": self.brightening,
-            "width": self.width,
-            "variation": self.variation,
-            "control_points": self.control_points,
-            "spacing": self.spacing,
-        }

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.ops import signal
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 _Defaults = dict[str, tuple[float, float]]
 
@@ -54,6 +55,21 @@ _GRADIENT_ECHOES = ("spoiled gradient echo", "mprage")
 _INVERSIONS = ("mprage", "inversion recovery", "flair")
 _ECHO_SPACING = 7.0
 _NUM_LINES = 160
+
+
+def _as_sequence(value: Any, name: str) -> str | tuple[str, ...]:
+    chosen = value if isinstance(value, str) else tuple(value)
+    if not _names(chosen) or not set(_names(chosen)) <= set(_NAMES):
+        raise ValueError(
+            f'`{name}` must be "random", one or several of {_NAMES}. Received: {name}={value!r}'
+        )
+    return chosen
+
+
+def _names(sequence: str | tuple[str, ...]) -> tuple[str, ...]:
+    if sequence == "random":
+        return _NAMES
+    return (sequence,) if isinstance(sequence, str) else tuple(sequence)
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -107,26 +123,22 @@ class SignalModel(RandomLayer):
 
     def __init__(
         self,
-        sequence: str | Sequence[str] = "random",
-        repetition_time: Range | None = None,
-        echo_time: Range | None = None,
-        inversion_time: Range | None = None,
-        flip_angle: Range | None = None,
+        sequence: Annotated[str | Sequence[str], _as_sequence] = "random",
+        repetition_time: Annotated[Range, Limits(1e-3, unit="ms")] | None = None,
+        echo_time: Annotated[Range, Limits(0, unit="ms")] | None = None,
+        inversion_time: Annotated[Range, Limits(0, unit="ms")] | None = None,
+        flip_angle: Annotated[Range, Limits(0, 180, "degrees")] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.sequence = sequence if isinstance(sequence, str) else tuple(sequence)
-        names = (self.sequence,) if isinstance(self.sequence, str) else self.sequence
-        self._chosen = _NAMES if names == ("random",) else names
-        if not self._chosen or not set(self._chosen) <= set(_NAMES):
-            raise ValueError(
-                f'`sequence` must be "random", one or several of {_NAMES}. '
-                f"Received: sequence={sequence!r}"
-            )
-        self.repetition_time = _optional(repetition_time, "repetition_time", 1e-3)
-        self.echo_time = _optional(echo_time, "echo_time", 0)
-        self.inversion_time = _optional(inversion_time, "inversion_time", 0)
-        self.flip_angle = _optional(flip_angle, "flip_angle", 0, 180)
+        super().__init__(
+            sequence=sequence,
+            repetition_time=repetition_time,
+            echo_time=echo_time,
+            inversion_time=inversion_time,
+            flip_angle=flip_angle,
+            **kwargs,
+        )
+        self._chosen = _names(self.sequence)
         self._ranges = {name: self._ranges_of(name) for name in self._chosen}
 
     def _ranges_of(self, name: str) -> _Defaults:
@@ -139,12 +151,13 @@ class SignalModel(RandomLayer):
         after = train if name == "mprage" else ranges["echo_time"][1]
         if early < train or late + after > shortest:
             raise ValueError(
-                f'The times of "{name}" must fit into its repetition time: TI + TE <= TR, and '
-                f"for mprage {train:g} <= TI <= TR - {train:g}. Received: {ranges}"
+                f'`inversion_time` and `echo_time` of "{name}" must fit into its '
+                f"`repetition_time`: TI + TE <= TR, and for mprage "
+                f"{train:g} <= TI <= TR - {train:g}. Received: {ranges}"
             )
         if name == "mprage" and ranges["flip_angle"][1] >= 90:
             raise ValueError(
-                "`flip_angle` must be below 90 degrees for mprage. "
+                '`flip_angle` must be below 90 degrees for a `sequence` of "mprage". '
                 f"Received: flip_angle={ranges['flip_angle']}"
             )
         return ranges
@@ -194,11 +207,6 @@ class SignalModel(RandomLayer):
             )
         return keras.KerasTensor((*inputs.shape[:-1], 1), "float32")
 
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        own = {name: getattr(self, name) for name in ("sequence", *_PARAMETERS)}
-        return {**super().get_config(), **own}
-
 
 def _magnetisation(
     name: str, rate: Tensor, transmit: Tensor | None, drawn: dict[str, Tensor]
@@ -218,12 +226,6 @@ def _magnetisation(
     else:
         longitudinal = signal.saturation_recovery(rate, repetition)
     return longitudinal if transmit is None else longitudinal * signal.spin_echo_flip(transmit)
-
-
-def _optional(
-    value: Range | None, name: str, minimum: float, maximum: float = math.inf
-) -> tuple[float, float] | None:
-    return None if value is None else as_range(value, name, minimum, maximum)
 
 
 def _low_and_span(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,11 @@
 """Affine alignment of the label maps of a pair."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from synthtf.arguments import Labels
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors
 from synthtf.ops.labels import barycenter, one_hot
@@ -30,9 +30,8 @@ class AlignPairs(SynthesisLayer):
         each map, about the centre.
     """
 
-    def __init__(self, labels: Sequence[int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(label) for label in labels)
+    def __init__(self, labels: Labels, **kwargs: Any) -> None:
+        super().__init__(labels=labels, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Fit, and go halfway."""
@@ -55,7 +54,3 @@ class AlignPairs(SynthesisLayer):
         """One matrix per map."""
         size = len(inputs.shape) - 1
         return keras.KerasTensor((inputs.shape[0], size, size), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "labels": self.labels}

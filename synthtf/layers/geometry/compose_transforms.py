@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from synthtf.arguments import Shape
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.ops.fields import compose
 
@@ -34,9 +35,8 @@ class ComposeTransforms(SynthesisLayer):
     1.0
     """
 
-    def __init__(self, shape: tuple[int, ...] | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.shape = None if shape is None else tuple(int(n) for n in shape)
+    def __init__(self, shape: Shape | None = None, **kwargs: Any) -> None:
+        super().__init__(shape=shape, **kwargs)
 
     def call(self, inputs: list[Tensor]) -> Tensor:
         """Compose from right to left."""
@@ -51,10 +51,6 @@ class ComposeTransforms(SynthesisLayer):
         _check(inputs)
         fields = [x for x in inputs if len(x.shape) > 3]
         return keras.KerasTensor((fields or inputs)[-1].shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "shape": self.shape}
 
 
 def _check(inputs: Any) -> None:

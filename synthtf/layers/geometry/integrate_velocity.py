@@ -1,9 +1,10 @@
 """Integration of a velocity field as a layer."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 
+from synthtf.arguments import Limits
 from synthtf.layers.base import SynthesisLayer, Tensor, as_image
 from synthtf.ops.fields import integrate_velocity
 
@@ -35,11 +36,8 @@ class IntegrateVelocity(SynthesisLayer):
         Arsigny et al., A log-Euclidean framework for statistics on diffeomorphisms, MICCAI 2006.
     """
 
-    def __init__(self, steps: int = 5, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"`steps` must be an integer of at least 0. Received: steps={steps!r}")
-        self.steps = steps
+    def __init__(self, steps: Annotated[int, Limits(0)] = 5, **kwargs: Any) -> None:
+        super().__init__(steps=steps, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Integrate."""
@@ -50,10 +48,6 @@ class IntegrateVelocity(SynthesisLayer):
         """The input's shape, float32."""
         check_field(inputs, self.__class__.__name__)
         return keras.KerasTensor(inputs.shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "steps": self.steps}
 
 
 def check_field(inputs: Any, name: str) -> None:

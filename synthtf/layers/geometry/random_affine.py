@@ -1,14 +1,15 @@
 """Random affine matrices."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops, tree
 
+from synthtf.arguments import Limits, Offset, Spacing
 from synthtf.layers.base import RandomLayer, Tensor
 from synthtf.ops.affine import affine_matrix, in_voxels
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -45,19 +46,21 @@ class RandomAffine(RandomLayer):
 
     def __init__(
         self,
-        translation: Range = (-30, 30),
-        rotation: Range = (-30, 30),
-        scaling: Range = (0.9, 1.1),
-        shear: Range = (-0.1, 0.1),
-        spacing: Range = 1.0,
+        translation: Offset = (-30, 30),
+        rotation: Annotated[Range, Limits(-360, 360, "degrees")] = (-30, 30),
+        scaling: Annotated[Range, Limits(1e-3)] = (0.9, 1.1),
+        shear: Annotated[Range, Limits()] = (-0.1, 0.1),
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.translation = as_range(translation, "translation")
-        self.rotation = as_range(rotation, "rotation", -360, 360)
-        self.scaling = as_range(scaling, "scaling", 1e-3)
-        self.shear = as_range(shear, "shear")
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            translation=translation,
+            rotation=rotation,
+            scaling=scaling,
+            shear=shear,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw translation (mm), rotation (degrees), scaling and shear."""
@@ -84,14 +87,3 @@ class RandomAffine(RandomLayer):
         """One matrix per sample."""
         shape = tree.flatten(inputs)[0].shape
         return keras.KerasTensor((shape[0], len(shape) - 1, len(shape) - 1), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "translation": self.translation,
-            "rotation": self.rotation,
-            "scaling": self.scaling,
-            "shear": self.shear,
-            "spacing": self.spacing,
-        }

@@ -1,14 +1,14 @@
 """Partial fields of view."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops, tree
 
 from synthtf import random
+from synthtf.arguments import Axes, Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -41,13 +41,12 @@ class RandomFieldOfView(RandomLayer):
     """
 
     def __init__(
-        self, proportion: Range = (0, 0.2), axes: Sequence[int] | None = None, **kwargs: Any
+        self,
+        proportion: Annotated[Range, Limits(0, 0.99)] = (0, 0.2),
+        axes: Axes | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.proportion = as_range(proportion, "proportion", 0, 0.99)
-        if axes is not None and not set(axes) <= {0, 1, 2}:
-            raise ValueError(f"`axes` must be spatial axes, 0, 1 or 2. Received: axes={axes!r}")
-        self.axes = None if axes is None else tuple(int(a) for a in axes)
+        super().__init__(proportion=proportion, axes=axes, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the lost proportion and the share of it at the start, per axis."""
@@ -74,7 +73,3 @@ class RandomFieldOfView(RandomLayer):
             line = (-1, *(size if d == axis else 1 for d in range(ndim)), 1)
             x = x * ops.cast(ops.reshape(seen, line), x.dtype)
         return x
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "proportion": self.proportion, "axes": self.axes}

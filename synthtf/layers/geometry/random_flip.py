@@ -1,13 +1,22 @@
 """Random left-right flips."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops, tree
 
+from synthtf.arguments import Axis, Probability
 from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels
 from synthtf.ops.labels import map_labels
+
+
+def _as_pairs(values: Any, name: str) -> tuple[tuple[int, int], ...]:
+    pairs = tuple((int(left), int(right)) for left, right in values)
+    labels = [label for pair in pairs for label in pair]
+    if len(set(labels)) != len(labels):
+        raise ValueError(f"`{name}` must name each label once. Received: {name}={pairs}")
+    return pairs
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -17,7 +26,8 @@ class RandomFlip(RandomLayer):
     Args:
         axis: spatial axis to flip, 0 for left-right in RAS.
         pairs: `(left, right)` label values that change places, in label maps.
-        **kwargs: `probability` (default 0.5), `seed`, `name`.
+        probability: that a sample is flipped; drawn per sample.
+        **kwargs: `seed`, `name`.
 
     Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`;
         integer ones are label maps.
@@ -35,19 +45,12 @@ class RandomFlip(RandomLayer):
 
     def __init__(
         self,
-        axis: int = 0,
-        pairs: Sequence[tuple[int, int]] = (),
-        probability: float = 0.5,
+        axis: Axis = 0,
+        pairs: Annotated[Sequence[tuple[int, int]], _as_pairs] = (),
+        probability: Probability = 0.5,
         **kwargs: Any,
     ) -> None:
-        super().__init__(probability=probability, **kwargs)
-        if axis not in (0, 1, 2):
-            raise ValueError(f"`axis` must be a spatial axis, 0, 1 or 2. Received: axis={axis!r}")
-        self.axis = int(axis)
-        self.pairs = tuple((int(a), int(b)) for a, b in pairs)
-        paired = [label for pair in self.pairs for label in pair]
-        if len(set(paired)) != len(paired):
-            raise ValueError(f"`pairs` must name each label once. Received: pairs={self.pairs}")
+        super().__init__(axis=axis, pairs=pairs, probability=probability, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw nothing but whether a sample is flipped."""
@@ -70,7 +73,3 @@ class RandomFlip(RandomLayer):
     def _change(self) -> dict[int, int]:
         """What to add to each label; labels without a partner keep their value."""
         return {a: b - a for pair in self.pairs for a, b in (pair, pair[::-1])}
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "axis": self.axis, "pairs": self.pairs}

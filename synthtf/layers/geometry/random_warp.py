@@ -1,21 +1,21 @@
 """Random displacement fields."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops, tree
 
+from synthtf.arguments import ControlPoints, Limits, Millimetres, Shape, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, expand
 from synthtf.layers.noise_field import (
-    check_control_points,
-    check_kind,
+    KINDS,
     draw_noise,
     lattice_size,
     make_noise,
 )
 from synthtf.ops.fields import integrate_components
 from synthtf.ops.resample import upsample
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import per_axis
 
 # On a finer grid the flow contracts more than the grid of the volume can show, and the warp
 # folds there: three points per cell double the number of folded voxels.
@@ -62,30 +62,27 @@ class RandomWarp(RandomLayer):
 
     def __init__(
         self,
-        strength: Range = (0, 20),
-        control_points: Range = (2, 16),
-        noise: str = "perlin",
+        strength: Millimetres = (0, 20),
+        control_points: ControlPoints = (2, 16),
+        noise: Literal[KINDS] = "perlin",
         diffeomorphic: bool = True,
-        integration_steps: int = 5,
-        spacing: Range = 1.0,
-        shape: tuple[int, ...] | None = None,
+        integration_steps: Annotated[int, Limits(0)] = 5,
+        spacing: Spacing = 1.0,
+        shape: Shape | None = None,
         full_resolution: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.strength = as_range(strength, "strength", 0)
-        self.control_points = check_control_points(as_range(control_points, "control_points", 2))
-        self.noise = check_kind(noise)
-        self.diffeomorphic = bool(diffeomorphic)
-        if int(integration_steps) != integration_steps or integration_steps < 0:
-            raise ValueError(
-                "`integration_steps` must be a whole number, at least 0. "
-                f"Received: integration_steps={integration_steps!r}"
-            )
-        self.integration_steps = int(integration_steps)
-        self.spacing = as_spacing(spacing)
-        self.shape = None if shape is None else tuple(int(n) for n in shape)
-        self.full_resolution = bool(full_resolution)
+        super().__init__(
+            strength=strength,
+            control_points=control_points,
+            noise=noise,
+            diffeomorphic=diffeomorphic,
+            integration_steps=integration_steps,
+            spacing=spacing,
+            shape=shape,
+            full_resolution=full_resolution,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the strength (mm) and the random numbers of the noise."""
@@ -135,17 +132,3 @@ class RandomWarp(RandomLayer):
         points = _GRID_POINTS_PER_CELL * lattice_size(self.noise, self.control_points)
         finest = 2 if self.diffeomorphic else 1
         return tuple(min(-(-n // finest), points) for n in self._volume(shape))
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "strength": self.strength,
-            "control_points": self.control_points,
-            "noise": self.noise,
-            "diffeomorphic": self.diffeomorphic,
-            "integration_steps": self.integration_steps,
-            "spacing": self.spacing,
-            "shape": self.shape,
-            "full_resolution": self.full_resolution,
-        }

@@ -1,10 +1,11 @@
 """Resampling as a layer."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import tree
 
+from synthtf.arguments import Limits, Shape
 from synthtf.layers.base import SynthesisLayer, Tensor, as_image_or_labels
 from synthtf.ops.resample import resample
 
@@ -42,20 +43,12 @@ class Resample(SynthesisLayer):
 
     def __init__(
         self,
-        interpolation: str = "linear",
-        fill: float | None = 0.0,
-        shape: tuple[int, ...] | None = None,
+        interpolation: Literal["linear", "nearest"] = "linear",
+        fill: Annotated[float, Limits()] | None = 0.0,
+        shape: Shape | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if interpolation not in ("linear", "nearest"):
-            raise ValueError(
-                '`interpolation` must be "linear" or "nearest". '
-                f"Received: interpolation={interpolation!r}"
-            )
-        self.interpolation = interpolation
-        self.fill = None if fill is None else float(fill)
-        self.shape = None if shape is None else tuple(int(n) for n in shape)
+        super().__init__(interpolation=interpolation, fill=fill, shape=shape, **kwargs)
 
     def call(self, inputs: Any, transform: Tensor) -> Any:
         """Resample every input."""
@@ -76,12 +69,3 @@ class Resample(SynthesisLayer):
         return tree.map_structure(
             lambda x: keras.KerasTensor((x.shape[0], *self.shape, x.shape[-1]), x.dtype), specs
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "interpolation": self.interpolation,
-            "fill": self.fill,
-            "shape": self.shape,
-        }

@@ -1,11 +1,11 @@
 """A field on a finer grid, as a layer."""
 
-import math
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
+from synthtf.arguments import Limits
 from synthtf.layers.base import SynthesisLayer, Tensor, as_image
 from synthtf.layers.geometry.integrate_velocity import check_field
 from synthtf.ops.linear import apply_along_axes
@@ -42,19 +42,13 @@ class UpsampleField(SynthesisLayer):
         registration, IEEE TMI 2019.
     """
 
-    def __init__(self, factor: float = 2, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        valid = isinstance(factor, int | float) and not isinstance(factor, bool)
-        if not valid or not 0 < factor < math.inf:
-            raise ValueError(
-                f"`factor` must be a positive, finite number. Received: factor={factor!r}"
-            )
-        self.factor = factor
+    def __init__(self, factor: Annotated[float, Limits(1e-3)] = 2, **kwargs: Any) -> None:
+        super().__init__(factor=factor, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Scale the components and interpolate along each axis."""
         check_field(inputs, self.__class__.__name__)
-        field = as_image(inputs) * float(self.factor)
+        field = as_image(inputs) * self.factor
         sizes = ops.shape(field)[1:-1]
         matrices = [upsampling_matrix(n, self._target(n)) for n in sizes]
         return apply_along_axes(field, matrices)
@@ -66,14 +60,10 @@ class UpsampleField(SynthesisLayer):
         sizes = [None if n is None else self._target(n) for n in sizes]
         return keras.KerasTensor((batch, *sizes, ndim), "float32")
 
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "factor": self.factor}
-
     def _target(self, size: Any) -> Any:
         """Number of voxels along an axis of the finer grid."""
-        if isinstance(self.factor, int):
-            return size * self.factor
+        if self.factor.is_integer():
+            return size * int(self.factor)
         # Room for the rounding of a factor such as 5 / 3.
         if isinstance(size, int):
             return int(size * self.factor + 1e-4)

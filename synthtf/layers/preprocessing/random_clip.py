@@ -1,14 +1,15 @@
 """Random clipping at percentiles."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.ops.quantile import sampled_quantile
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -45,17 +46,12 @@ class RandomClip(RandomLayer):
 
     def __init__(
         self,
-        low: Range = (0, 0.02),
-        high: Range = (0, 0.02),
+        low: Annotated[Range, Limits(0, 0.5)] = (0, 0.02),
+        high: Annotated[Range, Limits(0, 0.5)] = (0, 0.02),
         foreground: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.low = as_range(low, "low", 0, 0.5)
-        self.high = as_range(high, "high", 0, 0.5)
-        if not isinstance(foreground, bool):
-            raise ValueError(f"`foreground` must be True or False. Received: {foreground!r}")
-        self.foreground = foreground
+        super().__init__(low=low, high=high, foreground=foreground, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the proportions."""
@@ -74,12 +70,3 @@ class RandomClip(RandomLayer):
         ceiling = ops.where(expand(high, image) > 0, ceiling, math.inf)
         clipped = ops.minimum(ops.maximum(image, floor), ceiling)
         return ops.where(image > 0, clipped, image) if self.foreground else clipped
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "low": self.low,
-            "high": self.high,
-            "foreground": self.foreground,
-        }

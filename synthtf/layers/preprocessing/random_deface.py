@@ -1,23 +1,43 @@
 """Random defacing."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits, Millimetres, Proportion, Spacing, as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import map_labels
 from synthtf.ops.noise import upsample_lattice
 from synthtf.ops.resample import axis_grid
-from synthtf.ranges import Range, as_range, as_spacing, per_axis
+from synthtf.ranges import Range, per_axis
 
 # Points per axis of the lattice that makes the surface rough: bumps of a few cm on a head.
 _ROUGHNESS_POINTS = 6
 _FAR = 1e6
+
+
+def _as_orientation(value: Any, name: str) -> str:
+    letters = str(value).upper()
+    if len(letters) > 3 or not set(letters) <= set("RLAPSI") or not _directions(letters):
+        raise ValueError(
+            f'`{name}` must name each axis once, by letters such as "RAS". '
+            f"Received: {name}={value!r}"
+        )
+    return letters
+
+
+def _directions(orientation: str) -> tuple[tuple[int, int], ...]:
+    """Give the axes that point to the front and up, and 1, or -1 if they point away."""
+    pairs = [[(k, c) for k, c in enumerate(orientation) if c in pair] for pair in ("AP", "IS")]
+    if any(len(found) != 1 for found in pairs):
+        return ()
+    return tuple((k, 1 if c in "AI" else -1) for ((k, c),) in pairs)
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -66,41 +86,26 @@ class RandomDeface(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        margin: Range = (2, 15),
-        angle: Range = (10, 50),
-        roughness: Range = (0, 10),
-        fill: Range = 0,
-        orientation: str = "RAS",
-        spacing: Range = 1.0,
+        labels: Annotated[Sequence[int], partial(as_label_list, minimum=1)],
+        margin: Millimetres = (2, 15),
+        angle: Annotated[Range, Limits(0, 90, "degrees")] = (10, 50),
+        roughness: Millimetres = (0, 10),
+        fill: Proportion = 0,
+        orientation: Annotated[str, _as_orientation] = "RAS",
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        if not self.labels or min(self.labels) < 1:
-            raise ValueError(
-                "`labels` must hold at least one value, all above zero. "
-                f"Received: labels={self.labels}"
-            )
-        self.margin = as_range(margin, "margin", 0)
-        self.angle = as_range(angle, "angle", 0, 90)
-        self.roughness = as_range(roughness, "roughness", 0)
-        self.fill = as_range(fill, "fill", 0, 1)
-        self.orientation = str(orientation).upper()
-        self._directions = (self._find("AP"), self._find("IS"))
-        self.spacing = as_spacing(spacing)
-
-    def _find(self, letters: str) -> tuple[int, int]:
-        """Give the axis that one of two letters names, and 1 if it is the first, else -1."""
-        found = [(k, c) for k, c in enumerate(self.orientation) if c in letters]
-        known = set(self.orientation) <= set("RLAPSI") and len(self.orientation) <= 3
-        if len(found) != 1 or not known:
-            raise ValueError(
-                '`orientation` must name each axis once, by letters such as "RAS". '
-                f"Received: orientation={self.orientation!r}"
-            )
-        axis, letter = found[0]
-        return axis, 1 if letter == letters[0] else -1
+        super().__init__(
+            labels=labels,
+            margin=margin,
+            angle=angle,
+            roughness=roughness,
+            fill=fill,
+            orientation=orientation,
+            spacing=spacing,
+            **kwargs,
+        )
+        self._directions = _directions(self.orientation)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the plane, the lattice of its roughness, and noise if there is any."""
@@ -163,16 +168,3 @@ class RandomDeface(RandomLayer):
     def output_spec(self, inputs: list[Any]) -> Any:
         """The image."""
         return keras.KerasTensor(inputs[0].shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "margin": self.margin,
-            "angle": self.angle,
-            "roughness": self.roughness,
-            "fill": self.fill,
-            "orientation": self.orientation,
-            "spacing": self.spacing,
-        }

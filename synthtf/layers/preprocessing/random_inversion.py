@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from synthtf.arguments import Probability
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 
 
@@ -17,7 +18,8 @@ class RandomInversion(RandomLayer):
 
     Args:
         foreground: whether only voxels above zero are inverted, and background stays.
-        **kwargs: `probability` (default 0.5), `seed`, `name`.
+        probability: that a sample is inverted; drawn per sample.
+        **kwargs: `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float.
     Output shape: the same, float32.
@@ -29,11 +31,10 @@ class RandomInversion(RandomLayer):
     [0.0, 4.0, 3.0, 1.0]
     """
 
-    def __init__(self, foreground: bool = True, probability: float = 0.5, **kwargs: Any) -> None:
-        super().__init__(probability=probability, **kwargs)
-        if not isinstance(foreground, bool):
-            raise ValueError(f"`foreground` must be True or False. Received: {foreground!r}")
-        self.foreground = foreground
+    def __init__(
+        self, foreground: bool = True, probability: Probability = 0.5, **kwargs: Any
+    ) -> None:
+        super().__init__(foreground=foreground, probability=probability, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw nothing but whether a sample is inverted."""
@@ -49,7 +50,3 @@ class RandomInversion(RandomLayer):
         inside = image > 0
         low = ops.min(ops.where(inside, image, high), axis=axes, keepdims=True)
         return ops.where(inside, low + high - image, image)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "foreground": self.foreground}

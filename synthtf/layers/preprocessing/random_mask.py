@@ -1,17 +1,19 @@
 """Random masking by label."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Labels, Limits, Millimetres, Offset, Spacing, as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.ops.distance import signed_distance
 from synthtf.ops.labels import map_labels
-from synthtf.ranges import Range, as_range, as_spacing
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -57,26 +59,23 @@ class RandomMask(RandomLayer):
 
     def __init__(
         self,
-        labels: Sequence[int],
-        optional: Sequence[int] = (),
-        border: Range = (0, 0),
-        roughness: Range = (0, 0),
-        roughness_size: Range = (10, 40),
-        spacing: Range = 1.0,
+        labels: Labels,
+        optional: Annotated[Sequence[int], partial(as_label_list, empty=True)] = (),
+        border: Offset = (0, 0),
+        roughness: Millimetres = (0, 0),
+        roughness_size: Annotated[Range, Limits(1, unit="mm")] = (10, 40),
+        spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.labels = tuple(int(v) for v in labels)
-        self.optional = tuple(int(v) for v in optional)
-        if not self.labels or min(self.labels + self.optional) < 0:
-            raise ValueError(
-                "`labels` must hold at least one value, none negative. "
-                f"Received: labels={self.labels}, optional={self.optional}"
-            )
-        self.border = as_range(border, "border")
-        self.roughness = as_range(roughness, "roughness", 0)
-        self.roughness_size = as_range(roughness_size, "roughness_size", 1)
-        self.spacing = as_spacing(spacing)
+        super().__init__(
+            labels=labels,
+            optional=optional,
+            border=border,
+            roughness=roughness,
+            roughness_size=roughness_size,
+            spacing=spacing,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "keep", one where the optional labels are kept, else zero, and the border."""
@@ -116,15 +115,3 @@ class RandomMask(RandomLayer):
     def output_spec(self, inputs: list[Any]) -> Any:
         """The image."""
         return keras.KerasTensor(inputs[0].shape, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "labels": self.labels,
-            "optional": self.optional,
-            "border": self.border,
-            "roughness": self.roughness,
-            "roughness_size": self.roughness_size,
-            "spacing": self.spacing,
-        }

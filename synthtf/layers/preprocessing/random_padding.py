@@ -1,17 +1,16 @@
 """Random padding."""
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.ops.indexing import batch_offset, gather
-from synthtf.ranges import Range, as_range
-
-MODES = ("constant", "edge")
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -46,17 +45,12 @@ class RandomPadding(RandomLayer):
 
     def __init__(
         self,
-        proportion: Range = (0, 0.2),
-        value: Range = (0, 1),
-        mode: str = "constant",
+        proportion: Annotated[Range, Limits(0, 0.9)] = (0, 0.2),
+        value: Annotated[Range, Limits()] = (0, 1),
+        mode: Literal["constant", "edge"] = "constant",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.proportion = as_range(proportion, "proportion", 0, 0.9)
-        self.value = as_range(value, "value")
-        if mode not in MODES:
-            raise ValueError(f"`mode` must be one of {MODES}. Received: mode={mode!r}")
-        self.mode = mode
+        super().__init__(proportion=proportion, value=value, mode=mode, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the padding and the share of it at the start, per axis, and the value."""
@@ -90,15 +84,6 @@ class RandomPadding(RandomLayer):
         lost = ops.minimum(ops.round(draws["proportion"][:, axis] * size), size - 1.0)[:, None]
         first = ops.floor(draws["start"][:, axis][:, None] * (lost + 1.0))
         return first, first + (size - 1.0 - lost)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "proportion": self.proportion,
-            "value": self.value,
-            "mode": self.mode,
-        }
 
 
 def _repeat_edges(image: Tensor, boxes: list[tuple[Tensor, Tensor]]) -> Tensor:

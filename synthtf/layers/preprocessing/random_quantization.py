@@ -1,13 +1,14 @@
 """Random quantisation."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import WholeRange
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -34,12 +35,10 @@ class RandomQuantization(RandomLayer):
     [0.0, 0.0, 0.0, 1.0, 3.0]
     """
 
-    def __init__(self, bits: Range = (4, 12), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        bounds = as_range(bits, "bits", 1, 16)
-        if any(bound != int(bound) for bound in bounds):
-            raise ValueError(f"`bits` must be whole numbers. Received: bits={bits!r}")
-        self.bits = (int(bounds[0]), int(bounds[1]))
+    def __init__(
+        self, bits: Annotated[WholeRange, Limits(1, 16, "bits")] = (4, 12), **kwargs: Any
+    ) -> None:
+        super().__init__(bits=bits, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "bits"."""
@@ -56,7 +55,3 @@ class RandomQuantization(RandomLayer):
         step = (high - low) / expand(ops.cast(levels - 1, "float32"), image)
         scaled = (image - low) / ops.where(step > 0, step, 1.0)
         return low + step * ops.round(scaled)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "bits": self.bits}

@@ -1,12 +1,13 @@
 """Random intensity windows of computed tomography."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
+from synthtf.arguments import Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
-from synthtf.ranges import Range, as_range
+from synthtf.ranges import Range
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -41,12 +42,13 @@ class RandomWindow(RandomLayer):
         NeuroImage 2015, which keeps 0 to 100 Hounsfield units.
     """
 
-    def __init__(self, level: Range = (30, 50), width: Range = (60, 120), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.level = as_range(level, "level")
-        self.width = as_range(width, "width", 0)
-        if self.width[0] == 0:
-            raise ValueError(f"`width` must be positive. Received: width={width!r}")
+    def __init__(
+        self,
+        level: Annotated[Range, Limits()] = (30, 50),
+        width: Annotated[Range, Limits(1e-3)] = (60, 120),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(level=level, width=width, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "level" and "width"."""
@@ -60,7 +62,3 @@ class RandomWindow(RandomLayer):
         image = as_image(inputs)
         level, width = (expand(draws[name], image) for name in ("level", "width"))
         return ops.clip((image - level) / width + 0.5, 0.0, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "level": self.level, "width": self.width}

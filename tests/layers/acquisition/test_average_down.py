@@ -12,7 +12,7 @@ class TestAverageDown(LayerContract):
     variants = [{"labels": "nearest"}]
     identity_arguments = {"factor": 1}
     invalid = [
-        ({"factor": 0}, "`factor` must be a whole number"),
+        ({"factor": 0}, "`factor` must lie in"),
         ({"factor": 1.5}, "`factor` must be a whole number"),
         ({"labels": "mean"}, "`labels` must be one of"),
     ]

@@ -15,7 +15,7 @@ class TestRandomBiasField(RandomLayerContract):
         ({"drop": (0.5, 0.1)}, "low <= high"),
         ({"control_points": 1}, "`control_points` must lie in"),
         ({"control_points": (2, 3.5)}, "`control_points` must be whole numbers"),
-        ({"form": "cubic"}, '`form` must be "linear" or "exponential"'),
+        ({"form": "cubic"}, "`form` must be one of"),
         ({"std": -1}, "`std` must lie in"),
     ]
 

@@ -18,8 +18,9 @@ class TestRandomNoise(RandomLayerContract):
     invalid = [
         ({"std": -0.1}, "`std` must lie in"),
         ({"std": (0.2, 0.1)}, "low <= high"),
-        ({"distribution": "poisson"}, '`distribution` must be "gaussian" or "rician"'),
-        ({"num_coils": 0}, "`num_coils` must be a whole number"),
+        ({"distribution": "poisson"}, "`distribution` must be one of"),
+        ({"num_coils": (2, 5)}, "`num_coils` must be one number"),
+        ({"num_coils": 33}, r"`num_coils` must lie in \[1, 32\]"),
         ({"num_coils": 2.5}, "`num_coils` must be a whole number"),
         ({"gain": 0.5}, "`gain` must lie in"),
         ({"correlation": -1}, "`correlation` must lie in"),

@@ -11,10 +11,10 @@ class TestOneHot(LayerContract):
     arguments = {"labels": LABELS}
     variants = [{"labels": (0, 2, 70000)}]
     invalid = [
-        ({"labels": ()}, "`labels` must be non-negative and ascending"),
-        ({"labels": (2, 0)}, "`labels` must be non-negative and ascending"),
-        ({"labels": (0, 2, 2)}, "`labels` must be non-negative and ascending"),
-        ({"labels": (-1, 2)}, "`labels` must be non-negative and ascending"),
+        ({"labels": ()}, "must be distinct labels"),
+        ({"labels": (2, 0)}, "`labels` must be ascending"),
+        ({"labels": (0, 2, 2)}, "must be distinct labels"),
+        ({"labels": (-1, 2)}, "must be distinct labels"),
     ]
 
     def test_identity_arguments(self, ndim):

@@ -14,10 +14,10 @@ class TestRandomAtrophy(RandomLayerContract):
     variants = [{"choice": "one", "spacing": 2.0}]
     identity_arguments = {"volume_change": 1}
     invalid = [
-        ({"labels": []}, "at least one structure"),
-        ({"labels": [2, []]}, "at least one structure"),
-        ({"labels": [2, [41, 2]]}, "distinct and non-negative"),
-        ({"labels": [-1]}, "distinct and non-negative"),
+        ({"labels": []}, "must be groups of labels, at least one, none empty"),
+        ({"labels": [2, []]}, "must be groups of labels, at least one, none empty"),
+        ({"labels": [2, [41, 2]]}, "each label at least 0 and in one group only"),
+        ({"labels": [-1]}, "each label at least 0 and in one group only"),
         ({"volume_change": (0.1, 1)}, "`volume_change` must lie in"),
         ({"decay": 0}, "`decay` must lie in"),
         ({"choice": "two"}, "`choice` must be"),

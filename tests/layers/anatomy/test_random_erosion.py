@@ -20,12 +20,12 @@ class TestRandomErosion(RandomLayerContract):
     identity_arguments = {"distance": 0, "roughness": 0}
     num_outcomes = 3
     invalid = [
-        ({"labels": []}, "at least one value"),
-        ({"labels": [-2]}, "none negative"),
+        ({"labels": []}, "must be labels, whole numbers from 0, at least one"),
+        ({"labels": [-2]}, "must be labels, whole numbers from 0, at least one"),
         ({"distance": (2, 1)}, "low <= high"),
         ({"roughness": -1}, "`roughness` must lie in"),
         ({"roughness_size": 0}, "`roughness_size` must lie in"),
-        ({"fill": -1}, "`fill` must be a label"),
+        ({"fill": -1}, "`fill` must lie in"),
         ({"spacing": 0}, "`spacing` must be positive"),
     ]
 

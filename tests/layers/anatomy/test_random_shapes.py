@@ -18,10 +18,10 @@ class TestRandomShapes(RandomLayerContract):
     variants = [{"warp_strength": 0}, {"size": (20, 30), "spacing": 2.0, "num_labels": (2, 3)}]
     identity_arguments = {"probability": 0}
     invalid = [
-        ({"num_labels": 0}, "`num_labels` must be a whole number, at least 1"),
-        ({"num_labels": 2.5}, "`num_labels` must be a whole number"),
-        ({"num_labels": (0, 2)}, "`num_labels` must be a whole number"),
-        ({"num_labels": (1, 2.5)}, "`num_labels` must be a whole number"),
+        ({"num_labels": 0}, "`num_labels` must lie in"),
+        ({"num_labels": 2.5}, "`num_labels` must be whole numbers"),
+        ({"num_labels": (0, 2)}, "`num_labels` must lie in"),
+        ({"num_labels": (1, 2.5)}, "`num_labels` must be whole numbers"),
         ({"num_labels": (3, 2)}, "low <= high"),
         ({"size": 0}, "`size` must lie in"),
         ({"size": (64, 32)}, "low <= high"),

@@ -21,7 +21,7 @@ class TestRandomSpheres(RandomLayerContract):
         ({"jitter": 0.6}, "`jitter` must lie in"),
         ({"dropped": (0, 1.1)}, "`dropped` must lie in"),
         ({"irregularity": 1}, "`irregularity` must lie in"),
-        ({"radius": 4}, "largest radius, irregularity included, must not exceed"),
+        ({"radius": 4}, "largest `radius`, `irregularity` included, must not exceed"),
         ({"spacing": 0}, "`spacing` must be positive"),
     ]
 

@@ -17,11 +17,11 @@ class TestRandomStructures(RandomLayerContract):
     invalid = [
         ({"groups": []}, "at least one"),
         ({"groups": [[1], []]}, "none empty"),
-        ({"groups": [[1, 2], [2]]}, "each in one group only"),
-        ({"groups": [[-1]]}, "not negative"),
+        ({"groups": [[1, 2], [2]]}, "and in one group only"),
+        ({"groups": [[-1]]}, "each label at least 0"),
         ({"removal_probability": 2}, "`removal_probability` must lie in"),
         ({"removal_probability": (0.5, 0.5)}, "one per group"),
-        ({"fill": -1}, "`fill` must be a label"),
+        ({"fill": -1}, "`fill` must lie in"),
     ]
 
 

@@ -14,12 +14,12 @@ class TestRandomSubdivision(RandomLayerContract):
     variants = [{"num_parts": 1, "spacing": 2.0, "labels": [0, 41], "offset": 70000}]
     identity_arguments = {"probability": 0}
     invalid = [
-        ({"labels": []}, "at least one value"),
-        ({"labels": [2, 2]}, "distinct and non-negative"),
-        ({"labels": [-2]}, "distinct and non-negative"),
-        ({"num_parts": 0}, "`num_parts` must be a whole number"),
+        ({"labels": []}, "must be distinct labels"),
+        ({"labels": [2, 2]}, "must be distinct labels"),
+        ({"labels": [-2]}, "must be distinct labels"),
+        ({"num_parts": 0}, "`num_parts` must lie in"),
         ({"num_parts": 1.5}, "`num_parts` must be a whole number"),
-        ({"offset": 2035}, "`offset` must be above all labels"),
+        ({"offset": 2035}, "`offset` must be above all `labels`"),
         ({"size": 0}, "`size` must lie in"),
         ({"spacing": 0}, "`spacing` must be positive"),
     ]

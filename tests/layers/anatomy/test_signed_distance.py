@@ -11,9 +11,9 @@ class TestSignedDistance(LayerContract):
     arguments = {"labels": LABELS[1:3], "spacing": 2.0, "limit": 6.0}
     variants = [{"closing": 3.0}, {"closing": 3.0, "within": LABELS[3:]}]
     invalid = [
-        ({"labels": ()}, "`labels` must be non-negative"),
-        ({"labels": (-1,)}, "`labels` must be non-negative"),
-        ({"limit": 0}, "`limit` must be above 0"),
+        ({"labels": ()}, "`labels` must be labels, whole numbers from 0, at least one"),
+        ({"labels": (-1,)}, "`labels` must be labels, whole numbers from 0, at least one"),
+        ({"limit": 0}, "`limit` must lie in"),
         ({"closing": -1}, "`closing` must lie in"),
         ({"spacing": 0}, "`spacing` must be positive"),
     ]

@@ -20,17 +20,23 @@ class TestRandomIntensity(RandomLayerContract):
     ]
     identity_arguments = {"probability": 0}
     invalid = [
-        ({"labels": ()}, "`labels` must be distinct and non-negative"),
-        ({"labels": (1, 1)}, "`labels` must be distinct and non-negative"),
-        ({"labels": (-1, 2)}, "`labels` must be distinct and non-negative"),
+        ({"labels": ()}, "`labels` must be distinct labels"),
+        (
+            {"labels": (1, 1)},
+            "`labels` must be distinct labels",
+        ),
+        (
+            {"labels": (-1, 2)},
+            "`labels` must be distinct labels",
+        ),
         ({"mean": (1, 0)}, "low <= high"),
         ({"std": -1}, "`std` must lie in"),
         ({"groups": (1, 2)}, r"`groups` must have one entry per label \(4\)"),
         ({"priors": [(0, 1)]}, r"`priors` must have one entry per label \(4\)"),
         ({"std_priors": [(0, 1)]}, r"`std_priors` must have one entry per label \(4\)"),
         ({"std_priors": [(-1, 1)] * 4}, "`std_priors` must lie in"),
-        ({"channels": 0}, "`channels` must be a positive whole number"),
-        ({"channels": 1.5}, "`channels` must be a positive whole number"),
+        ({"channels": 0}, "`channels` must lie in"),
+        ({"channels": 1.5}, "`channels` must be a whole number"),
         ({"background_probability": 2}, "`background_probability` must lie in"),
         ({"tissues": (1, 2)}, r"`tissues` must have one entry per label \(4\)"),
         ({"tissue_probability": 0.5}, "`tissue_probability` needs `tissues`"),

@@ -14,9 +14,15 @@ class TestRandomTexture(RandomLayerContract):
     variants = [{"labels": (2, 70000)}, {"groups": (0, 1, 1, 2), "spacing": 2}]
     identity_arguments = {"std": 0}
     invalid = [
-        ({"labels": ()}, "`labels` must be distinct and non-negative"),
-        ({"labels": (1, 1)}, "`labels` must be distinct and non-negative"),
-        ({"labels": (-1, 2)}, "`labels` must be distinct and non-negative"),
+        ({"labels": ()}, "`labels` must be distinct labels"),
+        (
+            {"labels": (1, 1)},
+            "`labels` must be distinct labels",
+        ),
+        (
+            {"labels": (-1, 2)},
+            "`labels` must be distinct labels",
+        ),
         ({"std": -1}, "`std` must lie in"),
         ({"size": 0}, "`size` must lie in"),
         ({"groups": (1, 2)}, r"`groups` must have one entry per label \(4\)"),

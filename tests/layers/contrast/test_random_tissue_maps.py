@@ -21,7 +21,10 @@ class TestRandomTissueMaps(RandomLayerContract):
     ]
     identity_arguments = {"probability": 0}
     invalid = [
-        ({"labels": (1, 1, 2, 3)}, "`labels` must be distinct and non-negative"),
+        (
+            {"labels": (1, 1, 2, 3)},
+            "`labels` must be distinct labels",
+        ),
         ({"tissues": ("WM",)}, r"`tissues` must have one entry per label \(4\)"),
         ({"tissues": ("WM", "WM", "WM", (1, 2, 3))}, "names or four ranges each"),
         ({"tissues": ("WM", "WM", "WM", 5)}, "names or four ranges each"),

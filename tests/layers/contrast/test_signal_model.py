@@ -32,8 +32,8 @@ class TestSignalModel(RandomLayerContract):
         ({"repetition_time": 0}, "`repetition_time` must lie in"),
         ({"echo_time": (5, 2)}, "low <= high"),
         ({"inversion_time": -1}, "`inversion_time` must lie in"),
-        ({"sequence": "spin echo", "repetition_time": 50}, "must fit into its repetition time"),
-        ({"sequence": "flair", "inversion_time": 7990}, "must fit into its repetition time"),
+        ({"sequence": "spin echo", "repetition_time": 50}, "must fit into its `repetition_time`"),
+        ({"sequence": "flair", "inversion_time": 7990}, "must fit into its `repetition_time`"),
         ({"sequence": "mprage", "inversion_time": 500}, "560 <= TI <= TR - 560"),
         ({"sequence": "mprage", "flip_angle": 90}, "`flip_angle` must be below 90"),
     ]

@@ -11,8 +11,10 @@ class TestIntegrateVelocity(LayerContract):
     variants = [{"steps": 0}, {"steps": 2}]
     identity_arguments = {"steps": 0}
     invalid = [
-        ({"steps": bad}, "`steps` must be an integer of at least 0. Received: steps=")
-        for bad in (-1, 1.5, True, "5")
+        ({"steps": -1}, "`steps` must lie in"),
+        ({"steps": 1.5}, "`steps` must be a whole number. Received: steps=1.5"),
+        ({"steps": True}, "`steps` must be one number"),
+        ({"steps": "5"}, "`steps` must be one number"),
     ]
 
     def make_inputs(self, ndim):

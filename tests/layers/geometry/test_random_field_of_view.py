@@ -15,8 +15,8 @@ class TestRandomFieldOfView(RandomLayerContract):
     invalid = [
         ({"proportion": 1}, r"`proportion` must lie in \[0, 0.99\]"),
         ({"proportion": (0.5, 0.1)}, "low <= high"),
-        ({"axes": (0, 3)}, "`axes` must be spatial axes"),
-        ({"axes": (-1,)}, "`axes` must be spatial axes"),
+        ({"axes": (0, 3)}, "`axes` must be different spatial axes"),
+        ({"axes": (-1,)}, "`axes` must be different spatial axes"),
     ]
 
 

@@ -23,7 +23,7 @@ class TestRandomWarp(RandomLayerContract):
         ({"control_points": 1}, "`control_points` must lie in"),
         ({"control_points": 2.5}, "`control_points` must be whole numbers"),
         ({"noise": "white"}, "`noise` must be one of"),
-        ({"integration_steps": -1}, "`integration_steps` must be a whole number"),
+        ({"integration_steps": -1}, "`integration_steps` must lie in"),
         ({"integration_steps": 2.5}, "`integration_steps` must be a whole number"),
         ({"spacing": 0}, "`spacing` must be positive"),
     ]

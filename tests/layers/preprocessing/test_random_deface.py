@@ -13,8 +13,8 @@ class TestRandomDeface(RandomLayerContract):
     # A plane that no voxel of these small volumes lies beyond.
     identity_arguments = {"margin": 100}
     invalid = [
-        ({"labels": ()}, "`labels` must hold at least one value"),
-        ({"labels": (0, 3)}, "all above zero"),
+        ({"labels": ()}, "`labels` must be labels, whole numbers from 1, at least one"),
+        ({"labels": (0, 3)}, "whole numbers from 1"),
         ({"margin": -1}, "`margin` must lie in"),
         ({"angle": 91}, "`angle` must lie in"),
         ({"roughness": (2, 1)}, "low <= high"),

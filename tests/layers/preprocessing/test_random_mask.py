@@ -13,9 +13,9 @@ class TestRandomMask(RandomLayerContract):
     identity_arguments = {"labels": LABELS}
     num_outcomes = 2
     invalid = [
-        ({"labels": ()}, "`labels` must hold at least one value"),
-        ({"labels": (-1,)}, "none negative"),
-        ({"optional": (-5,)}, "none negative"),
+        ({"labels": ()}, "`labels` must be labels, whole numbers from 0, at least one"),
+        ({"labels": (-1,)}, "must be labels, whole numbers from 0, at least one"),
+        ({"optional": (-5,)}, "`optional` must be labels"),
     ]
 
     def expected_identity(self, inputs):

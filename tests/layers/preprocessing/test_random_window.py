@@ -12,7 +12,7 @@ class TestRandomWindow(RandomLayerContract):
     invalid = [
         ({"level": (50, 30)}, "low <= high"),
         ({"width": -1}, "`width` must lie in"),
-        ({"width": (0, 80)}, "`width` must be positive"),
+        ({"width": (0, 80)}, "`width` must lie in"),
     ]
 
 

@@ -1,0 +1,318 @@
+"""Arguments: what may be given for them, said once, in the signature of a constructor.
+
+    def __init__(
+        self,
+        drop: Annotated[Range, Limits(0, 1)] = (0, 0.5),
+        num_coils: Annotated[int, Limits(1, 32)] = 4,
+        form: Literal["linear", "exponential"] = "linear",
+        spacing: Spacing = 1.0,
+        **kwargs,
+    ):
+
+A type, here `Range`, `int` or `Literal`, says what kind of value is meant, and `Limits` between
+which numbers it lies and in which unit. `Annotated[TYPE, parser]`, where `parser(value, name)`
+returns the value or raises a ValueError, is for everything else. `TYPE | None` allows None.
+"""
+
+import functools
+import inspect
+import math
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from synthtf.ranges import (
+    Range,
+    WholeRange,
+    as_number,
+    as_range,
+    as_spacing,
+    as_whole,
+    as_whole_range,
+)
+
+Parser = Callable[[Any, str], Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the values of a number or a range may be.
+
+    Attributes:
+        minimum: smallest value allowed.
+        maximum: largest value allowed.
+        unit: "mm", "degrees", "ms" or "voxels"; empty for a ratio.
+    """
+
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A number or a range, its limits and its unit.
+
+    Attributes:
+        name: of the argument.
+        low: smallest value that is drawn. None: not given.
+        high: largest value that is drawn; of a number, that number. None: not given.
+        unit: as of `Limits`.
+        minimum: smallest value allowed.
+        maximum: largest value allowed.
+        default: `(low, high)`, a number, or None.
+    """
+
+    name: str
+    low: float | None
+    high: float | None
+    unit: str
+    minimum: float
+    maximum: float
+    default: Any
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a function.
+
+    Attributes:
+        name: of the argument.
+        default: as written in the signature, or `inspect.Parameter.empty`.
+        parser: gives the value to store, from what the user wrote and the name, or raises a
+            ValueError. None: the annotation says nothing.
+        limits: of a number, or a range of numbers; else None.
+        optional: whether None may be given.
+    """
+
+    name: str
+    default: Any
+    parser: Parser | None
+    limits: Limits | None
+    optional: bool
+
+    def parse(self, value: Any) -> Any:
+        """Give the value to store.
+
+        Raises:
+            ValueError: if the value is not what the annotation says.
+        """
+        if self.parser is None or (value is None and self.optional):
+            return value
+        return self.parser(value, self.name)
+
+    def limited(self, value: Any) -> Limited:
+        """Describe a value, in which a missing default is as good as None."""
+        default, value = (
+            None if x is inspect.Parameter.empty else self.parse(x) for x in (self.default, value)
+        )
+        low, high = value if isinstance(value, tuple) else (value, value)
+        limits = self.limits or Limits()
+        return Limited(self.name, low, high, limits.unit, limits.minimum, limits.maximum, default)
+
+
+def arguments_of(function: Callable) -> dict[str, Argument]:
+    """Describe the named arguments of a function, or of a constructor, from its signature.
+
+    Example:
+    >>> def blur(std: Annotated[Range, Limits(0, unit="mm")] = (0, 2)): ...
+    >>> argument = arguments_of(blur)["std"]
+    >>> argument.limits.unit, argument.parse(1)
+    ('mm', (1.0, 1.0))
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return {
+        name: Argument(name, parameter.default, *_read(hints.get(name, Any)))
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in kinds and name != "self"
+    }
+
+
+def _read(hint: Any) -> tuple[Parser | None, Limits | None, bool]:
+    """Give the parser and the limits that an annotation stands for, and whether None may be."""
+    members = typing.get_args(hint)
+    optional = type(None) in members
+    if optional:
+        hint = typing.Union[tuple(m for m in members if m is not type(None))]  # noqa: UP007
+    said = None
+    if typing.get_origin(hint) is Annotated:
+        hint, said = typing.get_args(hint)[:2]
+    if isinstance(said, Limits):
+        if hint not in _NUMBERS:
+            raise TypeError(f"Limits are for numbers and ranges. Received: Limits of {hint}")
+        parser = functools.partial(_NUMBERS[hint], minimum=said.minimum, maximum=said.maximum)
+    elif typing.get_origin(hint) is Literal:
+        parser = functools.partial(as_choice, choices=typing.get_args(hint))
+    elif hint is bool:
+        parser = as_switch
+    else:
+        parser = said
+    return parser, said if isinstance(said, Limits) else None, optional
+
+
+def as_choice(value: Any, name: str, choices: Sequence) -> Any:
+    """Check that a value is one of several.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"`{name}` must be one of {tuple(choices)}. Received: {name}={value!r}")
+    return value
+
+
+def as_switch(value: Any, name: str) -> bool:
+    """Check a value that is True or False.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return value
+
+
+def as_label_list(
+    values: Any, name: str, distinct: bool = False, minimum: int = 0, empty: bool = False
+) -> tuple[int, ...]:
+    """Check a list of label values.
+
+    Raises:
+        ValueError: if one is not whole or below `minimum`, there is none (unless it may be
+            `empty`), or one occurs twice although they must be `distinct`.
+    """
+    found = as_whole_numbers(values, name)
+    repeated = distinct and len(set(found)) < len(found)
+    if not (found or empty) or repeated or min(found, default=minimum) < minimum:
+        kind = "distinct labels" if distinct else "labels"
+        least = "" if empty else ", at least one"
+        raise ValueError(
+            f"`{name}` must be {kind}, whole numbers from {minimum}{least}. "
+            f"Received: {name}={values!r}"
+        )
+    return found
+
+
+def as_label_groups(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
+    """Check groups of labels, of which a single label may stand for itself.
+
+    Raises:
+        ValueError: if there is none, one is empty, or a label is negative or occurs twice.
+    """
+    entries = values if hasattr(values, "__len__") else ()
+    groups = tuple(as_whole_numbers(v if hasattr(v, "__len__") else [v], name) for v in entries)
+    labels = [label for group in groups for label in group]
+    if not labels or not all(groups) or min(labels) < 0 or len(set(labels)) < len(labels):
+        raise ValueError(
+            f"`{name}` must be groups of labels, at least one, none empty, each label at least 0 "
+            f"and in one group only. Received: {name}={values!r}"
+        )
+    return groups
+
+
+def as_whole_numbers(values: Any, name: str) -> tuple[int, ...]:
+    """Check a list of whole numbers.
+
+    Raises:
+        ValueError: if it is no list, or one is not whole.
+    """
+    try:
+        given = tuple(values)
+        found = tuple(map(int, given))
+    except (TypeError, ValueError, OverflowError):
+        given, found = (), None
+    if found != given:
+        raise ValueError(f"`{name}` must be whole numbers. Received: {name}={values!r}")
+    return found
+
+
+def as_ranges(
+    values: Any, name: str, minimum: float = -math.inf, maximum: float = math.inf
+) -> tuple[tuple[float, float], ...]:
+    """Check a list of ranges.
+
+    Raises:
+        ValueError: if it is no list, or as `as_range`.
+    """
+    if not hasattr(values, "__len__") or isinstance(values, str):
+        raise ValueError(f"`{name}` must be a list of ranges. Received: {name}={values!r}")
+    return tuple(as_range(value, name, minimum, maximum) for value in values)
+
+
+def as_shape(value: Any, name: str) -> tuple[int, ...]:
+    """Check a spatial shape.
+
+    Raises:
+        ValueError: if it is not one whole number above 0 per axis.
+    """
+    found = as_whole_numbers(value, name)
+    if not found or min(found) < 1:
+        raise ValueError(f"`{name}` must be above 0 for each axis. Received: {name}={value!r}")
+    return found
+
+
+def as_axis(value: Any, name: str) -> int:
+    """Check a spatial axis.
+
+    Raises:
+        ValueError: if it is not 0, 1 or 2.
+    """
+    if isinstance(value, bool) or value not in (0, 1, 2):
+        raise ValueError(f"`{name}` must be a spatial axis, 0, 1 or 2. Received: {name}={value!r}")
+    return int(value)
+
+
+def as_axes(values: Any, name: str) -> tuple[int, ...]:
+    """Check the spatial axes to choose from.
+
+    Raises:
+        ValueError: if there is none, one occurs twice, or one is not 0, 1 or 2.
+    """
+    found = tuple(values) if hasattr(values, "__len__") else ()
+    if not found or len(set(found)) < len(found) or not set(found) <= {0, 1, 2}:
+        raise ValueError(
+            f"`{name}` must be different spatial axes, 0, 1 or 2. Received: {name}={values!r}"
+        )
+    return tuple(map(int, found))
+
+
+def check_one_per_label(layer: Any, *names: str) -> None:
+    """Check that arguments that are lists, unless None, have one entry per label of a layer.
+
+    Raises:
+        ValueError: if one has not.
+    """
+    for name in names:
+        given = getattr(layer, name)
+        if given is not None and len(given) != len(layer.labels):
+            raise ValueError(
+                f"`{name}` must have one entry per label ({len(layer.labels)}). "
+                f"Received: {len(given)} entries"
+            )
+
+
+_NUMBERS: Mapping[Any, Callable] = {
+    Range: as_range,
+    WholeRange: as_whole_range,
+    float: as_number,
+    int: as_whole,
+}
+
+Probability = Annotated[float, Limits(0, 1)]
+Proportion = Annotated[Range, Limits(0, 1)]
+Millimetres = Annotated[Range, Limits(0, unit="mm")]
+PositiveMillimetres = Annotated[Range, Limits(1e-3, unit="mm")]
+Offset = Annotated[Range, Limits(unit="mm")]
+ControlPoints = Annotated[WholeRange, Limits(2)]
+Spacing = Annotated[Range, as_spacing]
+Shape = Annotated[tuple[int, ...], as_shape]
+Axis = Annotated[int, as_axis]
+Axes = Annotated[Sequence[int], as_axes]
+Label = Annotated[int, functools.partial(as_whole, minimum=0)]
+Labels = Annotated[Sequence[int], as_label_list]
+DistinctLabels = Annotated[Sequence[int], functools.partial(as_label_list, distinct=True)]
+LabelGroups = Annotated[Sequence[int | Sequence[int]], as_label_groups]
+Groups = Annotated[Sequence[int], as_whole_numbers]
+Seed = Annotated[int, as_whole]
