@@ -89,7 +89,7 @@ class Case:
             return tf.function(
                 function, jit_compile={"on": True, "off": False}.get(self.xla, xla.pays())
             )
-        if keras.backend.backend() == "jax":
+        if keras.backend.backend() == "jax" and self.xla != "off":
             import jax
 
             return jax.jit(function)
@@ -396,7 +396,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--xla",
         choices=["auto", "on", "off"],
         default="auto",
-        help="on TensorFlow (default: as in training, where there is a GPU)",
+        help="on TensorFlow; off on JAX is op by op (default: as in training)",
     )
     parser.add_argument(
         "--features",

@@ -11,11 +11,12 @@
 #               internet: keras, namex, optree and nibabel
 #   OUT         folder that receives the run, for machines that are given back: RUN.tar.xz.aa and so
 #               on, of 15 MB each. To go on elsewhere: cat RUN.tar.xz.* | tar -xJ -C RUN
-#   BENCHMARK   minutes for scripts/benchmark.py afterwards, whose figures go to OUT/benchmark.json
+#   BENCHMARK   minutes for scripts/benchmark.py afterwards, whose figures go to OUT/*.json: synthesis
+#               alone, its share of a step of SynthSeg's network, and synthesis without XLA
 #   STEPS       steps of an epoch (default 200): a training can end after each
 #   RATE        learning rate (default 0.004), which stays: anneal a copy with --start when it is to ship
 set -euo pipefail
-[ $# -ge 3 ] || { sed -n '2,19s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '2,20s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 maps=$1 run=$2 minutes=$3
 shift 3
 root="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -42,6 +43,13 @@ if [ -n "${OUT:-}" ]; then
     tar --exclude '*.bkp' -C "$run" -c . | xz -T0 -2 | split -b 15000000 - "$OUT/$(basename "$run").tar.xz."
 fi
 if [ -n "${BENCHMARK:-}" ]; then
-    timeout "$(python3 -c "print(60 * $BENCHMARK)")" python3 "$root/scripts/benchmark.py" \
-        --sizes 160 96 192 --batches 1 4 --json "${OUT:-$run}/benchmark.json" || true
+    end=$((SECONDS + 60 * BENCHMARK))
+    measure() { # FILE FLAGS: as long as there is time
+        local left=$((end - SECONDS)) file="${OUT:-$run}/$1.json"
+        shift
+        [ "$left" -le 0 ] || timeout "$left" python3 "$root/scripts/benchmark.py" "$@" --json "$file" || true
+    }
+    measure synthesis --sizes 160 96 192 --batches 1 4
+    measure training --training --sizes 160
+    measure synthesis_without_xla --sizes 160 --batches 1 --xla off --repeats 2
 fi
