@@ -54,19 +54,20 @@ def numpy(outputs):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"),
+    ("kind", "options", "learning_rate"),
     [
-        ("deformable", {"regularization": 0.1}),
-        ("affine", {"landmarks": 1.0}),
-        ("affine", {"landmarks": 1.0, "network": COMPETING}),
+        ("deformable", {"regularization": 0.1}, 3e-3),
+        ("affine", {"landmarks": 1.0}, 3e-3),
+        ("affine", {"landmarks": 1.0, "network": COMPETING}, 6e-3),
     ],
 )
-def test_learns_from_label_maps_alone(kind, options):
+def test_learns_from_label_maps_alone(kind, options, learning_rate):
     keras.utils.set_random_seed(0)
     model = make(2, kind, **options)
-    model.compile(keras.optimizers.Adam(3e-3))
-    history = model.fit(maps(2, num_batches=30), epochs=4, verbose=0, shuffle=False).history
-    assert history["dice"][-1] > history["dice"][0] + 0.05
+    model.compile(keras.optimizers.Adam(learning_rate))
+    history = model.fit(maps(2, num_batches=30), epochs=6, verbose=0, shuffle=False).history
+    # Epochs of 30 steps differ by chance, and processors by rounding.
+    assert np.mean(history["dice"][-2:]) > history["dice"][0] + 0.05, history["dice"]
     assert history["loss"][-1] < history["loss"][0]
 
 
