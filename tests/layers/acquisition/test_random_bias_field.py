@@ -85,6 +85,6 @@ def test_channels_share_the_field():
 
 
 def test_drop_is_uniform():
-    drop = 1 - fields((4, 4), 300, drop=(0.2, 0.8)).reshape(300, -1).min(1)
+    drop = 1 - fields((16, 16), 300, drop=(0.2, 0.8)).reshape(300, -1).min(1)
     check_mean(drop, 0.5)
     check_mean((drop - 0.5) ** 2, 0.6**2 / 12)
