@@ -21,7 +21,8 @@ from synthtf.ranges import per_axis
 # On more points per cell the flow contracts more than the grid of the volume can show, and the
 # warp folds there.
 _GRID_POINTS_PER_CELL = 2
-# Squaring on a grid this much finer than that of the velocity leaves about a sixth of the folded voxels.
+# Squaring on a grid this much finer than that of the velocity leaves about a sixth of the folded
+# voxels.
 _INTEGRATION_FINENESS = 1.5
 
 
