@@ -21,9 +21,6 @@ from synthtf.ranges import per_axis
 # On more points per cell the flow contracts more than the grid of the volume can show, and the
 # warp folds there.
 _GRID_POINTS_PER_CELL = 2
-# Squaring on a grid this much finer than that of the velocity leaves about a sixth of the folded
-# voxels.
-_INTEGRATION_FINENESS = 1.5
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -38,11 +35,10 @@ class RandomWarp(RandomLayer):
     travels farther than `strength`: most leave the fastest place and stay below, and the mean
     displacement is small, not zero.
 
-    The noise is made on a grid of two points per lattice cell. A velocity has at most one
-    point per two voxels, and is integrated on a grid 1.5 times as fine. The field is then
-    upsampled linearly, and its longest vector may come to lie between two voxels. A flow that
-    contracts space beyond what its grid can show folds there: at 160³ and 1 mm, about one in
-    100,000 voxels with the defaults, and one in 16,000 at their full strength of 20 mm.
+    The noise is made and integrated on a grid of two points per lattice cell, a velocity on at
+    most one per two voxels. The field is then upsampled linearly, and its longest vector may
+    come to lie between two voxels. A flow that contracts space beyond what its grid can show
+    folds there: at 160³ and 1 mm, at the full strength of 20 mm, about one in 3,000 voxels.
 
     Args:
         strength: `(low, high)`, mm, length of the longest vector of `v`; drawn per sample.
@@ -101,7 +97,7 @@ class RandomWarp(RandomLayer):
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the strength (mm) and the random numbers of the noise."""
-        grid = self._noise_grid(shape)
+        grid = self._grid(shape)
         draws = draw_noise(key, self.noise, self.control_points, grid, len(grid), self.octaves)
         return {**draws, "strength": self.uniform(key, "strength", self.strength)}
 
@@ -109,13 +105,13 @@ class RandomWarp(RandomLayer):
         """Make the field, integrate it and upsample it."""
         shape = tuple(tree.flatten(inputs)[0].shape)
         grid, volume = self._grid(shape), self._volume(shape)
-        field = _centred(make_noise(draws, self.noise, self._noise_grid(shape)), volume)
+        field = _centred(make_noise(draws, self.noise, grid), volume)
         field = field * expand(draws["strength"], field)
         step = [(n - 1) / max(m - 1, 1) for n, m in zip(volume, grid, strict=True)]
         scale = [
             1 / (s * mm) for s, mm in zip(step, per_axis(self.spacing, len(grid)), strict=True)
         ]
-        parts = [upsample(field[..., d], grid) * scale[d] for d in range(len(grid))]
+        parts = [field[..., d] * scale[d] for d in range(len(grid))]
         if self.diffeomorphic:
             parts = integrate_components(parts, self.integration_steps)
         parts = [part * s for part, s in zip(parts, step, strict=True)]
@@ -144,12 +140,9 @@ class RandomWarp(RandomLayer):
         return volume
 
     def _grid(self, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        return self._noise_grid(shape, _INTEGRATION_FINENESS if self.diffeomorphic else 1)
-
-    def _noise_grid(self, shape: tuple[int | None, ...], fineness: float = 1) -> tuple[int, ...]:
         points = _GRID_POINTS_PER_CELL * lattice_size(self.noise, self.control_points, self.octaves)
         voxels = 2 if self.diffeomorphic else 1
-        return tuple(min(-(-n // voxels), int(points * fineness)) for n in self._volume(shape))
+        return tuple(min(-(-n // voxels), points) for n in self._volume(shape))
 
 
 def _centred(field: Tensor, volume: tuple[int, ...]) -> Tensor:
