@@ -37,6 +37,7 @@ from synthtf.layers.anatomy.random_subdivision import RandomSubdivision
 from synthtf.layers.anatomy.random_vessels import RandomVessels
 from synthtf.layers.anatomy.signed_distance import SignedDistance
 from synthtf.layers.base import RandomLayer, SynthesisLayer
+from synthtf.layers.contrast.random_convolution import RandomConvolution
 from synthtf.layers.contrast.random_gamma import RandomGamma
 from synthtf.layers.contrast.random_intensity import RandomIntensity
 from synthtf.layers.contrast.random_mix import RandomMix
@@ -60,6 +61,7 @@ from synthtf.layers.preprocessing.random_deface import RandomDeface
 from synthtf.layers.preprocessing.random_inversion import RandomInversion
 from synthtf.layers.preprocessing.random_mask import RandomMask
 from synthtf.layers.preprocessing.random_padding import RandomPadding
+from synthtf.layers.preprocessing.random_patch_swap import RandomPatchSwap
 from synthtf.layers.preprocessing.random_quantization import RandomQuantization
 from synthtf.layers.preprocessing.random_window import RandomWindow
 
@@ -79,6 +81,7 @@ __all__ = [
     "RandomClearedSlices",
     "RandomClip",
     "RandomCoils",
+    "RandomConvolution",
     "RandomCupping",
     "RandomDeface",
     "RandomDistortion",
@@ -97,6 +100,7 @@ __all__ = [
     "RandomNoise",
     "RandomPadding",
     "RandomPartialFourier",
+    "RandomPatchSwap",
     "RandomQuantization",
     "RandomRemapping",
     "RandomResolution",

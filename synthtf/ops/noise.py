@@ -127,6 +127,7 @@ def fractal_noise(
     control_points: Sequence[Tensor],
     shape: Sequence[int],
     fade: bool = True,
+    octaves: Tensor | None = None,
 ) -> Tensor:
     """Sum of octaves of Perlin noise, weighted by the inverse of their frequency.
 
@@ -135,14 +136,18 @@ def fractal_noise(
         control_points: one int tensor `(batch, ndim)` per octave.
         shape: spatial shape of the result.
         fade: as of `perlin_noise`.
+        octaves: int tensor `(batch,)`, how many of them a sample has. None: all.
 
     Returns:
         float32 tensor of shape `(batch, *shape, channels)`.
     """
     out = 0.0
-    for octave, points in zip(gradients, control_points, strict=True):
+    for k, (octave, points) in enumerate(zip(gradients, control_points, strict=True)):
         cells = ops.mean(ops.cast(points, "float32"), axis=-1) - 1.0
-        weight = ops.reshape(1.0 / ops.maximum(cells, 1.0), (-1,) + (1,) * (len(shape) + 1))
+        weight = 1.0 / ops.maximum(cells, 1.0)
+        if octaves is not None:
+            weight = ops.where(octaves > k, weight, 0.0)
+        weight = ops.reshape(weight, (-1,) + (1,) * (len(shape) + 1))
         out = out + weight * _perlin(octave, points, shape, fade)
     return normalize(out)
 

@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import ControlPoints, Limits, Proportion
+from synthtf.arguments import Limits, NoisePoints, Octaves, Proportion
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
-from synthtf.layers.noise_field import draw_noise, make_noise
+from synthtf.layers.noise_field import KINDS, draw_noise, make_noise
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.noise import upsample_lattice
 from synthtf.ranges import Range
@@ -18,12 +18,18 @@ from synthtf.ranges import Range
 class RandomBiasField(RandomLayer):
     """Multiply each image by a smooth random field, as uneven coils do.
 
-    "linear": `1 - drop F(x)` with value noise `F` in [0, 1]. "exponential":
-    `exp(G(x))` with `G` upsampled linearly from a lattice of `N(0, std²)`.
+    "linear": `1 - drop F(x)` with a noise field `F` in [0, 1]. "exponential": `exp(G(x))`
+    with `G` upsampled linearly from a lattice of `N(0, std²)`. The lattice is upsampled first
+    and the exponential taken at every voxel: the logarithm of the field, not the field, is
+    linear between control points.
 
     Args:
         drop: `(low, high)`, the largest relative intensity drop, in [0, 1] ("linear").
-        control_points: `(low, high)`, control points, drawn per sample and axis.
+        control_points: `(low, high)`, control points, drawn per sample and axis. Along an axis
+            with one, the field is constant.
+        noise: "perlin" (gradient noise), "value", "gaussian" or "fractal" ("linear").
+        octaves: `(low, high)`, of fractal noise, drawn per sample. An octave with more
+            control points than voxels is left out.
         form: "linear" or "exponential".
         std: `(low, high)`, of the logarithm of the field ("exponential").
         **kwargs: `probability`, `seed`, `name`.
@@ -32,7 +38,7 @@ class RandomBiasField(RandomLayer):
     Output shape: the same, float32.
 
     Raises:
-        ValueError: if a range is reversed or out of bounds, or the form is unknown.
+        ValueError: if a range is reversed or out of bounds, or the form or noise is unknown.
 
     Example:
     >>> import numpy as np
@@ -47,20 +53,31 @@ class RandomBiasField(RandomLayer):
     def __init__(
         self,
         drop: Proportion = (0, 0.5),
-        control_points: ControlPoints = (2, 4),
+        control_points: NoisePoints = (2, 4),
+        noise: Literal[KINDS] = "perlin",
+        octaves: Octaves = (1, 5),
         form: Literal["linear", "exponential"] = "linear",
         std: Annotated[Range, Limits(0)] = (0, 0.7),
         **kwargs: Any,
     ) -> None:
-        super().__init__(drop=drop, control_points=control_points, form=form, std=std, **kwargs)
+        super().__init__(
+            drop=drop,
+            control_points=control_points,
+            noise=noise,
+            octaves=octaves,
+            form=form,
+            std=std,
+            **kwargs,
+        )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the lattice and the drop or standard deviation."""
         spatial = tuple(shape[1:-1])
-        draws = draw_noise(key, "value", self.control_points, spatial, 1)
         if self.form == "linear":
+            draws = draw_noise(key, self.noise, self.control_points, spatial, 1, self.octaves)
             return {**draws, "drop": self.uniform(key, "drop", self.drop)}
         lattice = (*(self.control_points[1],) * len(spatial), 1)
+        draws = draw_noise(key, "value", self.control_points, spatial, 1)
         draws["noise"] = random.normal(random.fold_in(key, "normal"), lattice)
         return {**draws, "std": self.uniform(key, "std", self.std)}
 
@@ -69,7 +86,7 @@ class RandomBiasField(RandomLayer):
         image = as_image(inputs)
         shape = tuple(image.shape[1:-1])
         if self.form == "linear":
-            field = make_noise(draws, "value", shape)
+            field = make_noise(draws, self.noise, shape)
             return image * (1.0 - field * expand(draws["drop"], field))
         coarse = draws["noise"] * expand(draws["std"], draws["noise"])
         field = upsample_lattice(coarse, draws["control_points"], shape)

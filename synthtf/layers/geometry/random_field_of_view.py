@@ -8,20 +8,22 @@ from keras import ops, tree
 from synthtf import random
 from synthtf.arguments import Axes, Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels
-from synthtf.ranges import Range
+from synthtf.ranges import Range, WholeRange
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class RandomFieldOfView(RandomLayer):
-    """Set to zero what lies outside a random box.
+    """Set to zero what lies outside a random slab or box.
 
-    The mask is a product of one 1D mask per axis. Along each axis a proportion of
-    the volume is lost, split at random between its two ends.
+    A sample is cropped along one random axis, or several: along each of them a proportion of
+    the volume is lost, split at random between its two ends. The mask is a product of 1D masks.
 
     Args:
-        proportion: `(low, high)`, of each axis that is lost, in [0, 1); drawn per
+        proportion: `(low, high)`, of a cropped axis that is lost, in [0, 1); drawn per
             sample and axis.
         axes: spatial axes that may be cropped. None: all.
+        num_axes: `(low, high)`, how many of them are; drawn per sample, and the axes at
+            random. More than there are: all.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`, all
@@ -34,7 +36,7 @@ class RandomFieldOfView(RandomLayer):
     Example:
     >>> import numpy as np
     >>> x = np.ones((1, 10, 10, 1), "float32")
-    >>> round(float(np.sum(RandomFieldOfView(proportion=0.5, axes=[0])(x))))
+    >>> round(float(np.sum(RandomFieldOfView(proportion=0.5)(x))))
     50
 
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
@@ -44,19 +46,32 @@ class RandomFieldOfView(RandomLayer):
         self,
         proportion: Annotated[Range, Limits(0, 0.99)] = (0, 0.2),
         axes: Axes | None = None,
+        num_axes: Annotated[WholeRange, Limits(1)] = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(proportion=proportion, axes=axes, **kwargs)
+        super().__init__(proportion=proportion, axes=axes, num_axes=num_axes, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw the lost proportion and the share of it at the start, per axis."""
+        """Draw the lost proportion, zero for an axis that is not cropped, and its start."""
         ndim = len(shape) - 2
         if self.axes is not None and max(self.axes, default=0) >= ndim:
             raise ValueError(f"{self.name}: axes {self.axes} are not all spatial in shape {shape}")
+        proportion = self.uniform(key, "proportion", self.proportion, (ndim,))
         return {
-            "proportion": self.uniform(key, "proportion", self.proportion, (ndim,)),
+            "proportion": proportion * self._cropped(key, ndim),
             "start": random.uniform(random.fold_in(key, "start"), (ndim,)),
         }
+
+    def _cropped(self, key: Tensor, ndim: int) -> Tensor:
+        """Draw which axes are cropped: `(batch, ndim)`, one or zero."""
+        eligible = range(ndim) if self.axes is None else self.axes
+        num = random.integers(random.fold_in(key, "num_axes"), (1,), *self.num_axes)
+        order = random.uniform(random.fold_in(key, "axes"), (ndim,))
+        order = order + ops.convert_to_tensor(
+            [[0.0 if d in eligible else 2.0 for d in range(ndim)]]
+        )
+        rank = ops.argsort(ops.argsort(order, axis=-1), axis=-1)
+        return ops.cast(ops.cast(rank, "int32") < ops.minimum(num, len(eligible)), "float32")
 
     def transform(self, inputs: Any, draws: dict[str, Tensor]) -> Any:
         """Multiply by the masks."""
@@ -64,7 +79,7 @@ class RandomFieldOfView(RandomLayer):
 
     def _mask(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
         ndim = len(x.shape) - 2
-        for axis in range(ndim) if self.axes is None else self.axes:
+        for axis in range(ndim):
             size = x.shape[axis + 1]
             lost = ops.round(draws["proportion"][:, axis] * size)[:, None]
             first = ops.floor(draws["start"][:, axis][:, None] * (lost + 1.0))

@@ -22,6 +22,8 @@ class Bias(Block):
 
     drop: Range = (0, 0.5)
     control_points: Range = (2, 4)
+    noise: str = "perlin"
+    octaves: Range = (1, 5)
     form: str = "linear"
     std: Range = (0, 0.7)
     probability: float = 1.0
@@ -180,6 +182,7 @@ class Resolution(Block):
 
     factor: Range = (1, 4)
     mode: str = "anisotropic"
+    interpolation: str = "linear"
     probability: float = 1.0
 
 

@@ -12,7 +12,7 @@ Values = tuple[float, ...]
 _BOUNDS = {
     "scaling": (1e-3, float("inf")),
     "strength": (0, float("inf")),
-    "control_points": (2, float("inf")),
+    "control_points": (1, float("inf")),
     "proportion": (0, 1),
     "drop": (0, 1),
     "std": (0, float("inf")),

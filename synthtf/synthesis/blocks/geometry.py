@@ -24,6 +24,7 @@ class Warp(Block):
     strength: Range = (0, 20)
     control_points: Range = (2, 16)
     noise: str = "perlin"
+    octaves: Range = (1, 5)
     diffeomorphic: bool = True
     integration_steps: int = 5
     probability: float = 1.0
@@ -42,5 +43,6 @@ class FieldOfView(Block):
     """Of `RandomFieldOfView`; `labels` also crops the label map that the task sees."""
 
     proportion: Range = (0, 0.2)
+    num_axes: Range = 1
     labels: bool = False
     probability: float = 1.0

@@ -9,13 +9,23 @@ class TestRandomResolution(RandomLayerContract):
     layer = RandomResolution
     arguments = {"factor": (1.5, 3)}
     variants = [{"mode": "isotropic"}, {"mode": "thick-slice"}, {"spacing": 2.0, "factor": (1, 4)}]
+    variants += [{"interpolation": "nearest"}]
     identity_arguments = {"factor": 1}
     invalid = [
         ({"factor": 0.5}, "`factor` must lie in"),
         ({"factor": (3, 2)}, "low <= high"),
         ({"mode": "cubic"}, "`mode` must be one of"),
+        ({"interpolation": "cubic"}, "`interpolation` must be one of"),
         ({"spacing": (1, 0)}, "`spacing` must be positive"),
     ]
+
+
+class TestRandomResolutionWithLabels(RandomLayerContract):
+    layer = RandomResolution
+    kind = "both"
+    arguments = {"factor": (1.5, 3)}
+    variants = [{"mode": "thick-slice"}, {"interpolation": "nearest"}]
+    identity_arguments = {"factor": 1}
 
 
 def degrade(image, **arguments):
@@ -93,3 +103,31 @@ def test_thick_slices_blur_before_they_sample():
     for x in changed:
         np.testing.assert_allclose(x, 0.5, atol=0.02)
     assert np.ptp(degrade(image, factor=4)[0, 8:-8, 8:-8, 0]) < 0.01
+
+
+@pytest.mark.parametrize("factor", [2, 3, 2.7])
+def test_nearest_neighbours_of_coarse_samples(factor):
+    """Of the image on demand, of the labels always."""
+    values = np.random.default_rng(0).integers(0, 3000, 13).astype("int32")
+    labels = values.reshape(1, 13, 1, 1)
+    image = labels.astype("float32")
+    layer = RandomResolution(factor=factor, interpolation="nearest")
+    out, moved = to_arrays(layer([image, labels], make_keys(1)))
+    coarse = np.floor(np.arange(13) / factor + 0.5)
+    expected = values[np.minimum(np.floor(coarse * factor + 0.5), 12).astype(int)]
+    np.testing.assert_array_equal(moved.ravel(), expected)
+    np.testing.assert_array_equal(out.ravel(), expected)
+    assert len(np.unique(expected)) < 13
+
+
+def test_labels_come_along_with_the_same_factors():
+    """In 3D, with a factor per axis; the image is as without them."""
+    labels = np.random.default_rng(0).choice([0, 2, 2035, 2**30 + 1], (3, 9, 7, 8, 1))
+    labels = labels.astype("int32")
+    image = np.random.default_rng(1).uniform(size=labels.shape).astype("float32")
+    near, layer = (RandomResolution(interpolation=i, name="r") for i in ("nearest", "linear"))
+    out, moved = to_arrays(layer([image, labels], make_keys(3)))
+    np.testing.assert_array_equal(out, to_arrays(layer(image, make_keys(3)))[0])
+    hot = to_arrays(near((labels == 2035).astype("float32"), make_keys(3)))[0]
+    np.testing.assert_array_equal(moved == 2035, hot == 1)
+    assert (moved != labels).any()

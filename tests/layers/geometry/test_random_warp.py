@@ -4,6 +4,7 @@ import pytest
 from synthtf import ops
 from synthtf.layers import RandomWarp, Resample
 from synthtf.layers.noise_field import KINDS
+from synthtf.ops.resample import upsample
 from synthtf.testing import RandomLayerContract, check_mean, make_keys, run, to_arrays
 
 
@@ -13,6 +14,7 @@ class TestRandomWarp(RandomLayerContract):
     variants = [
         {"noise": "gaussian"},
         {"noise": "fractal", "control_points": 2},
+        {"noise": "fractal", "control_points": (1, 3), "octaves": (2, 5)},
         {"diffeomorphic": False},
         {"full_resolution": False, "control_points": 2},
     ]
@@ -20,7 +22,8 @@ class TestRandomWarp(RandomLayerContract):
     invalid = [
         ({"strength": -1}, "`strength` must lie in"),
         ({"strength": (2, 1)}, "low <= high"),
-        ({"control_points": 1}, "`control_points` must lie in"),
+        ({"control_points": 0}, "`control_points` must lie in"),
+        ({"octaves": 6}, "`octaves` must lie in"),
         ({"control_points": 2.5}, "`control_points` must be whole numbers"),
         ({"noise": "white"}, "`noise` must be one of"),
         ({"integration_steps": -1}, "`integration_steps` must lie in"),
@@ -40,16 +43,46 @@ def warp(shape, num=1, **arguments):
 
 @pytest.mark.parametrize("noise", KINDS)
 @pytest.mark.parametrize("shape, spacing", [((20, 16), 1.0), ((12, 14, 10), 2.0)])
-def test_largest_component_is_the_strength_in_mm(noise, shape, spacing):
-    field = warp(shape, 2, strength=6, noise=noise, diffeomorphic=False, spacing=spacing)
+def test_longest_displacement_is_the_strength_in_mm_and_the_mean_is_zero(noise, shape, spacing):
+    field = spacing * warp(shape, 2, strength=6, noise=noise, diffeomorphic=False, spacing=spacing)
     axes = tuple(range(1, len(shape) + 1))
-    np.testing.assert_allclose(field.max(axes), 6 / spacing, rtol=1e-4)
-    np.testing.assert_allclose(field.min(axes), -6 / spacing, rtol=1e-4)
+    longest = np.linalg.norm(field, axis=-1).max(axes)
+    np.testing.assert_allclose(longest, 6, atol=1e-4)
+    np.testing.assert_allclose(field.mean(axes), 0, atol=1e-4)
 
 
 def test_spacing_per_axis():
-    field = warp((20, 20), strength=6, diffeomorphic=False, spacing=(1.0, 3.0))
-    np.testing.assert_allclose(field.max((0, 1, 2)), [6, 2], rtol=1e-4)
+    arguments = {"strength": 6, "diffeomorphic": False, "name": "w"}
+    field = warp((20, 20), spacing=(1.0, 3.0), **arguments) * [1.0, 3.0]
+    np.testing.assert_allclose(field, warp((20, 20), **arguments), rtol=1e-5)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_mean_is_zero_over_the_volume_on_any_grid(full):
+    """The grid of the field is coarser than the volume, and upsampled onto its corners."""
+    labels = np.zeros((1, 50, 40, 1), "int32")
+    layer = RandomWarp(control_points=(2, 4), diffeomorphic=False, full_resolution=full)
+    field = layer(labels, make_keys(1))
+    if not full:
+        assert tuple(field.shape[1:-1]) == (8, 8)
+        parts = [upsample(field[..., d], (50, 40)) for d in range(2)]
+        field = np.stack(to_arrays(parts), axis=-1)
+    field = to_arrays(field)[0]
+    assert np.abs(field).max() > 1
+    np.testing.assert_allclose(field.mean((0, 1, 2)), 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("noise", KINDS)
+def test_no_voxel_travels_farther_than_the_strength(noise):
+    field = warp((40, 48), 4, strength=6, noise=noise, spacing=(1.0, 2.0)) * [1.0, 2.0]
+    longest = np.linalg.norm(field, axis=-1).max((1, 2))
+    assert (longest <= 6 + 1e-4).all() and (longest > 2).all()
+
+
+def test_one_control_point_moves_nothing():
+    for noise in KINDS:
+        arguments = {"control_points": 1, "noise": noise, "octaves": 1}
+        np.testing.assert_array_equal(warp((20, 18), **arguments, strength=9), 0)
 
 
 @pytest.mark.parametrize("noise", KINDS)
@@ -85,7 +118,7 @@ def test_coarse_field_is_the_full_one(noise):
 
 def test_field_is_smooth_and_not_zero():
     field = warp((64, 64), 4, strength=10, control_points=(2, 6))
-    assert np.abs(field).max() > 3
+    assert np.abs(field).max() > 2.5
     assert np.abs(np.diff(field, axis=1)).max() < 4
 
 
@@ -118,12 +151,17 @@ def share_folded(shape, spacing, num, **arguments):
 
 @pytest.mark.parametrize("noise", KINDS)
 def test_starter_ranges_hardly_fold(noise):
-    assert share_folded((64, 64, 64), 2.5, 6, noise=noise) <= 1e-4
+    assert share_folded((64, 64, 64), 2.5, 6, noise=noise) <= 1e-5
+
+
+def test_warps_do_not_fold_up_to_12_mm():
+    assert share_folded((64, 64, 64), 2.5, 4, strength=12) == 0
 
 
 def test_the_strongest_starter_warp_folds_in_few_places():
     """Such a flow contracts space beyond what any grid of 2.5 mm can show."""
+    assert share_folded((64, 64, 64), 2.5, 4, strength=20) < 2e-4
     extreme = {"strength": (20, 20), "control_points": (16, 16)}
-    assert share_folded((64, 64, 64), 2.5, 1, **extreme) < 0.005
+    assert share_folded((64, 64, 64), 2.5, 1, **extreme) < 0.001
     plain = share_folded((64, 64, 64), 2.5, 1, diffeomorphic=False, **extreme)
     assert plain > 0.1, "without integration it folds nearly everywhere"
