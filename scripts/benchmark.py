@@ -35,6 +35,8 @@ SIZES = {"whole": (96, 160, 256), "layers": (160,), "training": (96,)}
 BATCHES = {"whole": (1, 4), "layers": (1,), "training": (1,)}
 # A phantom at 1 mm takes longer to make than to synthesise from: a coarse one is enlarged.
 COARSE = 4
+# What a case takes from the command line as it is.
+FLAGS = ("labels", "xla", "features", "precision", "repeats")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Case:
     labels: str | None = None
     xla: str = "auto"
     features: int = 24
+    precision: str = "float32"
     repeats: int = 7
 
     @property
@@ -257,11 +260,13 @@ def run_layers(case: Case) -> list[dict]:
 
 def run_training(case: Case) -> list[dict]:
     """A training step of a 3D U-Net, and the synthesis alone."""
+    import keras
     from keras import ops
 
     from synthtf.networks import UNetConfig
     from synthtf.tasks import segmentation
 
+    keras.config.set_dtype_policy(case.precision)
     data, values = case.inputs()
     model = segmentation((case.size,) * 3, values, network=UNetConfig(features=case.features))
     model.compile("adam", jit_compile={"on": True, "off": False}.get(case.xla, "auto"))
@@ -270,7 +275,7 @@ def run_training(case: Case) -> list[dict]:
     function = case.compiled(lambda x: model.synthesis(x)["image"])
     _, alone = case.clock(lambda: function(data))
     figures = {"step (s)": step, "synthesis (s)": alone, "share (%)": 100 * alone / step}
-    name = f"{case.name}, {case.features} features"
+    name = f"{case.name}, {case.features} features, {case.precision}"
     return [{"case": name, **figures, **peak_memory()}]
 
 
@@ -406,6 +411,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="of the U-Net's first level, with --training (default: %(default)s)",
     )
     parser.add_argument(
+        "--precision",
+        default="float32",
+        metavar="POLICY",
+        help="Keras dtype policy, with --training (default: %(default)s)",
+    )
+    parser.add_argument(
         "--repeats", type=int, default=7, metavar="N", help="timed calls (default: %(default)s)"
     )
     parser.add_argument("--torchio", action="store_true", help="TorchIO's transforms as well")
@@ -421,7 +432,7 @@ def make_parser() -> argparse.ArgumentParser:
 def measure_all(args: argparse.Namespace) -> Iterator[dict]:
     """Measure what the arguments ask for, one after the other."""
     kind = "layers" if args.layers else "training" if args.training else "whole"
-    common = {key: getattr(args, key) for key in ("labels", "xla", "features", "repeats")}
+    common = {key: getattr(args, key) for key in FLAGS}
     sizes, batches = args.sizes or SIZES[kind], args.batches or BATCHES[kind]
     cases = [Case(kind, size, batch, **common) for size in sizes for batch in batches]
     for case in cases:

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,13 +54,12 @@ def test_a_run_goes_from_tensorflow_to_jax_and_back(tmp_path):
 
     run, epochs = train(1)
     assert epochs == 1
-    network = ["--features", "4", "--levels", "2", "--fine-features", "2"]
-    flags = ["--shape", "16", "16", *network, "--recipe", "tutorial"]
     python = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "STEPS": "2"}
     environment["OUT"] = str(tmp_path / "out")
+    # The flags of the network and the data are those of the run.
     done = subprocess.run(
-        ["bash", SCRIPT, maps[0], folder, "0.001", *flags, "--check-every", "0"],
+        ["bash", SCRIPT, maps[0], folder, "0.001", "--check-every", "0"],
         env=environment,
         capture_output=True,
         text=True,
@@ -88,3 +88,29 @@ def test_a_call_without_arguments_says_how():
     done = subprocess.run(["bash", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 2
     assert "bash scripts/train_gpu.sh MAPS RUN MINUTES" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("xz") is None, reason="needs xz")
+@pytest.mark.parametrize("limit", [{}, {"OUT_MB": "0"}])
+def test_what_is_there_is_packed_after_a_failure(tmp_path, limit):
+    run, out = tmp_path / "run", tmp_path / "out"
+    (run / "checkpoints").mkdir(parents=True)
+    out.mkdir()
+    for name in ("log.csv", "model.keras", "checkpoints/latest.weights.h5.bkp"):
+        (run / name).write_text(name)
+    (out / "run.tar.xz.ab").write_text("of an earlier call, which was larger")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", SCRIPT, tmp_path, run, "1", "--no-such-flag"],
+        env={**os.environ, **limit, "PATH": path, "OUT": str(out)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "--no-such-flag" in done.stderr
+    assert [part.name for part in out.iterdir()] == ["run.tar.xz.aa"]
+    listed = subprocess.run(
+        ["tar", "-tJf", out / "run.tar.xz.aa"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "./model.keras" in listed
+    assert ("./checkpoints/latest.weights.h5.bkp" in listed) == (not limit)
