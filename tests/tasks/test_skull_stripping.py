@@ -73,8 +73,8 @@ def test_learns_from_label_maps_alone(table):
     model = make(table)
     model.compile(keras.optimizers.Adam(0.01))
     maps = LabelMaps([head(), head().T.copy()], batch_size=4, num_batches=20, table=table)
-    history = model.fit(maps, epochs=3, verbose=0, shuffle=False).history
-    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    history = model.fit(maps, epochs=4, verbose=0, shuffle=False).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0], history["loss"]
     assert history["dice"][-1] > 0.8
 
 

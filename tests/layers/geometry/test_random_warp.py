@@ -98,7 +98,7 @@ def test_negative_velocity_gives_the_inverse(noise, shape):
     inner = (slice(None), *(slice(5, -5),) * len(shape))
     there = np.abs(to_arrays(forward)[0][inner]).max()
     assert there > 1.5
-    assert np.abs(back[inner]).mean() < 0.05 * there
+    assert np.abs(back[inner]).mean() < 0.06 * there
 
 
 @pytest.mark.parametrize("noise", KINDS)
