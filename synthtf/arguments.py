@@ -196,7 +196,7 @@ def as_label_list(
 
 
 def as_label_groups(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
-    """Check groups of labels, of which a single label may stand for itself.
+    """Check groups of labels; a single label may stand for a group of its own.
 
     Raises:
         ValueError: if there is none, one is empty, or a label is negative or occurs twice.
