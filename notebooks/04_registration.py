@@ -273,7 +273,7 @@ config = RegistrationConfig(encoder=(16, 32, 32), decoder=(32, 32, 32, 32, 16), 
 deformable = synthtf.tasks.registration(
     shape, table, "deformable", spacing, warped, config, aligned=True, regularization=0.3
 )
-parts = [model.task_model.get_layer("detector") for model in (affine, deformable)]
+parts = [synthtf.networks.detector(model.task_model) for model in (affine, deformable)]
 parts[1].set_weights(parts[0].get_weights())
 parts[1].trainable = False
 train(deformable, epochs=2, rate=2e-3)

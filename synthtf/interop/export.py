@@ -49,6 +49,8 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     """
     import keras
 
+    from synthtf.networks import has_mixture
+
     if kind not in FORMATS:
         raise ValueError(f"`kind` must be one of {tuple(FORMATS)}. Received: kind={kind!r}")
     name, keras_name, library = FORMATS[kind]
@@ -61,7 +63,7 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     model = run.task_model
     path = Path(folder) / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    if kind != "savedmodel" and any(layer.name == "mixture_voxels" for layer in model.layers):
+    if kind != "savedmodel" and has_mixture(model):
         warnings.warn(
             f"{run.folder}: has a Gaussian mixture: labels of its {kind} export can differ from "
             "its own; use a SavedModel, or compare first",

@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from synthtf.layers.base import SynthesisLayer
 from synthtf.networks.from_options import from_options
+from synthtf.networks.parts import AFFINE, DETECTOR, FEATURES
 from synthtf.networks.unet import UNetConfig, unet
 from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors
 from synthtf.ops.labels import barycenter
@@ -94,7 +95,7 @@ def affine_detector(
     ndim: int = 3,
     kind: str = "affine",
     config: DetectorConfig | None = None,
-    name: str = "affine_registration",
+    name: str = AFFINE,
 ) -> keras.Model:
     """Build a network that aligns two images by an affine or a rigid transform.
 
@@ -135,7 +136,7 @@ def affine_detector(
     }
     # One batch of both images: one pass of convolutions is faster than two.
     images = layers.Concatenate(axis=0, name="images")([inputs["moving"], inputs["fixed"]])
-    features = layers.Identity(name="features")(feature_detector(ndim, config)(images))
+    features = layers.Identity(name=FEATURES)(feature_detector(ndim, config)(images))
     confidence = "peak" if config.competes else "power"
     matrix = FitTransform(kind, confidence, name="fit")([features, images])
     outputs = {"affine": matrix, "inverse": ops.linalg.inv(matrix)}
@@ -174,8 +175,8 @@ def feature_detector(ndim: int, config: DetectorConfig) -> keras.Model:
     else:
         options = {"final_activation": None, "num_inputs": x.shape[-1]}
         network = unet(config.num_features, ndim, backbone, **options)
-        maps = layers.ReLU(dtype="float32", name="features")(network(x))
-    return keras.Model(image, maps, name="detector")
+        maps = layers.ReLU(dtype="float32", name=FEATURES)(network(x))
+    return keras.Model(image, maps, name=DETECTOR)
 
 
 @keras.saving.register_keras_serializable(package="synthtf")

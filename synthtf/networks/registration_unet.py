@@ -13,6 +13,7 @@ from synthtf.layers.geometry.upsample_field import UpsampleField
 from synthtf.networks.affine_detector import DetectorConfig, feature_detector
 from synthtf.networks.from_options import from_options
 from synthtf.networks.hyper_conv import HyperConv
+from synthtf.networks.parts import DEFORMABLE, FEATURES
 
 Tensor = Any
 
@@ -114,7 +115,7 @@ class RegistrationConfig:
 
 
 def registration_unet(
-    ndim: int = 3, config: RegistrationConfig | None = None, name: str = "registration"
+    ndim: int = 3, config: RegistrationConfig | None = None, name: str = DEFORMABLE
 ) -> keras.Model:
     """Build a network that finds the deformation between two images.
 
@@ -196,7 +197,7 @@ def registration_unet(
 def _features(moving: Tensor, fixed: Tensor, ndim: int, config: DetectorConfig) -> list[Tensor]:
     """Feature maps of both images, each with the image itself, at half the resolution."""
     images = layers.Concatenate(axis=0, name="images")([moving, fixed])
-    maps = layers.Identity(name="features")(feature_detector(ndim, config)(images))
+    maps = layers.Identity(name=FEATURES)(feature_detector(ndim, config)(images))
     # The detector's maps are of any size; each counts the same here.
     maps = layers.GroupNormalization(-1, center=False, scale=False, name="features_norm")(maps)
     if not config.halve:

@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from synthtf.networks.from_options import from_options
+from synthtf.networks.parts import LOGITS, MIXTURE, PRIOR_LOGITS, SIDE_LOGIT, STRUCTURE_LOGITS
 
 Tensor = Any
 
@@ -205,8 +206,8 @@ def unet(
         x = _refine(x, fine, ndim, config)
     # Without float32, logits have three digits, and a distance of 100 mm a step of 0.5 mm.
     conv = functools.partial(_layer("Conv", ndim), kernel_size=1, dtype="float32")
-    name_1 = "structure_logits" if sides is not None else "logits"
-    name_0 = "prior_logits" if config.mixture_channels else name_1
+    name_1 = STRUCTURE_LOGITS if sides is not None else LOGITS
+    name_0 = PRIOR_LOGITS if config.mixture_channels else name_1
     output = conv(num_outputs if sides is None else len(sides) - 2, name=name_0)(x)
     if config.mixture_channels:
         first = features[0] if fine is None else fine
@@ -216,9 +217,9 @@ def unet(
     if sides is not None:
         sides = keras.initializers.Constant(sides.tolist())
         spread = conv(
-            num_outputs, kernel_initializer=sides, use_bias=False, trainable=False, name="logits"
+            num_outputs, kernel_initializer=sides, use_bias=False, trainable=False, name=LOGITS
         )
-        output = spread(_append_sides(output, conv(1, name="side_logit")(x)))
+        output = spread(_append_sides(output, conv(1, name=SIDE_LOGIT)(x)))
     if final_activation:
         activation = layers.Activation(final_activation, dtype="float32", name="posteriors")
         output = activation(output)
@@ -329,7 +330,7 @@ def _log_likelihood(channels: Tensor, prior_logits: Tensor, ndim: int) -> Tensor
     starts with the prior in place of the posterior.
     """
     powers = ops.concatenate([channels, ops.square(channels)], axis=-1)
-    sparse = _layer("AveragePooling", ndim)(1, strides=2, dtype="float32", name="mixture_voxels")
+    sparse = _layer("AveragePooling", ndim)(1, strides=2, dtype="float32", name=MIXTURE)
     sparse_powers, sparse_logits = sparse(powers), sparse(prior_logits)
     posterior = ops.softmax(sparse_logits, axis=-1)
     for _ in range(_MIXTURE_STEPS - 1):

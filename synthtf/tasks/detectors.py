@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from synthtf.data.label_table import LabelTable
-from synthtf.networks import DetectorConfig, UNetConfig
+from synthtf.networks import DetectorConfig, UNetConfig, class_weights, detector
 from synthtf.tasks.registration import brain_structures
 from synthtf.tasks.run import Run
 
@@ -42,8 +42,8 @@ def detector_weights(run: Run) -> list[np.ndarray] | None:
     """Give the weights of the detector of a run, or None if it has none."""
     if run.task == "segmentation":
         return _weights_of_structures(run)
-    found = [layer for layer in run.task_model.layers if layer.name == "detector"]
-    return found[0].get_weights() if found else None
+    found = detector(run.task_model)
+    return None if found is None else found.get_weights()
 
 
 def _structures_first(table: LabelTable) -> tuple[int, ...]:
@@ -56,9 +56,6 @@ def _structures_first(table: LabelTable) -> tuple[int, ...]:
 def _weights_of_structures(run: Run) -> list[np.ndarray]:
     """Weights of a segmentation network whose classes are in the order of a detector's channels."""
     order = [run.output_labels.index(label) for label in _structures_first(run.table)]
-    network = {layer.name: layer for layer in run.task_model.layers}
-    # With a side channel, the last layer spreads structures over classes, which are its outputs.
-    mixed = "prior_logits" in network and "side_logit" not in network
-    last = {id(weight) for weight in network["prior_logits" if mixed else "logits"].weights}
+    last = {id(weight) for weight in class_weights(run.task_model)}
     weights = [(ops.convert_to_numpy(w), id(w) in last) for w in run.task_model.weights]
     return [values[..., order] if chosen else values for values, chosen in weights]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from synthtf.data.label_table import LabelTable
-from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
+from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig, parts
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.detectors import detector_of, detector_weights
@@ -175,7 +175,7 @@ class RegistrationPlan(TaskPlan):
             landmarks=self.landmarks,
         )
         if self.detector is not None:
-            detector = model.task_model.get_layer("detector")
+            detector = parts.detector(model.task_model)
             detector.set_weights(detector_weights(Run.load(self.detector)))
             detector.trainable = False
         return model

@@ -14,8 +14,10 @@ from synthtf.networks import (
     DetectorConfig,
     RegistrationConfig,
     affine_detector,
+    has_features,
     joint_registration,
     registration_unet,
+    with_features,
 )
 from synthtf.ranges import Range
 from synthtf.synthesis import SynthesisConfig, labels_to_pairs
@@ -141,7 +143,12 @@ def _with_moved_structures(
         name: layers.Input(synthesis.output[name].shape[1:], dtype=dtype, name=name)
         for name, dtype in zip(names, ["float32"] * len(images) + ["int32"] * 2, strict=True)
     }
-    network = _with_features(task_model) if landmarks else task_model
+    if landmarks and not has_features(task_model):
+        raise ValueError(
+            "`landmarks` needs a network with a detector of features. "
+            f"Received: {task_model.name!r}"
+        )
+    network = with_features(task_model) if landmarks else task_model
     found = network({name: inputs[name] for name in images})
     transform = found.get("displacement", found.get("affine"))
     one_hot = OneHot(values, name="structures")
@@ -170,17 +177,6 @@ def _with_moved_structures(
             outputs[f"{name}_features"] = maps
             outputs[f"{name}_landmarks"] = target if step == 1 else pool(step)(target)
     return keras.Model(inputs, outputs, name=task_model.name)
-
-
-def _with_features(task_model: keras.Model) -> keras.Model:
-    """Give the network that also shows the detector's maps, of all moving images first."""
-    if "features" not in [layer.name for layer in task_model.layers]:
-        raise ValueError(
-            "`landmarks` needs a network with a detector of features. "
-            f"Received: {task_model.name!r}"
-        )
-    outputs = {**task_model.output, "features": task_model.get_layer("features").output}
-    return keras.Model(task_model.input, outputs, name=task_model.name)
 
 
 def _coarse_matrix(matrix: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from keras import ops
 from synthtf.data.label_table import LabelTable
 from synthtf.losses import DiceCrossEntropy, LogitsL2, SoftDice
 from synthtf.metrics import DiceMetric
-from synthtf.networks import UNetConfig, unet
+from synthtf.networks import UNetConfig, unet, with_logits
 from synthtf.ops.labels import label_index
 from synthtf.ranges import Range
 from synthtf.synthesis import SynthesisConfig, labels_to_image
@@ -49,7 +49,7 @@ class SegmentationModel(CombinedModel):
         loss: keras.losses.Loss | str = "dice+cross-entropy",
         **kwargs: Any,
     ) -> None:
-        super().__init__(synthesis, task_model, _with_logits(task_model), **kwargs)
+        super().__init__(synthesis, task_model, with_logits(task_model), **kwargs)
         self.output_labels = tuple(int(v) for v in output_labels)
         self.segmentation_loss = get_loss(loss)
         self.warming_up = False
@@ -79,15 +79,6 @@ class SegmentationModel(CombinedModel):
             "output_labels": self.output_labels,
             "loss": keras.saving.serialize_keras_object(self.segmentation_loss),
         }
-
-
-def _with_logits(task_model: keras.Model) -> keras.Model:
-    """Give the task network with both its outputs, sharing its layers."""
-    outputs = {
-        "logits": task_model.get_layer("logits").output,
-        "posteriors": task_model.output,
-    }
-    return keras.Model(task_model.input, outputs, name=task_model.name)
 
 
 def segmentation(

@@ -13,6 +13,7 @@ import numpy as np
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
 from synthtf.data.shipped_models import shipped_recipes
+from synthtf.networks import detector
 from synthtf.ranges import as_spacing
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.synthesis.recipes import check_shape, recipe_table
@@ -197,26 +198,22 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
 
 def _copy_weights(run: Run, network: keras.Model) -> None:
     """Copy all weights, those of the detector, or, of one that is given, all others."""
-    detector = _detector(network)
+    finder = detector(network)
     copied = False
-    if detector is not None and not detector.trainable:
+    if finder is not None and not finder.trainable:
         copied = _copied(_others(run.task_model), _others(network))
-    elif detector is None or run.task != "segmentation":
+    elif finder is None or run.task != "segmentation":
         copied = _copied(run.task_model.weights, network.weights)
-    if not copied and detector is not None and detector.trainable:
-        copied = _copied(detector_weights(run) or (), detector.weights)
+    if not copied and finder is not None and finder.trainable:
+        copied = _copied(detector_weights(run) or (), finder.weights)
     if not copied:
         raise ValueError(f"{run.folder}: has another network than the one to be trained")
 
 
-def _detector(network: keras.Model) -> keras.Model | None:
-    return next((layer for layer in network.layers if layer.name == "detector"), None)
-
-
 def _others(network: keras.Model) -> list[keras.Variable]:
     """Weights that are not the detector's."""
-    detector = _detector(network)
-    given = {id(weight) for weight in detector.weights} if detector is not None else set()
+    finder = detector(network)
+    given = {id(weight) for weight in finder.weights} if finder is not None else set()
     return [weight for weight in network.weights if id(weight) not in given]
 
 

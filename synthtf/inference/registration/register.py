@@ -28,7 +28,6 @@ METHODS = ("rigid", "affine", "deformable", "joint")
 MIN_STEPS = 5
 DEFAULT_STEPS = 7
 DEFAULT_REGULARIZATION = 0.5
-_FEATURES = "features"  # layer with the maps of a detector
 # Times that an affine network sees the images, each time with what it found before undone.
 _PASSES = 2
 # Overlap of structures from which on two scans show one head. The texture of two heads agrees
@@ -173,7 +172,9 @@ class _Networks:
                 )
             return cls((before.task_model, before), (model, run), ("joint", "affine", "rigid"))
         if kind == "joint":
-            parts = (model.get_layer(name) for name in ("affine_registration", "registration"))
+            from synthtf.networks import joined_networks
+
+            parts = joined_networks(model)
             return cls(*((part, run) for part in parts), ("joint", "affine", "rigid"))
         if kind == "deformable":
             return cls(None, (model, run), ("deformable",))
@@ -220,7 +221,7 @@ def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     batch = {name: np.asarray(value, np.float32)[None] for name, value in inputs.items()}
     found = network.predict_on_batch({name: batch[name] for name in network.input})
     return {
-        name: np.asarray(value if name == _FEATURES else value[0], np.float64)
+        name: np.asarray(value if name == "features" else value[0], np.float64)
         for name, value in found.items()
     }
 
@@ -236,8 +237,8 @@ def _affine(
         moving, fixed = _halfway(windows, half)
         found = _call(network, moving=moving[..., None], fixed=fixed[..., None])
         step = nearest_rigid(found["affine"]) if rigid else found["affine"]
-        if refine and number == _PASSES - 1 and _FEATURES in found:
-            maps = found[_FEATURES]
+        if refine and number == _PASSES - 1 and "features" in found:
+            maps = found["features"]
             voxel = run.spacing[0] * moving.shape[0] / maps.shape[1]
             step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
             closer = align_images(moving, fixed, maps, step, rigid)
@@ -251,17 +252,16 @@ def _affine(
 @functools.lru_cache(maxsize=2)
 def _with_features(network: Any) -> Any:
     """The network with the maps of its detector as an output, if it has one; traced once."""
-    import keras
+    from synthtf.networks import has_features, with_features
 
-    if _FEATURES not in [layer.name for layer in network.layers]:
-        return network
-    outputs = {**network.output, _FEATURES: network.get_layer(_FEATURES).output}
-    return keras.Model(network.input, outputs)
+    return with_features(network) if has_features(network) else network
 
 
 def _posteriors(network: Any) -> bool:
     """Whether the maps of a detector say how likely a structure is."""
-    return any(getattr(layer, "confidence", None) == "peak" for layer in network.layers)
+    from synthtf.networks import has_competing_features
+
+    return has_competing_features(network)
 
 
 def _halfway(windows: tuple[Window, Window], half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -281,7 +281,7 @@ def _velocity(
     )
     if not refine:
         return found["velocity"]
-    maps = found.get(_FEATURES)
+    maps = found.get("features")
     return align_densely(moving, fixed, maps, found["velocity"], regularization)
 
 
