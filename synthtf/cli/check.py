@@ -66,9 +66,10 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from synthtf.networks import UNetConfig
+    from synthtf.synthesis import load_recipe
     from synthtf.tasks.plans import SegmentationPlan
     from synthtf.tasks.preflight import preflight
-    from synthtf.tasks.workflow import TrainingPlan, load_recipe, load_table
+    from synthtf.tasks.workflow import TrainingPlan, load_table
 
     with usage_errors():
         plan = TrainingPlan(

@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     load_backend()
     from tqdm import tqdm
 
+    from synthtf.synthesis import load_recipe
     from synthtf.tasks.samples import (
         SHEET,
         open_maps,
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         write_samples,
     )
     from synthtf.tasks.sweep import steps_of, sweep
-    from synthtf.tasks.workflow import TrainingPlan, load_recipe, load_table
+    from synthtf.tasks.workflow import TrainingPlan, load_table
 
     with usage_errors():
         table, recipe = load_table(args.labels), load_recipe(args.recipe)

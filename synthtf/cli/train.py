@@ -247,8 +247,9 @@ def run(args: argparse.Namespace) -> int:
             if getattr(args, flag, None):
                 setattr(args, flag, model_folder(getattr(args, flag), flag, f"--{flag}"))
     load_backend()
+    from synthtf.synthesis import load_recipe
     from synthtf.tasks.training import Schedule
-    from synthtf.tasks.workflow import TrainingPlan, load_recipe, load_table, train_run
+    from synthtf.tasks.workflow import TrainingPlan, load_table, train_run
 
     with usage_errors():
         warm_up = getattr(args, "warm_up", 0)

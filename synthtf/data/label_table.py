@@ -112,6 +112,26 @@ class LabelTable:
             [{"id": i, "name": f"label {i}"} for i in sorted({int(i) for i in ids} - {0})]
         )
 
+    @classmethod
+    def of(cls, labels: "LabelTable | Iterable[int] | str | os.PathLike") -> "LabelTable":
+        """Give a table as it is, from its file, or of labels, see `read` and `from_labels`.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the labels are of another kind.
+        """
+        if isinstance(labels, cls):
+            return labels
+        if isinstance(labels, str | os.PathLike):
+            return cls.read(labels)
+        try:
+            return cls.from_labels(labels)
+        except TypeError:
+            raise ValueError(
+                "`labels` must be label values, a label table, or its path. "
+                f"Received: labels={labels!r}"
+            ) from None
+
     def write(self, path: str | os.PathLike) -> None:
         """Write the table as tab-separated values that `read` takes back.
 

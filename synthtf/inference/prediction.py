@@ -35,6 +35,12 @@ def load_run(model: "Run | str | PathLike", task: str) -> "Run":
         from synthtf.tasks.run import Run
 
         model = Run.load(model)
+    if not hasattr(model, "task"):
+        raise ValueError(
+            "`model` must be a training run, its folder, or the name of a model of the package: "
+            "a network alone does not tell its voxel size and labels; `synthtf.tasks.Run.create` "
+            f"makes a run and its `save_model` keeps a network in it. Received: model={model!r}"
+        )
     if model.task != task:
         raise ValueError(
             f"Expected a run of the task {task!r}. Received {model.task!r}: {model.folder}"

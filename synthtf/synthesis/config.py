@@ -14,7 +14,8 @@ from synthtf.synthesis import blocks
 class SynthesisConfig:
     """All ranges of `labels_to_image`, with the tutorial's starter ranges as defaults.
 
-    A step whose probability is zero is left out of the model.
+    A step whose probability is zero is left out of the model. A block may be given as the dict of
+    its values.
 
     Example:
     >>> from synthtf.synthesis import blocks
@@ -74,6 +75,11 @@ class SynthesisConfig:
     skull_strip: blocks.SkullStrip = field(default_factory=blocks.SkullStrip)
     padding: blocks.Padding = field(default_factory=blocks.Padding)
 
+    def __post_init__(self) -> None:
+        """Make blocks of dicts."""
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, _as_block(getattr(self, f.name), f))
+
     @classmethod
     def preset(cls, name: str) -> "SynthesisConfig":
         """Give a recipe that comes with the package.
@@ -118,16 +124,11 @@ class SynthesisConfig:
         Raises:
             ValueError: if a name is unknown or a range is bad.
         """
-        kinds = {f.name: f.default_factory for f in dataclasses.fields(cls)}
-        _refuse_unknown(values, kinds, "recipe")
-        made = {}
+        _refuse_unknown(values, [f.name for f in dataclasses.fields(cls)], "recipe")
         for name, entries in values.items():
-            kind = kinds[name]
             if not isinstance(entries, dict):
                 raise ValueError(f"recipe: `{name}` must be an object. Received: {entries!r}")
-            _refuse_unknown(entries, [f.name for f in dataclasses.fields(kind)], name)
-            made[name] = kind(**entries)
-        return cls(**made)
+        return cls(**values)
 
     def to_json(self) -> str:
         """Give the text of a recipe file."""
@@ -163,6 +164,19 @@ class SynthesisConfig:
             return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def _as_block(value: Any, item: dataclasses.Field) -> Any:
+    kind = item.default_factory
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(
+            f"`{item.name}` must be a `blocks.{kind.__name__}` or a dict of its values. "
+            f"Received: {item.name}={value!r}"
+        )
+    _refuse_unknown(value, [f.name for f in dataclasses.fields(kind)], item.name)
+    return kind(**value)
 
 
 def _refuse_unknown(given: Any, known: Any, where: str) -> None:

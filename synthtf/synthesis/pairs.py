@@ -1,6 +1,7 @@
 """Pairs of images for registration."""
 
 import math
+import os
 from collections.abc import Sequence
 
 import keras
@@ -13,6 +14,7 @@ from synthtf.layers import AlignPairs, MapLabels, RandomShapes, Resample
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.ranges import Range, as_range
 from synthtf.synthesis.config import SynthesisConfig
+from synthtf.synthesis.load_recipe import load_recipe
 from synthtf.synthesis.recipes import labels_to_image
 from synthtf.synthesis.sources import has_source
 
@@ -22,8 +24,8 @@ _SHAPES_MARGIN = 0.15
 
 def labels_to_pairs(
     shape: Sequence[int],
-    labels: Sequence[int] | LabelTable,
-    config: SynthesisConfig | None = None,
+    labels: Sequence[int] | LabelTable | str | os.PathLike,
+    config: SynthesisConfig | str | os.PathLike | None = None,
     spacing: Range = 1.0,
     same_anatomy: bool = False,
     shapes: float = 0.0,
@@ -36,8 +38,9 @@ def labels_to_pairs(
 
     Args:
         shape: spatial shape of the images, two or three axes.
-        labels: label values that occur, or a label table; see `labels_to_image`.
-        config: ranges and probabilities. None: the tutorial's starter ranges.
+        labels: label values that occur, or a label table or its path; see `labels_to_image`.
+        config: ranges and probabilities, the name of a recipe, or its path. None: the tutorial's
+            starter ranges.
         spacing: mm per voxel of label maps and images, a scalar or one per axis.
         same_anatomy: make both images of a pair of the first of the two label maps, which is
             then deformed twice, as for longitudinal scans; the second is not used.
@@ -66,12 +69,13 @@ def labels_to_pairs(
 
     Reference: Hoffmann et al., SynthMorph, IEEE TMI 2022.
     """
-    if config is not None and has_source(config):
+    config = SynthesisConfig() if config is None else load_recipe(config)
+    if has_source(config):
         raise ValueError(
             "pairs show the same shapes with `shapes=1`; expected a recipe without a source of "
             f"its own. Received: {config.source}"
         )
-    table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
+    table = LabelTable.of(labels)
     placement = AlignPairs(_structures(table), name="align_pairs") if aligned else None
     single = labels_to_image(shape, table, config, spacing, placement)
     inputs = {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,14 +12,15 @@ from synthtf import layers, xla
 from synthtf.data.label_table import LabelTable
 from synthtf.ranges import Range, as_spacing, per_axis
 from synthtf.synthesis.config import SynthesisConfig
+from synthtf.synthesis.load_recipe import load_recipe
 from synthtf.synthesis.regions import disjoint_regions, with_lesions
 from synthtf.synthesis.sources import has_source, make_labels, source_table
 
 
 def labels_to_image(
     shape: Sequence[int],
-    labels: Sequence[int] | LabelTable,
-    config: SynthesisConfig | None = None,
+    labels: Sequence[int] | LabelTable | str | os.PathLike,
+    config: SynthesisConfig | str | os.PathLike | None = None,
     spacing: Range = 1.0,
     placement: Callable[[Any], Any] | None = None,
 ) -> keras.Model:
@@ -30,9 +32,10 @@ def labels_to_image(
 
     Args:
         shape: spatial shape of the output, two or three axes.
-        labels: label values that occur, or a label table, whose `outputs` the labels
+        labels: label values that occur, or a label table or its path; its `outputs` the labels
             are mapped to and whose pairs, tissues and brain labels the recipe uses.
-        config: ranges and probabilities. None: the tutorial's starter ranges.
+        config: ranges and probabilities, the name of a recipe, or its path. None: the tutorial's
+            starter ranges.
         spacing: mm per voxel of label maps and images, a scalar or one per axis.
         placement: layer that gives, for label maps, the matrices by which they are brought into
             place before they are moved at random, `(batch, ndim + 1, ndim + 1)`, in voxels.
@@ -54,8 +57,9 @@ def labels_to_image(
 
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
-    shape, config = check_shape(shape), config or SynthesisConfig()
-    table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
+    shape = check_shape(shape)
+    config = SynthesisConfig() if config is None else load_recipe(config)
+    table = LabelTable.of(labels)
     table = recipe_table(table, config, shape, spacing)
     per_axis(as_spacing(spacing), len(shape))
     inputs = {

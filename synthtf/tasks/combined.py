@@ -8,6 +8,9 @@ from synthtf import xla
 
 Tensor = Any
 
+# Arguments of `compile` that a task decides on.
+_OF_THE_TASK = ("loss", "loss_weights", "metrics", "weighted_metrics")
+
 
 class CombinedModel(keras.Model):
     """A synthesis model that feeds a task network, trained as one; abstract.
@@ -57,15 +60,45 @@ class CombinedModel(keras.Model):
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the metrics that the task tracks; none by default."""
 
-    def compile(self, *args: Any, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
-        """Configure training as `keras.Model.compile` does.
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        *,
+        metrics: Any = None,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Configure training as `keras.Model.compile` does, but for the loss and the metrics.
 
         "auto" does not use XLA on TensorFlow without a GPU, where the gathers of the
         synthesis make it many times slower than the plain graph.
+
+        Raises:
+            ValueError: if a loss or metrics are given: the task has its own.
         """
+        weights = {name: kwargs.get(name) for name in ("loss_weights", "weighted_metrics")}
+        _refuse({"loss": loss, "metrics": metrics, **weights})
         if jit_compile == "auto" and not xla.pays():
             jit_compile = False
-        super().compile(*args, jit_compile=jit_compile, **kwargs)
+        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Train as `keras.Model.fit` does, on label maps and keys alone.
+
+        Raises:
+            ValueError: if targets or weights are given: the targets come from the synthesis.
+        """
+        _refuse({"y": y, "class_weight": class_weight, "sample_weight": sample_weight})
+        return super().fit(x, None, *args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Build the optimizer, without which TensorFlow would trace the graph twice."""
@@ -75,7 +108,9 @@ class CombinedModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a loaded model as it was compiled before."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        config = keras.saving.deserialize_keras_object(config)
+        # Older versions took them, without effect.
+        self.compile(**{name: value for name, value in config.items() if name not in _OF_THE_TASK})
         self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
@@ -87,6 +122,7 @@ class CombinedModel(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Give the objective plus the regularisation losses of the layers."""
+        _refuse({"y": y, "sample_weight": sample_weight})
         loss = self.objective(y_pred)
         for extra in self.losses:
             loss = loss + keras.ops.sum(keras.ops.cast(extra, loss.dtype))
@@ -115,3 +151,14 @@ class CombinedModel(keras.Model):
             for name, value in config.items()
         }
         return cls(**config)
+
+
+def _refuse(arguments: dict[str, Any]) -> None:
+    """Refuse arguments of Keras that would have no effect, if they are given."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out: the targets and the objective come from the "
+                "synthesis; choose the objective by the arguments of the task, such as `loss` of "
+                f"`segmentation`. Received: {name}={value!r}"
+            )

@@ -21,8 +21,9 @@ from synthtf.data.preflight import (
     survey_maps,
 )
 from synthtf.ranges import per_axis
+from synthtf.synthesis import load_recipe
 from synthtf.tasks.training_memory import training_bytes
-from synthtf.tasks.workflow import TrainingPlan, load_recipe, load_table
+from synthtf.tasks.workflow import TrainingPlan, load_table
 
 _DETAILS = 5  # lines of a finding that are shown unless all are asked for
 

@@ -1,5 +1,6 @@
 """Contrast-agnostic registration."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -189,10 +190,10 @@ def _coarse_matrix(matrix: Tensor) -> Tensor:
 
 def registration(
     shape: Sequence[int],
-    labels: Sequence[int] | LabelTable,
+    labels: Sequence[int] | LabelTable | str | os.PathLike,
     kind: str = "deformable",
     spacing: Range = 1.0,
-    config: SynthesisConfig | None = None,
+    config: SynthesisConfig | str | os.PathLike | None = None,
     network: RegistrationConfig | DetectorConfig | keras.Model | None = None,
     affine: keras.Model | None = None,
     structures: Sequence[int] | None = None,
@@ -205,11 +206,12 @@ def registration(
 
     Args:
         shape: spatial shape of the synthetic images, two or three axes.
-        labels: label values that occur, or a label table.
+        labels: label values that occur, or a label table or its path.
         kind: "deformable", "affine", "rigid", or "joint": `affine` and a deformable network in
             the space in the middle.
         spacing: mm per voxel, a scalar or one per axis; must be isotropic but for "deformable".
-        config: ranges of the synthesis. None: the tutorial's starter ranges.
+        config: ranges of the synthesis, the name of a recipe, or its path. None: the tutorial's
+            starter ranges.
         network: size of the network, or a task network to train further.
         affine: trained task network of the kind "affine" or "rigid", for "joint"; stays as it is.
         structures: output labels that shall overlap. None: those of the brain, so that skull
@@ -239,7 +241,7 @@ def registration(
     """
     if kind not in KINDS:
         raise ValueError(f"`kind` must be one of {KINDS}. Received: kind={kind!r}")
-    table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
+    table = LabelTable.of(labels)
     synthesis = labels_to_pairs(shape, table, config, spacing, same_anatomy, shapes, aligned)
     if not isinstance(network, keras.Model):
         network = _build(kind, tuple(shape), network, affine)

@@ -16,10 +16,9 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.paths import output_in
 from synthtf.data.volume_writer import write_volume
 from synthtf.layers.base import RandomLayer
-from synthtf.synthesis import SynthesisConfig, labels_to_image
+from synthtf.synthesis import SynthesisConfig, labels_to_image, load_recipe
 from synthtf.tasks.workflow import (
     TrainingPlan,
-    load_recipe,
     load_table,
     make_maps,
     model_shape,

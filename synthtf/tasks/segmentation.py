@@ -1,5 +1,6 @@
 """Contrast-agnostic segmentation."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,9 +84,9 @@ class SegmentationModel(CombinedModel):
 
 def segmentation(
     shape: Sequence[int],
-    labels: Sequence[int] | LabelTable,
+    labels: Sequence[int] | LabelTable | str | os.PathLike,
     spacing: Range = 1.0,
-    config: SynthesisConfig | None = None,
+    config: SynthesisConfig | str | os.PathLike | None = None,
     network: UNetConfig | keras.Model | None = None,
     loss: keras.losses.Loss | str = "dice+cross-entropy",
 ) -> SegmentationModel:
@@ -93,10 +94,11 @@ def segmentation(
 
     Args:
         shape: spatial shape of the synthetic images, two or three axes.
-        labels: label values that occur, each an output label, or a label table, which
-            says which label counts as which output label.
+        labels: label values that occur, each an output label, or a label table or its path; the
+            table says which label counts as which output label.
         spacing: mm per voxel, a scalar or one per axis.
-        config: ranges of the synthesis. None: the tutorial's starter ranges.
+        config: ranges of the synthesis, the name of a recipe, or its path. None: the tutorial's
+            starter ranges.
         network: size of the U-Net, or a task network to train further. None: SynthSeg's size.
         loss: "dice+cross-entropy", "dice", "cross-entropy", "logits-l2" (SynthSeg's warm-up), or a
             Keras loss of one-hot labels and posteriors.
@@ -117,7 +119,7 @@ def segmentation(
 
     Reference: Billot et al., SynthSeg, Medical Image Analysis 2023.
     """
-    table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
+    table = LabelTable.of(labels)
     synthesis = labels_to_image(shape, table, config, spacing)
     if not isinstance(network, keras.Model):
         network = network or UNetConfig()

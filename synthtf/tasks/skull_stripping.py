@@ -1,5 +1,6 @@
 """Contrast-agnostic skull-stripping."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -106,9 +107,9 @@ class StrippingModel(CombinedModel):
 
 def skull_stripping(
     shape: Sequence[int],
-    labels: Sequence[int] | LabelTable,
+    labels: Sequence[int] | LabelTable | str | os.PathLike,
     spacing: Range = 1.0,
-    config: SynthesisConfig | None = None,
+    config: SynthesisConfig | str | os.PathLike | None = None,
     network: UNetConfig | keras.Model | None = None,
     limit: float = LIMIT,
     closing: float = CLOSING,
@@ -117,10 +118,11 @@ def skull_stripping(
 
     Args:
         shape: spatial shape of the synthetic images, two or three axes.
-        labels: label values that occur, all of the brain, or a label table, which says which
-            are of the brain and which are CSF around it.
+        labels: label values that occur, all of the brain, or a label table or its path; the table
+            says which are of the brain and which are CSF around it.
         spacing: mm per voxel, a scalar or one per axis.
-        config: ranges of the synthesis. None: the tutorial's starter ranges.
+        config: ranges of the synthesis, the name of a recipe, or its path. None: the tutorial's
+            starter ranges.
         network: size of the U-Net, or a task network to train further. None:
             `stripping_network()`, two levels fewer than SynthStrip's.
         limit: largest distance to learn, in mm.
@@ -143,7 +145,7 @@ def skull_stripping(
 
     Reference: Hoopes et al., SynthStrip: skull-stripping for any brain image, NeuroImage 2022.
     """
-    table = labels if isinstance(labels, LabelTable) else LabelTable.from_labels(labels)
+    table = LabelTable.of(labels)
     brain, csf = table.brain_labels, table.csf_labels
     if not brain:
         raise ValueError("expected a label table with labels of the brain; it lists none")

@@ -8,9 +8,9 @@ import numpy as np
 from synthtf import figures
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.paths import output_in
-from synthtf.synthesis.config import SynthesisConfig
+from synthtf.synthesis import SynthesisConfig, load_recipe
 from synthtf.tasks.samples import picture, synthesis_of, synthesize
-from synthtf.tasks.workflow import TrainingPlan, load_recipe
+from synthtf.tasks.workflow import TrainingPlan
 
 STEPS = 6
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
-from synthtf.data.shipped_models import shipped_recipes
 from synthtf.networks import detector
 from synthtf.ranges import as_spacing
 from synthtf.synthesis.config import SynthesisConfig
+from synthtf.synthesis.load_recipe import load_recipe
 from synthtf.synthesis.recipes import check_shape, recipe_table
 from synthtf.synthesis.sources import has_source
 from synthtf.tasks.combined import CombinedModel
@@ -129,22 +129,6 @@ def train_run(
 def load_table(labels: Any) -> LabelTable | None:
     """Give a label table from a path, or as it is."""
     return labels if labels is None or isinstance(labels, LabelTable) else LabelTable.read(labels)
-
-
-def load_recipe(recipe: Any) -> SynthesisConfig:
-    """Give a recipe from a path or the name of a preset, or as it is.
-
-    Raises:
-        ValueError: if there is neither such a preset nor such a file.
-    """
-    if isinstance(recipe, SynthesisConfig):
-        return recipe
-    recipes = shipped_recipes()
-    if recipe in recipes:
-        return SynthesisConfig.preset(recipe)
-    if not Path(recipe).is_file():
-        raise ValueError(f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}")
-    return SynthesisConfig.load(recipe)
 
 
 def table_of(maps: LabelMaps, table: LabelTable | None, config: SynthesisConfig) -> LabelTable:

@@ -103,8 +103,9 @@ def test_the_sheet_names_keys_and_steps(maps, tmp_path, monkeypatch):
 
 def test_a_replay_is_the_sample_of_the_training(maps, tmp_path):
     """Sizes of 24 and 28 are enlarged to 32, as the default network takes them."""
+    from synthtf.synthesis import load_recipe
     from synthtf.tasks.plans import SegmentationPlan
-    from synthtf.tasks.workflow import TrainingPlan, load_recipe, make_maps, model_shape
+    from synthtf.tasks.workflow import TrainingPlan, make_maps, model_shape
 
     out = tmp_path / "out"
     words = ["synthesize", str(maps), "-o", str(out), "--recipe", "heads", "--labels"]

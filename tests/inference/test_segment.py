@@ -223,6 +223,12 @@ def test_a_run_that_does_not_fit_is_refused(contrast_run, change, message):
         segment(scan, type(contrast_run)(**(vars(contrast_run) | change)))
 
 
+def test_a_network_alone_is_refused():
+    scan = Volume(np.ones((8, 8, 8), np.float32), np.eye(4))
+    with pytest.raises(ValueError, match=r"`model` must be a training run.*Received: model=<Funct"):
+        segment(scan, constant_network())
+
+
 def test_several_frames_are_refused(contrast_run):
     frames = Volume(np.zeros((8, 8, 8, 3), np.float32), np.eye(4), ndim=3)
     with pytest.raises(ValueError, match=r"array: expected one frame. Received: \(8, 8, 8, 3\)"):

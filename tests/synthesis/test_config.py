@@ -103,3 +103,13 @@ def test_share_and_preset_are_checked():
 def test_what_is_left_out_keeps_its_default():
     config = SynthesisConfig.from_json(json.dumps({"noise": {"std": 0}}))
     assert dataclasses.replace(config, noise=SynthesisConfig().noise) == SynthesisConfig()
+
+
+def test_a_block_may_be_the_dict_of_its_values():
+    config = SynthesisConfig(blur={"std": (0, 1)})
+    assert config == SynthesisConfig.from_dict({"blur": {"std": (0, 1)}})
+    assert config.blur.std == (0, 1) and config.blur.probability == 1
+    with pytest.raises(ValueError, match="unknown name 'sd'"):
+        SynthesisConfig(blur={"sd": 1})
+    with pytest.raises(ValueError, match=r"`blur` must be a `blocks.Blur` or a dict.*Received: b"):
+        SynthesisConfig(blur=(0, 1))

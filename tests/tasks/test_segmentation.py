@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from synthtf.data import LabelMaps
+from synthtf.data import LabelMaps, LabelTable
 from synthtf.layers import SynthesisLayer
 from synthtf.losses import LogitsL2, SoftDice
-from synthtf.networks import UNetConfig
+from synthtf.networks import RegistrationConfig, UNetConfig
 from synthtf.ops.labels import label_index
 from synthtf.synthesis import SynthesisConfig
 from synthtf.synthesis.blocks import Affine, FieldOfView, Intensity, Warp
-from synthtf.tasks import segmentation
+from synthtf.tasks import registration, segmentation, skull_stripping
 
 TINY = UNetConfig(features=4, levels=2)
 EASY = SynthesisConfig(
@@ -189,3 +189,71 @@ def test_faults_are_named():
         segmentation((16, 13), [0, 1], network=TINY)
     with pytest.raises(ValueError, match=r"dice\+cross-entropy"):
         make(2, loss="jaccard")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"loss": "mse"},
+        {"metrics": ["mae"]},
+        {"loss_weights": [0.5]},
+        {"weighted_metrics": ["mae"]},
+    ],
+)
+def test_what_the_task_decides_on_is_refused_by_compile(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must be left out.*`segmentation`. Received"):
+        make(2).compile("adam", **arguments)
+
+
+def test_targets_and_weights_are_refused():
+    model = make(2)
+    model.compile("adam")
+    batch = boxes(2)[0][0]
+    ones = np.ones(len(batch["key"]), "float32")
+    for name, arguments in {
+        "y": {"y": ones},
+        "sample_weight": {"sample_weight": ones},
+        "class_weight": {"class_weight": {0: 1.0}},
+    }.items():
+        with pytest.raises(ValueError, match=f"`{name}` must be left out: the targets"):
+            model.fit(batch, verbose=0, **arguments)
+    for call in (model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match="`y` must be left out"):
+            call(batch, ones)
+    assert np.isfinite(model.fit(batch, None, 1, verbose=0).history["loss"][0])
+
+
+def test_a_model_that_was_compiled_with_a_loss_still_loads():
+    """Older versions took one, without effect."""
+    model = make(2)
+    model.compile("adam")
+    config = {**model.get_compile_config(), "loss": "mse", "metrics": ["mae"]}
+    again = make(2)
+    again.compile_from_config(config)
+    assert again.optimizer.built and np.isfinite(again.fit(boxes(2), verbose=0).history["loss"][0])
+
+
+@pytest.mark.parametrize("build", [segmentation, skull_stripping, registration])
+def test_recipe_and_table_may_be_names_and_paths(build, tmp_path):
+    table = LabelTable.from_labels([1, 2])
+    table.write(tmp_path / "labels.tsv")
+    EASY.save(tmp_path / "easy.json")
+    if build is not registration:
+        options = {"network": TINY}
+    else:
+        options = {"network": RegistrationConfig(encoder=(4,), decoder=(4, 4))}
+
+    def layers_of(labels, config):
+        keras.utils.clear_session()  # which counts Keras' own names from the start
+        return build((16, 16), labels, config=config, **options).synthesis.get_config()
+
+    found = layers_of(str(tmp_path / "labels.tsv"), tmp_path / "easy.json")
+    assert found == layers_of(table, EASY)
+    assert layers_of(table, "synthseg") == layers_of(table, SynthesisConfig.preset("synthseg"))
+    with pytest.raises(ValueError, match="nothing: neither a file nor one of the recipes"):
+        build((16, 16), table, config="nothing", **options)
+    with pytest.raises(FileNotFoundError, match=r"gone\.tsv does not exist"):
+        build((16, 16), "gone.tsv", **options)
+    with pytest.raises(ValueError, match=r"`labels` must be label values.*Received: labels=3"):
+        build((16, 16), 3, **options)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from synthtf.networks import UNetConfig
-from synthtf.synthesis import SynthesisConfig
+from synthtf.synthesis import SynthesisConfig, load_recipe
 from synthtf.tasks import Run, Schedule
 from synthtf.tasks.plans import SegmentationPlan
-from synthtf.tasks.workflow import TrainingPlan, load_recipe, train_run
+from synthtf.tasks.workflow import TrainingPlan, train_run
 
 PLAN = {
     "recipe": "tutorial",
@@ -203,6 +203,8 @@ def test_recipe_is_a_preset_or_a_file(tmp_path):
     assert load_recipe("heads") == SynthesisConfig.preset("heads")
     with pytest.raises(ValueError, match="tutorial"):
         load_recipe(tmp_path / "absent.json")
+    with pytest.raises(ValueError, match=r"must be a `SynthesisConfig`.*Received: 3"):
+        load_recipe(3)
 
 
 @pytest.mark.parametrize("name", ["run.json", "labels.tsv", "recipe.json", "model.keras"])
