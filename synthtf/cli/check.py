@@ -1,10 +1,38 @@
 """`synthtf check`: what will go wrong in a training, found before it."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import positive_integer, writable_file
+from synthtf.cli.arguments import model_folder, positive_integer, writable_file
 from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
+
+if TYPE_CHECKING:
+    from synthtf.tasks.plans import TaskPlan
+
+
+def _segmentation(args: argparse.Namespace) -> "TaskPlan":
+    from synthtf.networks import UNetConfig
+    from synthtf.tasks.plans import SegmentationPlan
+
+    return SegmentationPlan(UNetConfig(args.features or 24, args.levels))
+
+
+def _stripping(args: argparse.Namespace) -> "TaskPlan":
+    from synthtf.tasks.plans import StrippingPlan
+    from synthtf.tasks.skull_stripping import stripping_network
+
+    return StrippingPlan(stripping_network(args.features or 16, args.levels))
+
+
+def _registration(args: argparse.Namespace) -> "TaskPlan":
+    from synthtf.tasks.plans import RegistrationPlan, registration_network
+
+    network = registration_network(args.kind, args.features)
+    return RegistrationPlan(args.kind, network=network, affine=args.affine)
+
+
+_PLANS = {"segmentation": _segmentation, "stripping": _stripping, "registration": _registration}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -37,10 +65,30 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="voxels per axis, around the brain (default: the whole maps)",
     )
+    parser.add_argument(
+        "--task",
+        choices=tuple(_PLANS),
+        default="segmentation",
+        help="what will be trained (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=("deformable", "affine", "rigid", "joint"),
+        default="deformable",
+        help="of a registration (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--affine", metavar="RUN", help="trained run of the kind affine or rigid, for joint"
+    )
+    parser.add_argument(
+        "--features",
+        type=positive_integer,
+        metavar="N",
+        help="of the first level of the network (default: 24 for segmentation, else 16)",
+    )
     for flag, default, text in (
-        ("--features", 24, "of the first level of the network"),
-        ("--levels", 5, "resolution levels"),
-        ("--batch-size", 1, "samples per step"),
+        ("--levels", 5, "resolution levels, but of a registration"),
+        ("--batch-size", 1, "samples, or pairs, per step"),
     ):
         parser.add_argument(
             flag,
@@ -62,12 +110,12 @@ def run(args: argparse.Namespace) -> int:
 
         paths = expand_inputs(args.maps)
         table_file = writable_file(args.csv, "--csv")
+        if args.affine:
+            args.affine = model_folder(args.affine, "affine", "--affine")
     load_backend()
     from tqdm import tqdm
 
-    from synthtf.networks import UNetConfig
     from synthtf.synthesis import load_recipe
-    from synthtf.tasks.plans import SegmentationPlan
     from synthtf.tasks.preflight import preflight
     from synthtf.tasks.workflow import TrainingPlan, load_table
 
@@ -77,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
             recipe=load_recipe(args.recipe),
             spacing=args.spacing,
             shape=args.shape,
-            task=SegmentationPlan(UNetConfig(args.features, args.levels)),
+            task=_PLANS[args.task](args),
             batch_size=args.batch_size,
         )
     found = preflight(paths, plan, lambda items: tqdm(items, unit="map", disable=None))

@@ -6,15 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import keras
+
 from synthtf.data.label_table import LabelTable
-from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig, parts
+from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig, parts, unet
 from synthtf.synthesis.config import SynthesisConfig
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.detectors import detector_of, detector_weights
-from synthtf.tasks.registration import KINDS, RegistrationModel, registration
+from synthtf.tasks.registration import KINDS, RegistrationModel, make_registration, registration
 from synthtf.tasks.run import Run
 from synthtf.tasks.segmentation import segmentation
-from synthtf.tasks.skull_stripping import CLOSING, LIMIT, skull_stripping, stripping_network
+from synthtf.tasks.skull_stripping import (
+    BORDERS,
+    CLOSING,
+    LIMIT,
+    skull_stripping,
+    stripping_network,
+)
 
 MIXTURE = 2
 """Channels of the Gaussian mixture of a detector, unless said otherwise."""
@@ -29,15 +37,30 @@ class TaskPlan:
     Attributes:
         name: of the task, as `synthtf train` and `run.json` have it.
         maps_per_sample: label maps that make one training sample, that of the model it builds.
+        needs_brain: whether a label table must say what the brain is.
     """
 
     name: ClassVar[str]
     maps_per_sample: ClassVar[int] = 1
+    needs_brain: ClassVar[bool] = False
 
     @property
     def multiple(self) -> int:
         """Number that every size of the images must be a multiple of."""
         return self.network.multiple
+
+    @property
+    def width(self) -> int:
+        """Features of the first level of the network."""
+        return self.network.features
+
+    def make_network(self, ndim: int, num_outputs: int) -> keras.Model:
+        """Build the task network alone, for images of `ndim` axes; implemented by each task."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `make_network`")
+
+    def target_channels(self, num_outputs: int) -> int:
+        """Channels of the maps that the objective compares and the network does not make."""
+        return 0
 
     def build(
         self,
@@ -67,6 +90,10 @@ class SegmentationPlan(TaskPlan):
     network: UNetConfig = field(default_factory=UNetConfig)
     loss: str = "dice+cross-entropy"
 
+    def make_network(self, ndim: int, num_outputs: int) -> keras.Model:
+        """Build the U-Net."""
+        return unet(num_outputs, ndim, self.network)
+
     def build(
         self,
         shape: Sequence[int],
@@ -93,9 +120,14 @@ class StrippingPlan(TaskPlan):
     """
 
     name: ClassVar[str] = "stripping"
+    needs_brain: ClassVar[bool] = True
     network: UNetConfig = field(default_factory=stripping_network)
     limit: float = LIMIT
     closing: float = CLOSING
+
+    def make_network(self, ndim: int, num_outputs: int) -> keras.Model:
+        """Build the U-Net; its outputs are the distances to the borders."""
+        return unet(len(BORDERS), ndim, self.network, final_activation=None)
 
     def build(
         self,
@@ -151,6 +183,22 @@ class RegistrationPlan(TaskPlan):
             detector = detector_of(Run.load(self.detector)) if self.detector else True
             network = registration_network(self.kind, detector=detector)
             object.__setattr__(self, "network", network)
+
+    @property
+    def width(self) -> int:
+        """Features of the first level of the detector, or of the U-Net that compares."""
+        if isinstance(self.network, DetectorConfig):
+            return self.network.backbone.features
+        return self.network.encoder[0]
+
+    def make_network(self, ndim: int, num_outputs: int) -> keras.Model:
+        """Build the registration network."""
+        affine = Run.load(self.affine).task_model if self.affine else None
+        return make_registration(self.kind, (self.multiple,) * ndim, self.network, affine)
+
+    def target_channels(self, num_outputs: int) -> int:
+        """The structures of both images, and the moved ones."""
+        return 3 * (num_outputs - 1)
 
     def build(
         self,

@@ -137,13 +137,17 @@ def _sides_for_flips(
 def _brain_for_stripping(
     surveys: Sequence[MapSurvey], table: LabelTable | None, plan: TrainingPlan
 ) -> Iterator[Finding]:
-    if not load_recipe(plan.recipe).skull_strip.probability:
+    if plan.task.needs_brain:
+        what = f"the task {plan.task.name} learns the brain"
+    elif load_recipe(plan.recipe).skull_strip.probability:
+        what = "the recipe strips skulls"
+    else:
         return
     if table is None:
-        message = "the recipe strips skulls, but without a table every label is taken for the brain"
+        message = f"{what}, but without a table every label is taken for the brain"
         yield Finding("warning", "brain", message)
     elif not table.brain_labels:
-        message = "the recipe strips skulls, but the table says of no label that it is the brain"
+        message = f"{what}, but the table says of no label that it is the brain"
         yield Finding("error", "brain", message)
 
 
@@ -204,11 +208,17 @@ def _memory(
     num_outputs = len(table.select(known).output_labels) if table else len(known | {0})
     if len(shape) != surveys[0].ndim or any(n % multiple for n in shape):
         return
-    least, needed = training_bytes(plan.task.network, shape, num_outputs, plan.batch_size)
+    try:
+        network = plan.task.make_network(len(shape), num_outputs)
+    except (ValueError, OSError) as error:
+        yield Finding("error", "network", " ".join(str(error).split()))
+        return
+    channels = plan.task.target_channels(num_outputs)
+    least, needed = training_bytes(network, shape, plan.batch_size, channels)
     message = (
         f"about {_gigabytes(needed)} per training step on a processor, and at least "
         f"{_gigabytes(least)} on a GPU: {plan.batch_size} x {_by(shape)} voxels, {num_outputs} "
-        f"output labels, {plan.task.network.features} features; less with a smaller --shape, "
+        f"output labels, {plan.task.width} features; less with a smaller --shape, "
         "fewer --features or mixed_bfloat16"
     )
     yield Finding("note", "memory", message)

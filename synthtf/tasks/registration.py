@@ -244,7 +244,7 @@ def registration(
     table = LabelTable.of(labels)
     synthesis = labels_to_pairs(shape, table, config, spacing, same_anatomy, shapes, aligned)
     if not isinstance(network, keras.Model):
-        network = _build(kind, tuple(shape), network, affine)
+        network = make_registration(kind, tuple(shape), network, affine)
     if structures is None:
         structures = brain_structures(table)
     return RegistrationModel(synthesis, network, structures, name="registration", **options)
@@ -256,12 +256,17 @@ def brain_structures(table: LabelTable) -> tuple[int, ...]:
     return tuple(sorted(brain or set(table.output_labels) - {0}))
 
 
-def _build(
+def make_registration(
     kind: str,
     shape: tuple[int, ...],
-    config: RegistrationConfig | DetectorConfig | None,
-    affine: keras.Model | None,
+    config: RegistrationConfig | DetectorConfig | None = None,
+    affine: keras.Model | None = None,
 ) -> keras.Model:
+    """Build the task network of a kind; see `registration`.
+
+    Raises:
+        ValueError: if the network does not fit the kind or the shape.
+    """
     expected = DetectorConfig if kind in ("affine", "rigid") else RegistrationConfig
     config = config or expected()
     if not isinstance(config, expected):

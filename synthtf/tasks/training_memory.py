@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
-
-from synthtf.networks import UNetConfig, unet
 
 _FLOAT = 4  # bytes
 _KEPT = 0.8  # of the outputs of all layers: some share memory
@@ -13,37 +12,60 @@ _PER_WEIGHT = 4  # the weight, its gradient, and Adam's two moments
 
 
 def training_bytes(
-    network: UNetConfig, shape: Sequence[int], num_outputs: int, batch_size: int = 1
+    network: keras.Model, shape: Sequence[int], batch_size: int = 1, channels: int = 0
 ) -> tuple[int, int]:
-    """Estimate the memory that a training step of a segmentation network adds to a process.
+    """Estimate the memory that a training step of a task network adds to a process.
 
     What has to be kept for the gradients is 0.8 times the outputs of all layers of the network
     for each sample, and four numbers per weight. TensorFlow on processors in addition unfolds the
     input of a convolution, voxels x input channels x voxels of the kernel, for one sample at a
-    time; the widest one counts. The factor was measured, with 33 labels and 5 levels, on two
-    processor cores: with 24 features on 64³ and 96³ voxels, without a mixture on 64³, and with 12
-    features on two samples of 64³, the peak of the process over its size before was 2.8, 8.5, 2.8
-    and 1.7 GB, and the estimate between 6 % below and 4 % above it. GPUs were not measured.
+    time; the widest one counts. The factor was measured for segmentations, with 33 labels and 5
+    levels, on two processor cores: with 24 features on 64³ and 96³ voxels, without a mixture on
+    64³, and with 12 features on two samples of 64³, the peak of the process over its size before
+    was 2.8, 8.5, 2.8 and 1.7 GB, and the estimate between 6 % below and 4 % above it. GPUs and
+    other tasks were not measured.
 
     Args:
-        network: Size of the U-Net.
-        shape: Voxels per axis, each a multiple of `network.multiple`.
-        num_outputs: Output labels.
-        batch_size: Samples per step.
+        network: With one input image or a dictionary of inputs, spatial sizes open.
+        shape: Voxels per axis, each a multiple of what the network needs.
+        batch_size: Samples, or pairs, per step.
+        channels: Of maps of this shape per sample that the objective compares and the network
+            does not make.
 
     Returns:
         Bytes that any device must hold, and those on processors.
     """
-    model = unet(num_outputs, len(shape), network)
-    # Once more on an image of this size, since the shapes of the network itself are open.
-    sized = keras.models.clone_model(model, input_tensors=keras.Input((*shape, 1)))
-    tensors = [tensor for op in sized.operations for tensor in keras.tree.flatten(op.output)]
-    numbers = sum(math.prod(tensor.shape[1:]) for tensor in tensors)
-    weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    kept = _FLOAT * (_KEPT * batch_size * numbers + _PER_WEIGHT * weights)
-    unfolded = max(
-        math.prod(layer.kernel_size) * math.prod(layer.input.shape[1:])
-        for layer in sized.layers
-        if hasattr(layer, "kernel_size")
+    outputs, unfolded = [], [0]
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(layer, keras.Model):
+            _walk(layer, args[0], call)
+            return layer(*args, **kwargs)
+        result = layer(*args, **kwargs)
+        outputs.extend(keras.tree.flatten(result))
+        if hasattr(layer, "kernel_size"):
+            shape_in = keras.tree.flatten(args)[0].shape[1:]
+            size = layer.kernel_size  # a number, of a `HyperConv`
+            kernel = [size] * (len(shape_in) - 1) if isinstance(size, int) else size
+            unfolded.append(math.prod(kernel) * math.prod(shape_in))
+        return result
+
+    images = keras.tree.map_structure(
+        lambda x: keras.KerasTensor((1, *shape, x.shape[-1]) if len(x.shape) > 2 else (1, 1)),
+        network.input,
     )
-    return int(kept), int(kept + _FLOAT * unfolded)
+    outputs += keras.tree.flatten(images)
+    _walk(network, images, call)
+    numbers = sum(math.prod(x.shape) for x in outputs) + channels * math.prod(shape)
+    weights = sum(math.prod(weight.shape) for weight in network.trainable_weights)
+    kept = _FLOAT * (_KEPT * batch_size * numbers + _PER_WEIGHT * weights)
+    return int(kept), int(kept + _FLOAT * max(unfolded))
+
+
+def _walk(network: keras.Model, inputs: Any, call: Any) -> None:
+    """Go through a network once more, for inputs of a size, since its own shapes are open."""
+    if isinstance(inputs, dict):
+        sized = {key: keras.Input(batch_shape=x.shape, name=key) for key, x in inputs.items()}
+    else:
+        sized = keras.Input(batch_shape=inputs.shape)
+    keras.models.clone_model(network, input_tensors=sized, call_function=call)

@@ -11,8 +11,8 @@ from synthtf.data.map_sources import MapSource
 from synthtf.data.map_survey import survey_map
 from synthtf.data.preflight import Finding, survey_maps
 from synthtf.data.volume_writer import write_volume
-from synthtf.networks import UNetConfig
-from synthtf.tasks.plans import SegmentationPlan
+from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig, affine_detector, unet
+from synthtf.tasks.plans import RegistrationPlan, SegmentationPlan, StrippingPlan
 from synthtf.tasks.preflight import preflight
 from synthtf.tasks.training_memory import training_bytes
 from synthtf.tasks.workflow import TrainingPlan
@@ -221,14 +221,70 @@ def test_memory_of_a_convolution_counted_by_hand():
     voxels, weights = 4 * 6 * 8, (27 * 3 + 3) + (3 * 5 + 5)
     for batch_size in (1, 2):
         kept = 0.8 * batch_size * voxels * (1 + 3 + 5 + 5) + 4 * weights
-        found = training_bytes(network, (4, 6, 8), 5, batch_size)
+        found = training_bytes(unet(5, 3, network), (4, 6, 8), batch_size)
         assert found == (int(4 * kept), int(4 * kept + 4 * 27 * voxels))
 
 
 def test_memory_grows_with_voxels():
-    small = training_bytes(UNetConfig(4, 3), (16, 16, 16), 4)
-    large = training_bytes(UNetConfig(4, 3), (32, 32, 32), 4)
+    network = unet(4, 3, UNetConfig(4, 3))
+    small = training_bytes(network, (16, 16, 16))
+    large = training_bytes(network, (32, 32, 32))
     assert large[1] > 4 * small[1] and large[1] > large[0]
+
+
+def test_memory_of_a_detector_counts_what_is_within_it_for_both_images():
+    """One convolution, its logits and their rectifier, of two images."""
+    backbone = UNetConfig(3, 1, convolutions=1, normalization=None)
+    network = affine_detector(3, "affine", DetectorConfig(4, backbone, halve=False))
+    least, needed = training_bytes(network, (8, 8, 8))
+    # Two inputs, and for both: the batch, 3 features, 4 logits, their rectifier and the maps.
+    kept = 8**3 * (2 + 2 * (1 + 3 + 4 + 4 + 4))
+    weights = (27 * 3 + 3) + (3 * 4 + 4)
+    assert least == pytest.approx(4 * (0.8 * kept + 4 * weights), rel=0.01)
+    assert needed - least == 4 * 27 * 8**3
+    more = training_bytes(network, (8, 8, 8), channels=6)[0]
+    assert more - least == pytest.approx(4 * 0.8 * 6 * 8**3, abs=1)
+
+
+DETECTOR = DetectorConfig(4, UNetConfig(2, 3, mixture_channels=1), halve=False)
+TASKS = {
+    "stripping": StrippingPlan(UNetConfig(4, 3)),
+    "affine": RegistrationPlan("affine", network=DETECTOR),
+    "rigid": RegistrationPlan("rigid", network=DETECTOR),
+    "deformable": RegistrationPlan(
+        "deformable", network=RegistrationConfig((4,), (4, 4), detector=DETECTOR)
+    ),
+    "images alone": RegistrationPlan("deformable", network=RegistrationConfig((4, 4), (4, 4))),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_looked_at(good, name):
+    found = look(good, task=TASKS[name])
+    assert set(kinds(found, "note")) == {"crop", "memory"} and not found.has_errors
+    assert "2 features" in kinds(found, "note")["memory"].message or (
+        "4 features" in kinds(found, "note")["memory"].message
+    )
+    assert "--shape 12 20 12" in kinds(found, "note")["crop"].message
+
+
+def test_a_joint_registration_needs_an_affine_network(good, monkeypatch):
+    network = RegistrationConfig((4,), (4, 4), hyper_units=2, detector=DETECTOR)
+    found = look(good, task=RegistrationPlan("joint", network=network))
+    assert "`affine` must be a trained network" in kinds(found, "error")["network"].message
+    affine = affine_detector(3, "affine", DETECTOR)
+    run = type("R", (), {"task_model": affine})
+    monkeypatch.setattr("synthtf.tasks.plans.Run.load", lambda folder: run)
+    found = look(good, task=RegistrationPlan("joint", network=network, affine="affine"))
+    assert "memory" in kinds(found, "note") and not found.has_errors
+
+
+def test_stripping_needs_a_table_of_the_brain(good):
+    FAULTS["brain"][1](good)
+    plan = {"task": TASKS["stripping"], "recipe": "tutorial"}
+    message = "the task stripping learns the brain, but the table says of no label"
+    assert message in kinds(look(good, **plan), "error")["brain"].message
+    assert "brain" in kinds(look(good, None, **plan), "warning")
 
 
 def test_severities_are_checked():
@@ -254,6 +310,21 @@ def test_the_command(good, capsys):
     (good / "m0.nii.gz").write_bytes(b"")
     assert main(words) == 1
     assert "unreadable: 1 map cannot be read" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stripping", "--levels", "3"],
+        ["registration"],
+        ["registration", "--kind", "rigid", "--features", "4"],
+    ],
+)
+def test_the_command_takes_a_task(good, capsys, words):
+    table = ["--labels", str(good / "labels.tsv")]
+    assert main(["check", str(good), *table, "--task", *words]) == 0
+    text = capsys.readouterr().out
+    assert "0 errors" in text and "memory" in text
 
 
 @pytest.mark.parametrize(
