@@ -40,7 +40,9 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Fill the bar."""
-        done = (self._epoch + (batch + 1) / self.params["steps"]) / self.budget.schedule.epochs
+        done = (self._epoch + (batch + 1) / self.params["steps"]) / (
+            self.budget.planned or self.budget.schedule.epochs
+        )
         if self.budget.schedule.minutes is not None:
             done = max(done, self.budget.minutes / self.budget.schedule.minutes)
         shown = {

@@ -22,6 +22,7 @@ from synthtf.tasks.run import Run
 OPTIMIZERS = {"muon": ConvMuon, "adam": keras.optimizers.Adam}
 LOG, CHECKPOINTS = "log.csv", "checkpoints"
 _SHEET_SAMPLES = 12
+_MEASURED = 0.05  # of the minutes, after which the epochs are planned
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,14 @@ class Schedule:
 
     Attributes:
         epochs: number of epochs; 0 writes the network as it begins, for example as another run.
-        minutes: ends the training after the epoch in which they are over. None: no limit.
+        minutes: ends the training after the epoch in which they are over. None: no limit. How many
+            epochs they are for is measured in the first twentieth of them, and stored in the run
+            as `planned_epochs`, so that the learning rate does not depend on the clock from then
+            on. On a machine that slows down later, it has not fallen as far at the end.
         learning_rate: at the start.
-        anneal: let the learning rate fall to a hundredth along a half cosine over the epochs or the
-            minutes, whichever are over first. False: it stays, so that the training can go on.
+        anneal: let the learning rate fall to a hundredth along a half cosine over the epochs, or
+            those planned for the minutes if they are fewer. False: it stays, so that the training
+            can go on.
         average: momentum of the moving average of the weights that the run's network gets, per
             step, in [0, 1); 0 for the last weights.
         optimizer: "muon", see `ConvMuon`, or "adam".
@@ -82,18 +87,40 @@ class Schedule:
 
 
 class CosineBudget(keras.callbacks.Callback):
-    """Anneal the learning rate over epochs or minutes, and stop when the minutes are over.
+    """Anneal the learning rate over epochs, and stop when these or the minutes are over.
 
     Args:
         schedule: epochs, minutes and first learning rate.
-        spent: minutes that a resumed run has trained before.
+        run: knows what was trained and planned before, if it is resumed; is told the plan.
+        done: epochs of a resumed run.
     """
 
-    def __init__(self, schedule: Schedule, spent: float = 0.0) -> None:
+    def __init__(self, schedule: Schedule, run: Run, done: int = 0) -> None:
         super().__init__()
         self.schedule = schedule
-        self.spent = spent
+        self.run = run
+        self.spent = run.metadata.get("minutes_done", 0.0) if done else 0.0
         self._start = time.monotonic()
+        self._times: dict[str, float] = {}
+        self.planned = schedule.epochs
+        if schedule.minutes is not None and schedule.anneal:
+            self.planned = self._stored(done)
+
+    def _stored(self, done: int) -> int | None:
+        """Epochs planned before, or, for other minutes, by the time that epochs took before."""
+        facts = self.run.metadata
+        if not done:
+            return None
+        before = facts.get("schedule", {})
+        same = all(before.get(n) == getattr(self.schedule, n) for n in ("epochs", "minutes"))
+        if same and facts.get("planned_epochs"):
+            return facts["planned_epochs"]
+        return self._plan(done, self.spent / done) if self.spent else None
+
+    def _plan(self, done: int, duration: float) -> int:
+        """Epochs in all, if each takes so many minutes."""
+        left = (self.schedule.minutes - self.minutes) / max(duration, 1e-9)
+        return max(done + 1, min(done + int(left), self.schedule.epochs))
 
     @property
     def minutes(self) -> float:
@@ -110,15 +137,38 @@ class CosineBudget(keras.callbacks.Callback):
         if not self.schedule.anneal:
             self.model.optimizer.learning_rate = self.schedule.learning_rate
             return
-        progress = epoch / self.schedule.epochs
-        if self.schedule.minutes:
-            progress = max(progress, self.minutes / self.schedule.minutes)
-        fall = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        if epoch == 1:
+            self._times["second epoch"] = self.minutes
+        if self.planned is None and epoch and self.minutes >= _MEASURED * self.schedule.minutes:
+            self.planned = self._plan(epoch, self._duration(epoch))
+        plan = None if self.schedule.minutes is None else self.planned
+        if self.run.metadata.get("planned_epochs") != plan:
+            self.run.update(planned_epochs=plan)
+        # Until there is a plan, the cosine has hardly fallen.
+        progress = 0.0 if self.planned is None else min(epoch / self.planned, 1.0)
+        fall = (1 + math.cos(math.pi * progress)) / 2
         self.model.optimizer.learning_rate = self.schedule.learning_rate * (0.01 + 0.99 * fall)
 
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Time the steps, but for the first one, in which the graph is made."""
+        if self.planned is None:
+            self._times.setdefault("first step", self.minutes)
+            self._times["last step"] = self.minutes
+
+    def _duration(self, epoch: int) -> float:
+        """Minutes that an epoch took, without making the graph."""
+        second = self._times.get("second epoch")
+        if epoch > 1 and second is not None:
+            return (self.minutes - second) / (epoch - 1)
+        steps = self.params["steps"] or 1
+        first = self._times.get("first step")
+        if steps == 1 or first is None:
+            return self.minutes / epoch
+        return self.minutes - first + (self._times["last step"] - first) / (steps - 1)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stop when the minutes are over."""
-        if self.is_over:
+        """Stop when the planned epochs or the minutes are over."""
+        if self.is_over or (self.planned is not None and epoch + 1 >= self.planned):
             self.model.stop_training = True
 
 
@@ -196,17 +246,17 @@ def train(
     if not done:
         (run.folder / GUARD).unlink(missing_ok=True)
         sample_sheet(model.synthesis, maps, run.folder / "samples.png", model.maps_per_sample)
+    budget = CosineBudget(schedule, run, done)
     run.update(schedule=asdict(schedule), batch_size=maps.batch_size, steps_per_epoch=len(maps))
     if not schedule.epochs:
         save_network(run, model.task_model, in_float32(model.task_model))
         run.update(epochs_done=0, steps_done=0, minutes_done=0.0)
         return
-    budget = CosineBudget(schedule, run.metadata.get("minutes_done", 0.0) if done else 0.0)
     guard = SampleGuard(maps, run.table, run.folder, schedule.check_every)
 
     for warming_up, last in ((True, schedule.warm_up), (False, schedule.epochs)):
         first = maps.epoch = finished_epochs(run.folder)
-        if first >= last or budget.is_over:
+        if first >= min(last, budget.planned or last) or budget.is_over:
             continue
         if warming_up:
             model.warming_up = True

@@ -148,6 +148,71 @@ def test_minutes_end_a_training(maps, tmp_path):
     assert run.metadata["epochs_done"] == 1
 
 
+class Clock:
+    """Of seconds that only epochs take, and the learning rates and losses of these."""
+
+    def __init__(self, monkeypatch, seconds, fails_at=None):
+        self.now, self.rates = 0.0, []
+        original = keras.callbacks.BackupAndRestore.on_epoch_end
+
+        def on_epoch_end(callback, epoch, logs=None):
+            original(callback, epoch, logs)
+            self.rates.append(float(callback.model.optimizer.learning_rate))
+            self.now += seconds
+            if epoch == fails_at:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(keras.callbacks.BackupAndRestore, "on_epoch_end", on_epoch_end)
+        monkeypatch.setattr("synthtf.tasks.training.time", self)
+
+    def monotonic(self):
+        return self.now
+
+
+def cosine(planned):
+    fall = (1 + np.cos(np.pi * np.arange(planned) / planned)) / 2
+    return 0.01 * (0.01 + 0.99 * fall)
+
+
+def test_minutes_are_planned_as_epochs_which_resume_bit_for_bit(maps, tmp_path, monkeypatch):
+    """Epochs of 6 s in 39 s: 5 more fit in what the first one leaves, whatever they take later."""
+    schedule = {"minutes": 0.65}
+    with monkeypatch.context() as patch:
+        clock = Clock(patch, 6.0)
+        whole = train(maps, tmp_path / "whole", 1000, schedule=schedule)
+    assert whole.metadata["planned_epochs"] == whole.metadata["epochs_done"] == 6
+    np.testing.assert_allclose(clock.rates, cosine(6), rtol=1e-5)
+    with monkeypatch.context() as patch:
+        Clock(patch, 6.0, fails_at=2)
+        with pytest.raises(KeyboardInterrupt):
+            train(maps, tmp_path / "parts", 1000, schedule=schedule)
+    with monkeypatch.context() as patch:
+        clock = Clock(patch, 6.5)
+        parts = train(maps, tmp_path / "parts", 1000, resume=True, schedule=schedule)
+    np.testing.assert_allclose(clock.rates, cosine(6)[3:], rtol=1e-5)
+    assert [row["loss"] for row in rows(parts)] == [row["loss"] for row in rows(whole)]
+    for a, b in zip(parts.task_model.get_weights(), whole.task_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_minutes_end_a_training_that_slows_down_and_more_of_them_go_on(maps, tmp_path, monkeypatch):
+    schedule = {"minutes": 0.65}
+    with monkeypatch.context() as patch:
+        Clock(patch, 6.0, fails_at=1)
+        with pytest.raises(KeyboardInterrupt):
+            train(maps, tmp_path / "run", 1000, schedule=schedule)
+    with monkeypatch.context() as patch:
+        Clock(patch, 30.0)
+        run = train(maps, tmp_path / "run", 1000, resume=True, schedule=schedule)
+    assert run.metadata["epochs_done"] < run.metadata["planned_epochs"] == 6
+    done, minutes = run.metadata["epochs_done"], run.metadata["minutes_done"]
+    with monkeypatch.context() as patch:
+        Clock(patch, 60 * minutes / done)
+        more = {"minutes": minutes + 2.5 * minutes / done}
+        run = train(maps, tmp_path / "run", 1000, resume=True, schedule=more)
+    assert run.metadata["planned_epochs"] == run.metadata["epochs_done"] == done + 2
+
+
 def test_the_network_is_the_moving_average_of_the_weights(maps, tmp_path):
     def weights(name, epochs, average=0.0):
         schedule = {"anneal": False, "average": average}
