@@ -119,6 +119,7 @@ def test_half_precision_is_summed_in_float32():
 
 
 def test_fit_in_mixed_precision():
+    keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         inputs = keras.Input((None, None, 1))
@@ -129,7 +130,7 @@ def test_fit_in_mixed_precision():
     x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype("float32")
     t = np.concatenate([x < 0, x >= 0], -1).astype("float32")
     model.compile(keras.optimizers.Adam(0.1), DiceCrossEntropy(), jit_compile=False)
-    losses = model.fit(x, t, epochs=15, verbose=0).history["loss"]
+    losses = model.fit(x, t, epochs=25, verbose=0).history["loss"]
     assert losses[-1] < 0.5 * losses[0]
 
 
