@@ -4,8 +4,9 @@
 
 All runs segment the same images of 1 mm, made from the label maps with fixed keys, as `synthtf
 segment` would: found, conformed to the network's voxels, flipped, and brought back to 1 mm, where
-Dice and volumes are taken. Each map has the same number of samples. The label maps are by default
-head_19, head_20 and young_05 of ../shared/data. A sample takes a few seconds for each run.
+Dice and volumes are taken. The maps take turns, so that each has as many samples if N is a multiple
+of their number. They are by default head_19, head_20 and young_05 of ../shared/data. A sample takes
+a few seconds for each run.
 """
 
 import argparse

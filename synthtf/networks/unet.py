@@ -155,9 +155,9 @@ def unet(
     a structure looks like is then learned once, not once for each side.
 
     With `fine_features`, all levels work at half the resolution of the image. A thin level above
-    them hands its features down by pooling, and combines those that come up with its own: labels
-    and image of 1 mm for little more than the cost of a network at 2 mm. The logits see what
-    comes up from the first level, too.
+    them hands its features down by pooling, and combines those that come up with its own: all
+    levels but this one cost what they cost at half the resolution. The logits see what comes up
+    from the first level, too.
 
     Args:
         num_outputs: Output channels, the classes for "softmax".
