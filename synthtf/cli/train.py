@@ -78,8 +78,8 @@ def _add_segmentation(network: Group) -> None:
         network,
         "--fine-features",
         0,
-        "of a thin level of twice the resolution above the first: with --spacing 1, all others work "
-        "at 2 mm and coarser; 0 for none",
+        "of a thin level of twice the resolution above the first: with --spacing 1, all others "
+        "work at 2 mm and coarser; 0 for none",
     )
     _add_number(
         network,
