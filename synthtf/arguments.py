@@ -212,6 +212,69 @@ def as_label_groups(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
     return groups
 
 
+def as_regions(values: Any, name: str) -> tuple[int | str, ...]:
+    """Check a list of label values, or names of regions of a label table.
+
+    Raises:
+        ValueError: if there is none, or one is neither a name nor a whole number from 0.
+    """
+    entries = tuple(values) if hasattr(values, "__len__") and not isinstance(values, str) else ()
+    names = {v: v for v in entries if isinstance(v, str)}
+    if not entries or not all(names):
+        raise ValueError(
+            f"`{name}` must be labels or names of regions, at least one. "
+            f"Received: {name}={values!r}"
+        )
+    numbers = iter(as_label_list([v for v in entries if v not in names], name, empty=True))
+    return tuple(v if v in names else next(numbers) for v in entries)
+
+
+def as_region_groups(values: Any, name: str) -> tuple[str | tuple[int, ...], ...]:
+    """Check groups of labels, each a label, a list of labels or the name of a region.
+
+    Raises:
+        ValueError: if there is none, or as `as_label_groups`.
+    """
+    entries = tuple(values) if hasattr(values, "__len__") and not isinstance(values, str) else ()
+    groups = [v for v in entries if not isinstance(v, str)]
+    if not entries or "" in entries:
+        raise ValueError(
+            f"`{name}` must be groups of labels or names of regions, at least one. "
+            f"Received: {name}={values!r}"
+        )
+    numbers = iter(as_label_groups(groups, name) if groups else ())
+    return tuple(v if isinstance(v, str) else next(numbers) for v in entries)
+
+
+def as_sharing(values: Any, name: str) -> str | tuple[int, ...]:
+    """Check what shares its intensities: one number per label, or a property of a label table.
+
+    Raises:
+        ValueError: if it is neither whole numbers nor "sides" or "tissues".
+    """
+    shares = ("sides", "tissues")
+    return (
+        as_choice(values, name, shares)
+        if isinstance(values, str)
+        else as_whole_numbers(values, name)
+    )
+
+
+def check_labels(layer: Any, *names: str) -> None:
+    """Check, before a layer is used, that arguments are label values: a recipe finds others.
+
+    Raises:
+        ValueError: if one is None or holds the name of a region.
+    """
+    for name in names:
+        value = getattr(layer, name)
+        if value is None or isinstance(value, str) or any(isinstance(v, str) for v in value):
+            raise ValueError(
+                f"`{name}` must be label values where {type(layer).__name__} is used by itself; "
+                f"only a recipe finds them in its label table. Received: {name}={value!r}"
+            )
+
+
 def as_whole_numbers(values: Any, name: str) -> tuple[int, ...]:
     """Check a list of whole numbers.
 
@@ -286,7 +349,11 @@ def check_one_per_label(layer: Any, *names: str) -> None:
     """
     for name in names:
         given = getattr(layer, name)
-        if given is not None and len(given) != len(layer.labels):
+        if given is None or isinstance(given, str):
+            continue
+        if layer.labels is None:
+            raise ValueError(f"`{name}` has one entry per label: give `labels`, too")
+        if len(given) != len(layer.labels):
             raise ValueError(
                 f"`{name}` must have one entry per label ({len(layer.labels)}). "
                 f"Received: {len(given)} entries"
@@ -315,6 +382,9 @@ Axes = Annotated[Sequence[int], as_axes]
 Label = Annotated[int, functools.partial(as_whole, minimum=0)]
 Labels = Annotated[Sequence[int], as_label_list]
 DistinctLabels = Annotated[Sequence[int], functools.partial(as_label_list, distinct=True)]
+Regions = Annotated[Sequence[int | str], as_regions]
+RegionGroups = Annotated[Sequence[int | str | Sequence[int]], as_region_groups]
 LabelGroups = Annotated[Sequence[int | Sequence[int]], as_label_groups]
 Groups = Annotated[Sequence[int], as_whole_numbers]
+Sharing = Annotated[Sequence[int] | str, as_sharing]
 Seed = Annotated[int, as_whole]

@@ -1,14 +1,18 @@
 """The abstract bases of all synthesis layers."""
 
 import functools
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.arguments import Argument, Limited, Probability, Seed, arguments_of
+from synthtf.arguments import Argument, Limited, Probability, Seed, arguments_of, check_labels
 from synthtf.ranges import Range, per_axis
+
+if TYPE_CHECKING:
+    from synthtf.layers.scene import Scene
 
 Tensor = Any
 
@@ -33,15 +37,47 @@ class SynthesisLayer(keras.layers.Layer):
     A subclass says in the signature of its constructor what each argument may be (see
     `synthtf.arguments`) and hands it on by name, `super().__init__(std=std, **kwargs)`. It is
     checked here, stored under its own name, and part of the config.
+
+    As a step of a recipe it is called with the parts of a sample that it `takes`, as one tensor
+    or a list, and gives those that it `gives`. Parts are
+
+    - "labels": the label map, int32; it becomes the target;
+    - "view": the label map as far as the scanner sees it;
+    - "parts": the view, in which structures may be divided into parts of their own contrast;
+    - "maps": proton density and relaxation times;
+    - "image": the image, float32;
+    - "transform": a matrix or displacement field that moves all others.
+
+    Attributes:
+        takes: parts that it needs.
+        also: parts that it takes as well, behind the others, and gives if there are any.
+        gives: parts that it changes or makes. Empty: it is no step of a recipe.
+        is_linear: whether it is one matrix per axis, `matrices(shape, draws)`, so that a recipe
+            may multiply it with those of its neighbours.
+        step_name: name as a step, unless it is given one. Empty: that of the class.
+        from_table: arguments that a recipe finds in its label table, and others must give.
     """
+
+    takes: ClassVar[tuple[str, ...]] = ("image",)
+    also: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[tuple[str, ...]] = ("image",)
+    is_linear: ClassVar[bool] = False
+    step_name: ClassVar[str] = ""
+    from_table: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **kwargs: Any) -> None:
         arguments = self.arguments()
+        self.named = kwargs.get("name") is not None
         own = {name: kwargs.pop(name) for name in arguments if name in kwargs}
         kwargs.setdefault("dtype", "float32")
         super().__init__(autocast=False, **kwargs)
         for name, value in own.items():
             setattr(self, name, arguments[name].parse(value))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Check that label values are known, then do what a Keras layer does."""
+        check_labels(self, *self.from_table)
+        return super().__call__(*args, **kwargs)
 
     @classmethod
     def arguments(cls) -> dict[str, Argument]:
@@ -61,6 +97,30 @@ class SynthesisLayer(keras.layers.Layer):
             for name, argument in self.arguments().items()
             if argument.limits
         }
+
+    def bind(self, scene: "Scene") -> dict[str, Any] | None:
+        """Give the arguments that follow from the grid and the labels of a recipe.
+
+        Args:
+            scene: what is known where the step stands.
+
+        Returns:
+            The values to take instead of the layer's own; None if the step is to be left out.
+
+        Raises:
+            ValueError: if the label table lacks what the step needs.
+        """
+        return {"spacing": scene.spacing} if "spacing" in self.arguments() else {}
+
+    def after(self, scene: "Scene") -> "Scene":
+        """Give what is known after the step: the same, unless it adds labels."""
+        return scene
+
+    @classmethod
+    def default_step_name(cls) -> str:
+        """Give the name of the class as a step: `RandomFieldOfView` is "field_of_view"."""
+        words = re.findall(r"[A-Z][a-z0-9]*", cls.__name__.removeprefix("Random"))
+        return cls.step_name or "_".join(words).lower() or cls.__name__.lower()
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
@@ -123,6 +183,7 @@ class RandomLayer(SynthesisLayer):
             Dict of tensors whose leading axis is the batch. The entry "active" says
             which samples are changed, and is absent if all are.
         """
+        check_labels(self, *self.from_table)
         key = random.fold_in(key, self.name)
         draws = self.draw(key, shape)
         if self.probability < 1:

@@ -116,6 +116,36 @@ def _repeat(times: int, step: Callable, values: tuple[Tensor, ...]) -> tuple[Ten
     return ops.fori_loop(0, times, lambda _, parts: step(parts), values)
 
 
+def mirror_transform(transform: Tensor, axis: int, shape: Sequence[int]) -> Tensor:
+    """Put a flip in front of a transform: `x ↦ transform(flip(x))`.
+
+    Args:
+        transform: affine matrix `(batch, ndim + 1, ndim + 1)` or displacement field
+            `(batch, *grid, ndim)`, in voxels.
+        axis: spatial axis of the flip.
+        shape: spatial shape of the volume, whose corners are those of the grid.
+
+    Returns:
+        Tensor of the same shape. What it moves comes out flipped, without an interpolation more.
+
+    Example:
+    >>> import numpy as np
+    >>> matrix = mirror_transform(np.eye(3, dtype="float32")[None], axis=0, shape=(8, 8))
+    >>> np.diag(matrix[0]).tolist()
+    [-1.0, 1.0, 1.0]
+    """
+    ndim = len(shape)
+    if len(transform.shape) == 3:
+        sign = [[[-1.0 if d == axis else 1.0 for d in range(ndim + 1)]]]
+        return transform * ops.convert_to_tensor(sign, dtype="float32")
+    grid = tuple(transform.shape[1:-1])
+    step = (shape[axis] - 1) / max(grid[axis] - 1, 1)
+    change = (shape[axis] - 1) - 2 * step * axis_grid(grid[axis], axis, ndim)
+    flipped = ops.flip(transform, axis=axis + 1)
+    parts = [flipped[..., d] + change if d == axis else flipped[..., d] for d in range(ndim)]
+    return ops.stack(parts, axis=-1)
+
+
 def dense_displacement(matrix: Tensor, shape: Sequence[int]) -> Tensor:
     """Turn affine matrices into displacement fields about the centre of the volume.
 

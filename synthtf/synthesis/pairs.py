@@ -13,10 +13,7 @@ from synthtf.data.label_table import LabelTable
 from synthtf.layers import AlignPairs, MapLabels, RandomShapes, Resample
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.ranges import Range, as_range
-from synthtf.synthesis.config import SynthesisConfig
-from synthtf.synthesis.load_recipe import load_recipe
-from synthtf.synthesis.recipes import labels_to_image
-from synthtf.synthesis.sources import has_source
+from synthtf.synthesis.recipe import Recipe
 
 # Shapes are larger than the image on each side: what a warp draws in then is shapes, too.
 _SHAPES_MARGIN = 0.15
@@ -25,7 +22,7 @@ _SHAPES_MARGIN = 0.15
 def labels_to_pairs(
     shape: Sequence[int],
     labels: Sequence[int] | LabelTable | str | os.PathLike,
-    config: SynthesisConfig | str | os.PathLike | None = None,
+    recipe: Recipe | Sequence | str | os.PathLike,
     spacing: Range = 1.0,
     same_anatomy: bool = False,
     shapes: float = 0.0,
@@ -33,14 +30,13 @@ def labels_to_pairs(
 ) -> keras.Model:
     """Build the model that turns label maps into pairs of images of different contrast.
 
-    Each sample of a batch is synthesised by itself, with its own key, as `labels_to_image` does
-    it; then the first and the second, the third and the fourth, ... make a pair.
+    Each sample of a batch is synthesised by itself, with its own key, as `Recipe.build` does it;
+    then the first and the second, the third and the fourth, ... make a pair.
 
     Args:
         shape: spatial shape of the images, two or three axes.
-        labels: label values that occur, or a label table or its path; see `labels_to_image`.
-        config: ranges and probabilities, the name of a recipe, or its path. None: the tutorial's
-            starter ranges.
+        labels: label values that occur, or a label table or its path; see `Recipe.build`.
+        recipe: a recipe, its layers, its name, or its path.
         spacing: mm per voxel of label maps and images, a scalar or one per axis.
         same_anatomy: make both images of a pair of the first of the two label maps, which is
             then deformed twice, as for longitudinal scans; the second is not used.
@@ -58,26 +54,27 @@ def labels_to_pairs(
         `(pairs, 1)`, drawn from [0, 1] for each pair, for a network that takes it as an input.
 
     Raises:
-        ValueError: as `labels_to_image`.
+        ValueError: as `Recipe.build`, or if the recipe makes label maps of its own.
 
     Example:
     >>> import numpy as np
-    >>> model = labels_to_pairs((32, 32), labels=[0, 1])
+    >>> model = labels_to_pairs((32, 32), labels=[0, 1], recipe="tutorial")
     >>> batch = {"labels": np.ones((2, 32, 32, 1), "int32"), "key": np.array([[0, 1], [0, 2]])}
     >>> sorted(model(batch))
     ['fixed', 'fixed_labels', 'moving', 'moving_labels', 'regularization']
 
     Reference: Hoffmann et al., SynthMorph, IEEE TMI 2022.
     """
-    config = SynthesisConfig() if config is None else load_recipe(config)
-    if has_source(config):
+    recipe = Recipe.of(recipe)
+    if recipe.makes_labels:
         raise ValueError(
-            "pairs show the same shapes with `shapes=1`; expected a recipe without a source of "
-            f"its own. Received: {config.source}"
+            "pairs show the same shapes with `shapes=1`; `recipe` must make no label maps of its "
+            f"own. Received: recipe={recipe!r}"
         )
     table = LabelTable.of(labels)
-    placement = AlignPairs(_structures(table), name="align_pairs") if aligned else None
-    single = labels_to_image(shape, table, config, spacing, placement)
+    if aligned:
+        recipe = Recipe([AlignPairs(), *recipe])
+    single = recipe.build(shape, table, spacing)
     inputs = {
         name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in single.input.items()
     }
@@ -123,11 +120,6 @@ def _with_shapes(
     )
     maps = layer(maps, key=ops.repeat(key[::2, ...], 2, axis=0))
     return MapLabels(names, name="names")(maps)
-
-
-def _structures(table: LabelTable) -> list[int]:
-    """Labels of the brain, or all but the background where the table does not know them."""
-    return sorted(set(table.brain_labels) - {0} or set(table.ids) - {0})
 
 
 @keras.saving.register_keras_serializable(package="synthtf")

@@ -40,6 +40,8 @@ class AverageDown(SynthesisLayer):
     [0.5, 5.0]
     """
 
+    gives = ()
+
     def __init__(
         self,
         factor: Annotated[int, Limits(1, unit="voxels")] = 2,

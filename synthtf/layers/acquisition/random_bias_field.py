@@ -50,6 +50,8 @@ class RandomBiasField(RandomLayer):
         analysis, 2025. "exponential": Billot et al., SynthSeg, Medical Image Analysis 2023.
     """
 
+    step_name = "bias"
+
     def __init__(
         self,
         drop: Proportion = (0, 0.5),

@@ -37,6 +37,8 @@ class RandomBlur(RandomLayer):
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
+    is_linear = True
+
     def __init__(self, std: Millimetres = (0, 2), spacing: Spacing = 1.0, **kwargs: Any) -> None:
         super().__init__(std=std, spacing=spacing, **kwargs)
 
@@ -45,10 +47,18 @@ class RandomBlur(RandomLayer):
         return {"std": self.uniform(key, "std", self.std, (len(shape) - 2,))}
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Blur along each axis; a `std` above the range counts as its upper bound."""
+        """Blur along each axis."""
         image = as_image(inputs)
-        spacing = per_axis(self.spacing, len(image.shape) - 2)
+        return apply_along_axes(image, *self.matrices(tuple(image.shape), draws))
+
+    def matrices(
+        self, shape: tuple[int | None, ...], draws: dict[str, Tensor]
+    ) -> tuple[list[Tensor], list[int]]:
+        """Give the matrix of each axis, and how far from its diagonal it has entries.
+
+        A `std` above the range counts as its upper bound.
+        """
+        spacing = per_axis(self.spacing, len(shape) - 2)
         std = ops.minimum(draws["std"], self.std[1])
-        matrices = [blur_matrix(std[:, d] / mm, image.shape[d + 1]) for d, mm in enumerate(spacing)]
-        bandwidth = [math.ceil(4 * self.std[1] / mm) for mm in spacing]
-        return apply_along_axes(image, matrices, bandwidth)
+        matrices = [blur_matrix(std[:, d] / mm, shape[d + 1]) for d, mm in enumerate(spacing)]
+        return matrices, [math.ceil(4 * self.std[1] / mm) for mm in spacing]

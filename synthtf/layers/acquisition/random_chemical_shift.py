@@ -7,8 +7,9 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Labels, Offset, Spacing
+from synthtf.arguments import Offset, Regions, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
+from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels
 from synthtf.ops.shift import select_axis, translate
 from synthtf.ranges import per_axis
@@ -29,7 +30,8 @@ class RandomChemicalShift(RandomLayer):
     at the border is dark.
 
     Args:
-        fat_labels: label values of fat: marrow, scalp, orbits.
+        fat_labels: label values of fat: marrow, scalp, orbits; or, in a recipe, names of regions
+            of the label table.
         shift: `(low, high)`, in mm; drawn per sample. Negative: the other way.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
@@ -54,10 +56,16 @@ class RandomChemicalShift(RandomLayer):
         RadioGraphics 1999.
     """
 
+    takes, from_table = ("image", "view"), ("fat_labels",)
+
     def __init__(
-        self, fat_labels: Labels, shift: Offset = (-3, 3), spacing: Spacing = 1.0, **kwargs: Any
+        self, fat_labels: Regions, shift: Offset = (-3, 3), spacing: Spacing = 1.0, **kwargs: Any
     ) -> None:
         super().__init__(fat_labels=fat_labels, shift=shift, spacing=spacing, **kwargs)
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find fat."""
+        return {**super().bind(scene), "fat_labels": scene.labels(self.fat_labels)}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis and the shift in mm."""

@@ -60,6 +60,8 @@ class RandomDistortion(RandomLayer):
         TMI 1992.
     """
 
+    takes, gives, also = ("labels",), ("labels",), ("view", "parts", "image")
+
     def __init__(
         self,
         shift: Millimetres = (0, 4),
@@ -93,6 +95,14 @@ class RandomDistortion(RandomLayer):
             return shift_along_axis(x, displacement, draws["axis"]) * (1.0 + slope[..., None])
 
         return tree.map_structure(move, inputs)
+
+    def displacement(self, shape: tuple[int | None, ...], draws: dict[str, Tensor]) -> Tensor:
+        """Give the displacement field of inputs of a shape, batch axis included, in voxels."""
+        spatial = tuple(shape[1:-1])
+        along = self._field(spatial, draws)[0]
+        here = select_axis(draws["axis"], len(spatial))
+        parts = [along * expand(here[:, d], along) for d in range(len(spatial))]
+        return ops.stack(parts, axis=-1)
 
     def _field(self, shape: tuple[int, ...], draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Displacement in voxels and its slope along the axis, each `(batch, *shape)`."""

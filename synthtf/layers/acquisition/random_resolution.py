@@ -33,6 +33,7 @@ class RandomResolution(RandomLayer):
             profile as wide as the slice is applied first.
         interpolation: "linear" or "nearest", of the image, down and up. Label maps are
             always interpolated by nearest neighbour, and have no slice profile.
+        labels: whether, in a recipe, the target is resampled along.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 
@@ -58,12 +59,33 @@ class RandomResolution(RandomLayer):
         factor: Annotated[Range, Limits(1, unit="mm")] = (1, 4),
         mode: Literal["anisotropic", "isotropic", "thick-slice"] = "anisotropic",
         interpolation: Literal["linear", "nearest"] = "linear",
+        labels: bool = False,
         spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            factor=factor, mode=mode, interpolation=interpolation, spacing=spacing, **kwargs
+            factor=factor,
+            mode=mode,
+            interpolation=interpolation,
+            labels=labels,
+            spacing=spacing,
+            **kwargs,
         )
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The image, and the target as well."""
+        return ("image", "labels") if self.labels else ("image",)
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The same."""
+        return self.takes
+
+    @property
+    def is_linear(self) -> bool:
+        """Unless it resamples a label map."""
+        return not self.labels
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "factor" in mm, `(batch, ndim)`; zero where nothing is done."""
@@ -101,19 +123,25 @@ class RandomResolution(RandomLayer):
 
     def _image(self, image: Tensor, draws: dict[str, Tensor]) -> Tensor:
         """Apply one matrix per axis."""
-        ndim = len(image.shape) - 2
+        return apply_along_axes(image, *self.matrices(tuple(image.shape), draws))
+
+    def matrices(
+        self, shape: tuple[int | None, ...], draws: dict[str, Tensor]
+    ) -> tuple[list[Tensor], list[int]]:
+        """Give the matrix of each axis, and how far from its diagonal it has entries."""
+        ndim = len(shape) - 2
         matrices, bandwidth = [], []
         for d, ratio in enumerate(self._ratios(draws, ndim)):
             if self.interpolation == "nearest":
-                matrix = _nearest_matrix(ratio, image.shape[d + 1])
+                matrix = _nearest_matrix(ratio, shape[d + 1])
             else:
-                matrix = resample_matrix(ratio, image.shape[d + 1])
+                matrix = resample_matrix(ratio, shape[d + 1])
             if self.mode == "thick-slice":
                 std = ops.where(ratio > 1.0, ratio * _FWHM_TO_STD, 0.0)
-                matrix = matrix_product(matrix, blur_matrix(std, image.shape[d + 1]))
+                matrix = matrix_product(matrix, blur_matrix(std, shape[d + 1]))
             matrices.append(matrix)
             bandwidth.append(self._reach(per_axis(self.spacing, ndim)[d]))
-        return apply_along_axes(image, matrices, bandwidth)
+        return matrices, bandwidth
 
     def _reach(self, mm: float) -> int:
         """How many voxels away a voxel is influenced from, at most."""

@@ -58,6 +58,8 @@ class RandomSlices(RandomLayer):
         NeuroImage 2021, separate slice spacing from slice thickness in this way.
     """
 
+    is_linear = True
+
     def __init__(
         self,
         thickness: PositiveMillimetres = (2, 6),
@@ -98,20 +100,29 @@ class RandomSlices(RandomLayer):
         return draws
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Apply one matrix per axis; a size outside its range counts as its bound."""
+        """Apply one matrix per axis."""
         image = as_image(inputs)
+        return apply_along_axes(image, *self.matrices(tuple(image.shape), draws))
+
+    def matrices(
+        self, shape: tuple[int | None, ...], draws: dict[str, Tensor]
+    ) -> tuple[list[Tensor | None], list[int]]:
+        """Give the matrix of each axis, and how far from its diagonal it has entries.
+
+        A size outside its range counts as its bound. An axis that is left alone has no matrix.
+        """
         thickness = ops.clip(draws["thickness"], *self.thickness)
         distance = thickness + ops.clip(draws["gap"], *self.gap)
-        across = axes_of(self.axes, image.shape)
+        across = axes_of(self.axes, shape)
         in_plane = 0.0 * thickness
         if self.in_plane is not None:
             in_plane = ops.clip(draws["in_plane"], *self.in_plane)
         matrices: list[Tensor | None] = []
-        for d, mm in enumerate(per_axis(self.spacing, len(image.shape) - 2)):
+        for d, mm in enumerate(per_axis(self.spacing, len(shape) - 2)):
             if d not in across and self.in_plane is None:
                 matrices.append(None)
                 continue
-            size, here = image.shape[d + 1], is_axis(draws["axis"], d)
+            size, here = shape[d + 1], is_axis(draws["axis"], d)
             apart = ops.maximum(ops.where(here, distance, in_plane) / mm, 1e-3)
             matrices.append(
                 slice_matrix(
@@ -124,7 +135,7 @@ class RandomSlices(RandomLayer):
                 )
             )
         spacing = per_axis(self.spacing, len(matrices))
-        return apply_along_axes(image, matrices, [self._reach(mm) for mm in spacing])
+        return matrices, [self._reach(mm) for mm in spacing]
 
     def _reach(self, mm: float) -> int:
         """How many voxels away a voxel is influenced from, at most."""

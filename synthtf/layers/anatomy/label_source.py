@@ -14,6 +14,8 @@ class LabelSource(RandomLayer):
     `largest_label`, next to `draw` and `transform`.
     """
 
+    takes, gives = (), ("labels",)
+
     def largest_label(self, shape: tuple[int | None, ...]) -> int:
         """Give the largest label that can occur for an input `(batch, *spatial, channels)`."""
         raise NotImplementedError(f"{type(self).__name__} must implement `largest_label`")

@@ -38,6 +38,8 @@ class MapLabels(SynthesisLayer):
     [0, 2, 0]
     """
 
+    takes, gives = ("labels",), ("labels",)
+
     def __init__(self, mapping: Annotated[Mapping[int, int], _as_mapping], **kwargs: Any) -> None:
         super().__init__(mapping=mapping, **kwargs)
 

@@ -31,6 +31,8 @@ class OneHot(SynthesisLayer):
     [[1.0, 0.0], [0.0, 1.0]]
     """
 
+    takes, gives = ("labels",), ()
+
     def __init__(self, labels: DistinctLabels, **kwargs: Any) -> None:
         super().__init__(labels=labels, **kwargs)
         if list(self.labels) != sorted(self.labels):

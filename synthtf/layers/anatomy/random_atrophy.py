@@ -6,8 +6,9 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import LabelGroups, Limits, PositiveMillimetres, Spacing
+from synthtf.arguments import Limits, PositiveMillimetres, RegionGroups, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand, known_grid
+from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import barycenter, map_labels
 from synthtf.ops.radial import radial_compression, radial_scaling, shortest_decay
@@ -37,7 +38,8 @@ class RandomAtrophy(RandomLayer):
     compact structures best: the ball of long ones, such as the ventricles, holds most of a brain.
 
     Args:
-        labels: structures: label values, or lists of values that change as one structure.
+        labels: structures: label values, lists of values that change as one structure, or, in a
+            recipe, names of regions of the label table.
         volume_change: `(low, high)`, volume after over volume before, in [0.4, 2.5]; drawn per
             structure.
         decay: `(low, high)`, mm, above 0, over which the displacement falls to zero; drawn per
@@ -70,9 +72,11 @@ class RandomAtrophy(RandomLayer):
         disease, NeuroImage 2016, prescribe volume changes in a warp; here in closed form.
     """
 
+    takes, gives, from_table = ("labels",), ("labels", "transform"), ("labels",)
+
     def __init__(
         self,
-        labels: LabelGroups,
+        labels: RegionGroups = ("ventricle",),
         volume_change: Annotated[Range, Limits(0.4, 2.5)] = (0.7, 1.5),
         decay: PositiveMillimetres = 20.0,
         choice: Literal["one", "all"] = "all",
@@ -87,6 +91,10 @@ class RandomAtrophy(RandomLayer):
             spacing=spacing,
             **kwargs,
         )
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the labels of each structure."""
+        return {**super().bind(scene), "labels": scene.label_groups(self.labels)}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the volume ratios, "decay" (mm), and the number of a "structure" if one."""

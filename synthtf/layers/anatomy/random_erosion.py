@@ -5,9 +5,10 @@ from typing import Annotated, Any
 import keras
 from keras import ops
 
-from synthtf.arguments import Label, Labels, Limits, Millimetres, Offset, Spacing
+from synthtf.arguments import Label, Limits, Millimetres, Offset, Regions, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
+from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels
 from synthtf.ops.nearest import nearest_label
 from synthtf.ranges import Range
@@ -27,7 +28,7 @@ class RandomErosion(RandomLayer):
     voxel of the region. Borders within the region stay.
 
     Args:
-        labels: label values of the region.
+        labels: label values of the region, or, in a recipe, names of regions of the label table.
         distance: `(low, high)`, mm; below 0 erodes, above dilates. Drawn per sample.
         roughness: `(low, high)`, mm, standard deviation of the variation in space; drawn per
             sample.
@@ -56,13 +57,15 @@ class RandomErosion(RandomLayer):
         PAMI 2003.
     """
 
+    takes, gives, from_table = ("labels",), ("labels",), ("labels",)
+
     def __init__(
         self,
-        labels: Labels,
+        labels: Regions = ("brain",),
         distance: Offset = (-2, 2),
         roughness: Millimetres = (0, 1),
         roughness_size: Annotated[Range, Limits(1, unit="mm")] = (10, 40),
-        fill: Label | None = 0,
+        fill: Label | None = None,
         spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
@@ -75,6 +78,10 @@ class RandomErosion(RandomLayer):
             spacing=spacing,
             **kwargs,
         )
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the labels."""
+        return {**super().bind(scene), "labels": scene.labels(self.labels)}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw how the border moves: "border" (mm) and the variation."""

@@ -7,8 +7,9 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Label, Labels, Limits, Millimetres, Proportion, Spacing
+from synthtf.arguments import Label, Limits, Millimetres, Proportion, Regions, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
+from synthtf.layers.scene import Scene
 from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows
 from synthtf.ops.distance import distance_to
 from synthtf.ranges import WholeRange, per_axis
@@ -33,7 +34,8 @@ class RandomLesions(RandomLayer):
     its mask lies in the labels `within` counts as lesion, too.
 
     Args:
-        within: label values that lesions grow in. Default: cerebral white matter.
+        within: label values that lesions grow in, or, in a recipe, names of regions of the label
+            table. Default: cerebral white matter.
         lesion_label: label value of the lesions. Default: white-matter hypointensities.
         num_lesions: `(low, high)`, lesions per sample, whole numbers.
         size: `(low, high)`, mm, mean diameter; drawn per lesion.
@@ -62,9 +64,11 @@ class RandomLesions(RandomLayer):
         label like others, from manual segmentations. Here they are drawn.
     """
 
+    takes, gives, from_table = ("labels",), ("labels",), ("within",)
+
     def __init__(
         self,
-        within: Labels = (2, 41),
+        within: Regions = (2, 41),
         lesion_label: Label = 77,
         num_lesions: Annotated[WholeRange, Limits(0)] = (1, 20),
         size: Millimetres = (2, 15),
@@ -85,6 +89,15 @@ class RandomLesions(RandomLayer):
             spacing=spacing,
             **kwargs,
         )
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find where lesions grow."""
+        return {**super().bind(scene), "within": scene.labels(self.within)}
+
+    def after(self, scene: Scene) -> Scene:
+        """Lesions and their rims are labels of the brain."""
+        scene = scene.with_label(self.lesion_label, "lesion")
+        return scene if self.rim_label is None else scene.with_label(self.rim_label, "lesion rim")
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw how many lesions there are; of each, the place, the size and the shape."""

@@ -8,8 +8,9 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Label, LabelGroups
+from synthtf.arguments import Label, RegionGroups
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.layers.scene import Scene
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ops.labels import map_labels
 from synthtf.ranges import as_number
@@ -31,8 +32,9 @@ class RandomStructures(RandomLayer):
     groups that are always removed, of a probability of 1, are chosen only if there are no others.
 
     Args:
-        groups: lists of label values that are removed together. No label is in two groups;
-            labels in none are never removed.
+        groups: lists of label values that are removed together, or, in a recipe, names of
+            regions of the label table. No label is in two groups; labels in none are never
+            removed.
         removal_probability: of each group, in [0, 1]; a scalar for all, or one per group.
         keep_one: keep at least one group.
         fill: label of removed voxels.
@@ -56,9 +58,11 @@ class RandomStructures(RandomLayer):
         quantitative 3D neuropathology, eLife 2024, for data that show single hemispheres.
     """
 
+    takes, gives, from_table = ("labels",), ("labels",), ("groups",)
+
     def __init__(
         self,
-        groups: LabelGroups,
+        groups: RegionGroups = ("left", "right", "brainstem", "outside"),
         removal_probability: Annotated[float | Sequence[float], _as_probabilities] = 0.5,
         keep_one: bool = True,
         fill: Label = 0,
@@ -77,6 +81,10 @@ class RandomStructures(RandomLayer):
                 "`removal_probability` must be a number or one per group "
                 f"({len(self.groups)}). Received: removal_probability={given!r}"
             )
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the labels of each group."""
+        return {"groups": scene.label_groups(self.groups)}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "removed", `(batch, groups)`, 1 for a group that is removed, else 0."""

@@ -1,13 +1,15 @@
 """Structures randomly split into parts."""
 
+import dataclasses
 from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import DistinctLabels, Limits, PositiveMillimetres, Spacing
+from synthtf.arguments import Limits, PositiveMillimetres, Regions, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
+from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels
 from synthtf.ops.lattice import lattice_field, lattice_shape
 
@@ -26,9 +28,11 @@ class RandomSubdivision(RandomLayer):
     leads back, for `MapLabels`. All labels share the fields: parts of neighbours touch.
 
     Args:
-        labels: label values that are split.
+        labels: label values that are split, distinct, or, in a recipe, names of regions of the
+            label table. None: in a recipe, all but the background.
         num_parts: number of new labels of each, at least 1. In a sample some may not occur.
-        offset: first of the new labels, above all that occur.
+        offset: first of the new labels, above all that occur. None: the first above `labels`, or,
+            in a recipe, above all of the label table.
         size: `(low, high)`, mm between the lattice points of the fields; drawn per sample. Parts
             are about twice as wide.
         spacing: mm per voxel, a scalar or one per axis.
@@ -54,11 +58,13 @@ class RandomSubdivision(RandomLayer):
         2016, model a label by several intensity classes; here, its parts are random regions.
     """
 
+    takes, gives, from_table = ("parts",), ("parts",), ("labels",)
+
     def __init__(
         self,
-        labels: DistinctLabels,
+        labels: Regions | None = None,
         num_parts: Annotated[int, Limits(1)] = 2,
-        offset: Annotated[int, Limits(1)] = 20000,
+        offset: Annotated[int, Limits(1)] | None = None,
         size: PositiveMillimetres = (5, 30),
         spacing: Spacing = 1.0,
         **kwargs: Any,
@@ -66,16 +72,38 @@ class RandomSubdivision(RandomLayer):
         super().__init__(
             labels=labels, num_parts=num_parts, offset=offset, size=size, spacing=spacing, **kwargs
         )
-        if self.offset <= max(self.labels):
+        numbers = [v for v in self.labels or () if not isinstance(v, str)]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"`labels` must be distinct. Received: labels={labels!r}")
+        if self.offset is not None and self.offset <= max(numbers, default=0):
             raise ValueError(
-                f"`offset` must be above all `labels` ({max(self.labels)}). "
-                f"Received: offset={offset!r}"
+                f"`offset` must be above all `labels` ({max(numbers)}). Received: offset={offset!r}"
             )
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the labels, and room for the new ones."""
+        named = [label for label in scene.table.ids if label]
+        return {
+            **super().bind(scene),
+            "labels": named if self.labels is None else scene.labels(self.labels),
+            "offset": self.offset or max(scene.contrast_labels) + 1,
+        }
+
+    def after(self, scene: Scene) -> Scene:
+        """Remember what each new label is a part of."""
+        new = {part: old for part, old in self.mapping.items() if part != old}
+        parts = {part: scene.parts.get(old, old) for part, old in new.items()}
+        return dataclasses.replace(scene, parts={**scene.parts, **parts})
+
+    @property
+    def first(self) -> int:
+        """First of the new labels."""
+        return self.offset or max(self.labels) + 1
 
     @property
     def new_labels(self) -> tuple[int, ...]:
         """All label values that may occur in addition, sorted."""
-        return tuple(range(self.offset, self.offset + len(self.labels) * self.num_parts))
+        return tuple(range(self.first, self.first + len(self.labels) * self.num_parts))
 
     @property
     def mapping(self) -> dict[int, int]:
@@ -112,7 +140,7 @@ class RandomSubdivision(RandomLayer):
             largest = ops.maximum(here, largest)
         # Value of part 0 if it were new, which it is not: listed labels have one above 0.
         first = map_labels(
-            labels, {v: self.offset + j * self.num_parts - 1 for j, v in enumerate(self.labels)}
+            labels, {v: self.first + j * self.num_parts - 1 for j, v in enumerate(self.labels)}
         )
         split = ops.logical_and(first > 0, winner > 0)
         return ops.where(split, first + winner, labels)

@@ -44,6 +44,8 @@ class SignedDistance(SynthesisLayer):
     Reference: Hoopes et al., SynthStrip, NeuroImage 2022.
     """
 
+    takes, gives = ("labels",), ()
+
     def __init__(
         self,
         labels: Labels,

@@ -14,10 +14,12 @@ from synthtf.arguments import (
     Groups,
     Limits,
     Probability,
+    Sharing,
     as_ranges,
     check_one_per_label,
 )
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
+from synthtf.layers.scene import Scene
 from synthtf.ops.labels import look_up
 from synthtf.ranges import Range
 
@@ -34,15 +36,18 @@ class RandomIntensity(RandomLayer):
 
     Args:
         labels: label values that may occur, distinct and non-negative, may be sparse.
-            Label 0 is added if missing; a label that is not listed counts as 0.
+            Label 0 is added if missing; a label that is not listed counts as 0. None: in a
+            recipe, those of the label table, and the parts that they are divided into.
         mean: `(low, high)`, of the mean intensity.
         std: `(low, high)`, of the standard deviation within a label.
-        groups: one number per label; labels of one group share mean and deviation.
+        groups: one number per label; labels of one group share mean and deviation. In a recipe,
+            "sides" or "tissues" of the label table.
         priors: one `(low, high)` per label that replaces `mean` for it.
         background_probability: that the background of a sample is not zero.
         std_priors: one `(low, high)` per label that replaces `std` for it.
         channels: number of contrasts.
-        tissues: one number per label; labels of one tissue may have similar means.
+        tissues: one number per label; labels of one tissue may have similar means. None: in a
+            recipe, the tissues of the brain, and of CSF, in the label table.
         tissue_probability: that in a sample the mean of a label is that of its tissue, which
             the sample draws, plus `tissue_spread` N(0, 1) for each label or group, and lies
             within the range of the label.
@@ -60,7 +65,8 @@ class RandomIntensity(RandomLayer):
     Example:
     >>> import numpy as np
     >>> labels = np.array([0, 2, 2035], "int32").reshape(1, 3, 1, 1)
-    >>> image = RandomIntensity(labels=[2, 2035], mean=0.5)(labels)
+    >>> layer = RandomIntensity(labels=[2, 2035], mean=0.5, background_probability=0)
+    >>> image = layer(labels)
     >>> np.asarray(image).ravel().tolist()
     [0.0, 0.5, 0.5]
 
@@ -68,14 +74,16 @@ class RandomIntensity(RandomLayer):
         Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
+    takes, gives, from_table = ("parts",), ("image",), ("labels",)
+
     def __init__(
         self,
-        labels: DistinctLabels,
+        labels: DistinctLabels | None = None,
         mean: Annotated[Range, Limits()] = (0, 1),
         std: Annotated[Range, Limits(0)] = 0.0,
-        groups: Groups | None = None,
+        groups: Sharing | None = None,
         priors: Annotated[Sequence[Range], as_ranges] | None = None,
-        background_probability: Probability = 0.0,
+        background_probability: Probability = 0.5,
         std_priors: Annotated[Sequence[Range], partial(as_ranges, minimum=0)] | None = None,
         channels: Annotated[int, Limits(1)] = 1,
         tissues: Groups | None = None,
@@ -98,8 +106,23 @@ class RandomIntensity(RandomLayer):
             **kwargs,
         )
         check_one_per_label(self, "groups", "priors", "std_priors", "tissues")
-        if self.tissue_probability and tissues is None:
+        if self.labels is not None and isinstance(self.groups, str):
+            raise ValueError(
+                "`groups` must be one number per label where `labels` are given. "
+                f"Received: groups={groups!r}"
+            )
+        if self.labels is not None and self.tissue_probability and tissues is None:
             raise ValueError("`tissue_probability` needs `tissues`, one number per label")
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the labels, and which of them are alike."""
+        if self.labels is not None:
+            return {}
+        return {
+            "labels": scene.contrast_labels,
+            "groups": scene.groups(self.groups),
+            "tissues": scene.brain_tissues() if self.tissue_probability else None,
+        }
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "mean" and "std" of the labels in sorted order, 0 first, and noise.

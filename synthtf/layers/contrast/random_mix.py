@@ -38,6 +38,8 @@ class RandomMix(RandomLayer):
         this is the case of one anatomy and one target.
     """
 
+    gives = ()
+
     def __init__(self, weight: Proportion = (0, 1), **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
 

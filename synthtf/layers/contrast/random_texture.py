@@ -17,6 +17,7 @@ from synthtf.arguments import (
     check_one_per_label,
 )
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
+from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import look_up
 from synthtf.ops.linear import apply_along_axes
@@ -42,7 +43,8 @@ class RandomTexture(RandomLayer):
 
     Args:
         labels: label values that get texture, distinct and non-negative; others are left
-            as they are, and so is the background, label 0.
+            as they are, and so is the background, label 0. None: in a recipe, all of the label
+            table.
         std: `(low, high)`, standard deviation, in units of intensity.
         size: `(low, high)`, positive: full width at half maximum of the Gaussian that
             smooths the noise, in mm; drawn per sample. The lowest sets the cost.
@@ -70,9 +72,11 @@ class RandomTexture(RandomLayer):
         noise this adds to; the two fields are this package's.
     """
 
+    takes, from_table = ("image", "parts"), ("labels",)
+
     def __init__(
         self,
-        labels: DistinctLabels,
+        labels: DistinctLabels | None = None,
         std: Annotated[Range, Limits(0)] = (0, 0.05),
         size: PositiveMillimetres = (6, 30),
         groups: Groups | None = None,
@@ -83,6 +87,11 @@ class RandomTexture(RandomLayer):
             labels=labels, std=std, size=size, groups=groups, spacing=spacing, **kwargs
         )
         check_one_per_label(self, "groups")
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the labels."""
+        labels = scene.contrast_labels if self.labels is None else self.labels
+        return {**super().bind(scene), "labels": labels}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "std" and "angle" `(batch, labels, channels)`, "size" and the lattice "noise"."""

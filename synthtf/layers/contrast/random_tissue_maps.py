@@ -8,9 +8,10 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import DistinctLabels, Groups, check_one_per_label
+from synthtf.arguments import DistinctLabels, Sharing, check_one_per_label
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.layers.contrast.tissues import PARAMETERS, tissue_ranges
+from synthtf.layers.scene import Scene
 from synthtf.ops.labels import look_up
 from synthtf.ranges import Range
 
@@ -60,15 +61,27 @@ class RandomTissueMaps(RandomLayer):
         uncertainties, Medical Image Analysis 2024; Jog et al., PSACNN, NeuroImage 2019.
     """
 
+    takes, gives, from_table = ("parts",), ("maps",), ("labels", "tissues")
+
     def __init__(
         self,
-        labels: DistinctLabels,
-        tissues: Annotated[Sequence[str | Sequence[Range]], _as_tissues],
-        groups: Groups | None = None,
+        labels: DistinctLabels | None = None,
+        tissues: Annotated[Sequence[str | Sequence[Range]], _as_tissues] | None = None,
+        groups: Sharing | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(labels=labels, tissues=tissues, groups=groups, **kwargs)
         check_one_per_label(self, "tissues", "groups")
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the labels, their tissues, and which of them are alike."""
+        if self.labels is not None:
+            return {}
+        return {
+            "labels": scene.contrast_labels,
+            "tissues": scene.tissues(),
+            "groups": scene.groups(self.groups),
+        }
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "maps", `(batch, labels, 4)`, in the order of `labels`."""

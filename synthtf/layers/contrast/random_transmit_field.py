@@ -56,6 +56,8 @@ class RandomTransmitField(RandomLayer):
         2005; Van de Moortele et al., B1 destructive interferences, MRM 2005.
     """
 
+    takes, gives = ("maps",), ("maps",)
+
     def __init__(
         self,
         brightening: Annotated[Range, Limits(0, 0.5)] = (0, 0.3),

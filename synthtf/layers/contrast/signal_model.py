@@ -121,6 +121,8 @@ class SignalModel(RandomLayer):
         Analysis 2024.
     """
 
+    takes, gives, step_name = ("maps",), ("image",), "signal"
+
     def __init__(
         self,
         sequence: Annotated[str | Sequence[str], _as_sequence] = "random",

@@ -7,6 +7,7 @@ from keras import ops
 
 from synthtf.arguments import Labels
 from synthtf.layers.base import SynthesisLayer, Tensor
+from synthtf.layers.scene import Scene
 from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors
 from synthtf.ops.labels import barycenter, one_hot
 from synthtf.ops.matrices import matrix_sqrt
@@ -22,7 +23,8 @@ class AlignPairs(SynthesisLayer):
     the same. With fewer than four, what they leave open is the identity.
 
     Args:
-        labels: label values of the structures.
+        labels: label values of the structures. None: in a recipe, those of the brain, or all but
+            the background where the label table does not know them.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape: `(2 · pairs, *spatial, 1)`, integer.
@@ -30,8 +32,16 @@ class AlignPairs(SynthesisLayer):
         each map, about the centre.
     """
 
-    def __init__(self, labels: Labels, **kwargs: Any) -> None:
+    takes, gives, from_table = ("labels",), ("transform",), ("labels",)
+
+    def __init__(self, labels: Labels | None = None, **kwargs: Any) -> None:
         super().__init__(labels=labels, **kwargs)
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the structures."""
+        if self.labels is not None:
+            return {}
+        return {"labels": sorted({*scene.table.brain_labels} - {0} or {*scene.table.ids} - {0})}
 
     def call(self, inputs: Tensor) -> Tensor:
         """Fit, and go halfway."""

@@ -35,6 +35,8 @@ class ComposeTransforms(SynthesisLayer):
     1.0
     """
 
+    takes, gives = ("transform",), ()
+
     def __init__(self, shape: Shape | None = None, **kwargs: Any) -> None:
         super().__init__(shape=shape, **kwargs)
 

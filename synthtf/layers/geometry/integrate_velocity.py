@@ -36,6 +36,8 @@ class IntegrateVelocity(SynthesisLayer):
         Arsigny et al., A log-Euclidean framework for statistics on diffeomorphisms, MICCAI 2006.
     """
 
+    takes, gives = ("transform",), ()
+
     def __init__(self, steps: Annotated[int, Limits(0)] = 5, **kwargs: Any) -> None:
         super().__init__(steps=steps, **kwargs)
 

@@ -44,6 +44,8 @@ class RandomAffine(RandomLayer):
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
+    takes, gives = ("labels",), ("transform",)
+
     def __init__(
         self,
         translation: Offset = (-30, 30),

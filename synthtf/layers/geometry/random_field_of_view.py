@@ -24,6 +24,7 @@ class RandomFieldOfView(RandomLayer):
         axes: spatial axes that may be cropped. None: all.
         num_axes: `(low, high)`, how many of them are; drawn per sample, and the axes at
             random. More than there are: all.
+        labels: whether, in a recipe, the target is cropped along with what the scanner sees.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`, all
@@ -47,9 +48,27 @@ class RandomFieldOfView(RandomLayer):
         proportion: Annotated[Range, Limits(0, 0.99)] = (0, 0.2),
         axes: Axes | None = None,
         num_axes: Annotated[WholeRange, Limits(1)] = 1,
+        labels: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(proportion=proportion, axes=axes, num_axes=num_axes, **kwargs)
+        super().__init__(
+            proportion=proportion, axes=axes, num_axes=num_axes, labels=labels, **kwargs
+        )
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What the scanner sees, or the target as well."""
+        return ("labels",) if self.labels else ("view",)
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """What has been made of it."""
+        return ("view", "parts", "image") if self.labels else ("parts", "image")
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The same."""
+        return self.takes
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the lost proportion, zero for an axis that is not cropped, and its start."""

@@ -8,6 +8,7 @@ from keras import ops, tree
 
 from synthtf.arguments import Axis, Probability
 from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels
+from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels
 
 
@@ -25,7 +26,8 @@ class RandomFlip(RandomLayer):
 
     Args:
         axis: spatial axis to flip, 0 for left-right in RAS.
-        pairs: `(left, right)` label values that change places, in label maps.
+        pairs: `(left, right)` label values that change places, in label maps. None: those of the
+            label table of a recipe; else there are none.
         probability: that a sample is flipped; drawn per sample.
         **kwargs: `seed`, `name`.
 
@@ -43,14 +45,20 @@ class RandomFlip(RandomLayer):
     [2, 0, 41]
     """
 
+    takes, gives = ("labels",), ("transform",)
+
     def __init__(
         self,
         axis: Axis = 0,
-        pairs: Annotated[Sequence[tuple[int, int]], _as_pairs] = (),
+        pairs: Annotated[Sequence[tuple[int, int]], _as_pairs] | None = None,
         probability: Probability = 0.5,
         **kwargs: Any,
     ) -> None:
         super().__init__(axis=axis, pairs=pairs, probability=probability, **kwargs)
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the pairs."""
+        return {"pairs": scene.table.flip_pairs} if self.pairs is None else {}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw nothing but whether a sample is flipped."""
@@ -64,12 +72,12 @@ class RandomFlip(RandomLayer):
         def flip(x: Tensor) -> Tensor:
             x = ops.flip(as_image_or_labels(x), axis=self.axis + 1)
             if self.pairs and keras.backend.standardize_dtype(x.dtype) == "int32":
-                x = x + map_labels(x, self._change)
+                x = x + map_labels(x, self.change)
             return x
 
         return tree.map_structure(flip, inputs)
 
     @property
-    def _change(self) -> dict[int, int]:
+    def change(self) -> dict[int, int]:
         """What to add to each label; labels without a partner keep their value."""
-        return {a: b - a for pair in self.pairs for a, b in (pair, pair[::-1])}
+        return {a: b - a for pair in self.pairs or () for a, b in (pair, pair[::-1])}

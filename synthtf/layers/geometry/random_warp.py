@@ -13,6 +13,7 @@ from synthtf.layers.noise_field import (
     lattice_size,
     make_noise,
 )
+from synthtf.layers.scene import Scene
 from synthtf.ops.fields import integrate_components
 from synthtf.ops.linear import apply_along_axes, upsample_matrix
 from synthtf.ops.resample import upsample
@@ -69,6 +70,8 @@ class RandomWarp(RandomLayer):
     Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
     """
 
+    takes, gives = ("labels",), ("transform",)
+
     def __init__(
         self,
         strength: Millimetres = (0, 20),
@@ -94,6 +97,10 @@ class RandomWarp(RandomLayer):
             full_resolution=full_resolution,
             **kwargs,
         )
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Make the field on its own grid, for images of the recipe's shape."""
+        return {**super().bind(scene), "shape": scene.shape, "full_resolution": False}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the strength (mm) and the random numbers of the noise."""

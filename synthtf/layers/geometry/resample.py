@@ -41,6 +41,8 @@ class Resample(SynthesisLayer):
     [1, 2, 3, 0]
     """
 
+    takes, gives = ("transform",), ()
+
     def __init__(
         self,
         interpolation: Literal["linear", "nearest"] = "linear",

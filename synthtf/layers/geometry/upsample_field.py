@@ -42,6 +42,8 @@ class UpsampleField(SynthesisLayer):
         registration, IEEE TMI 2019.
     """
 
+    takes, gives = ("transform",), ()
+
     def __init__(self, factor: Annotated[float, Limits(1e-3)] = 2, **kwargs: Any) -> None:
         super().__init__(factor=factor, **kwargs)
 

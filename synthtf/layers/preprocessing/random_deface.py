@@ -11,6 +11,7 @@ from keras import ops
 from synthtf import random
 from synthtf.arguments import Limits, Millimetres, Proportion, Spacing, as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
+from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import map_labels
 from synthtf.ops.noise import upsample_lattice
@@ -84,9 +85,11 @@ class RandomDeface(RandomLayer):
     Reference: Schimke and Hale, Quickshear defacing for neuroimages, HealthSec 2011.
     """
 
+    takes, from_table = ("image", "view"), ("labels",)
+
     def __init__(
         self,
-        labels: Annotated[Sequence[int], partial(as_label_list, minimum=1)],
+        labels: Annotated[Sequence[int], partial(as_label_list, minimum=1)] | None = None,
         margin: Millimetres = (2, 15),
         angle: Annotated[Range, Limits(0, 90, "degrees")] = (10, 50),
         roughness: Millimetres = (0, 10),
@@ -106,6 +109,13 @@ class RandomDeface(RandomLayer):
             **kwargs,
         )
         self._directions = _directions(self.orientation)
+
+    def bind(self, scene: Scene) -> dict[str, Any] | None:
+        """Find the brain. A slice has no face: the step is left out in 2D."""
+        if len(scene.shape) != len(self.orientation):
+            return None
+        labels = scene.brain(self.name) if self.labels is None else self.labels
+        return {**super().bind(scene), "labels": labels}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the plane, the lattice of its roughness, and noise if there is any."""

@@ -11,6 +11,7 @@ from synthtf import random
 from synthtf.arguments import Labels, Limits, Millimetres, Offset, Spacing, as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
+from synthtf.layers.scene import Scene
 from synthtf.ops.distance import signed_distance
 from synthtf.ops.labels import map_labels
 from synthtf.ranges import Range
@@ -26,9 +27,10 @@ class RandomMask(RandomLayer):
     the labels, their walls are borders, too: list the CSF, to move the outer border alone.
 
     Args:
-        labels: label values that are kept.
+        labels: label values that are kept. None: in a recipe, those of the brain in the label
+            table.
         optional: label values that are kept or not, all alike, at random per sample: the
-            CSF around the brain, say.
+            CSF around the brain, say. None: in a recipe, that CSF; else there are none.
         border: `(low, high)`, mm by which the mask is moved; below 0 into the labels, above 0
             beyond them. Drawn per sample.
         roughness: `(low, high)`, mm, standard deviation of that movement in space; drawn per
@@ -57,10 +59,12 @@ class RandomMask(RandomLayer):
         al., SynthStrip, NeuroImage 2022, for borders as signed distances.
     """
 
+    takes, from_table, step_name = ("image", "view"), ("labels",), "skull_strip"
+
     def __init__(
         self,
-        labels: Labels,
-        optional: Annotated[Sequence[int], partial(as_label_list, empty=True)] = (),
+        labels: Labels | None = None,
+        optional: Annotated[Sequence[int], partial(as_label_list, empty=True)] | None = None,
         border: Offset = (0, 0),
         roughness: Millimetres = (0, 0),
         roughness_size: Annotated[Range, Limits(1, unit="mm")] = (10, 40),
@@ -76,6 +80,15 @@ class RandomMask(RandomLayer):
             spacing=spacing,
             **kwargs,
         )
+
+    def bind(self, scene: Scene) -> dict[str, Any]:
+        """Find the brain, and the CSF around it."""
+        labels, optional = self.labels, self.optional
+        return {
+            **super().bind(scene),
+            "labels": scene.brain(self.name) if labels is None else labels,
+            "optional": scene.csf() if optional is None and labels is None else optional,
+        }
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw "keep", one where the optional labels are kept, else zero, and the border."""

@@ -19,7 +19,8 @@ class RandomWindow(RandomLayer):
 
         out = clip((image - level) / width + 1/2, 0, 1).
 
-    The defaults are windows for the brain. A sample that is left alone keeps its units.
+    The defaults suit intensities in [0, 1]; a window for the brain has a level of 40 and a width of
+    80 Hounsfield units. A sample that is left alone keeps its units.
 
     Args:
         level: `(low, high)`, centre of the window, in units of the image; drawn per sample.
@@ -44,8 +45,8 @@ class RandomWindow(RandomLayer):
 
     def __init__(
         self,
-        level: Annotated[Range, Limits()] = (30, 50),
-        width: Annotated[Range, Limits(1e-3)] = (60, 120),
+        level: Annotated[Range, Limits()] = (0.3, 0.7),
+        width: Annotated[Range, Limits(1e-3)] = (0.4, 1),
         **kwargs: Any,
     ) -> None:
         super().__init__(level=level, width=width, **kwargs)

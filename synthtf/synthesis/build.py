@@ -1,0 +1,272 @@
+"""From the steps of a recipe to one Keras model."""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from synthtf import layers, xla
+from synthtf.data.label_table import LabelTable
+from synthtf.layers.base import RandomLayer, SynthesisLayer
+from synthtf.layers.scene import Scene
+from synthtf.ranges import Range, as_spacing, per_axis
+from synthtf.synthesis.fused import (
+    DisplacementOf,
+    LinearSteps,
+    MirrorTransform,
+    SwapSides,
+)
+from synthtf.synthesis.stages import LABEL_MAPS, Stage, group
+
+Labels = Sequence[int] | LabelTable | str | os.PathLike | None
+
+# Label maps that a recipe makes are larger than the image on each side: what a transform draws
+# in then is not empty.
+_MARGIN = 0.15
+
+
+def bind(
+    steps: Sequence[SynthesisLayer], shape: Sequence[int], labels: Labels, spacing: Range
+) -> tuple[list[SynthesisLayer], Scene]:
+    """Tell the steps of a recipe what they need to know about labels and voxel size.
+
+    Args:
+        steps: of the recipe.
+        shape: spatial shape of the images.
+        labels: as for `Recipe.build`.
+        spacing: mm per voxel.
+
+    Returns:
+        The steps, without those that are left out, and the scene behind the last one.
+
+    Raises:
+        ValueError: if the shape, the voxel size or the label table does not fit.
+    """
+    shape = check_shape(shape)
+    per_axis(as_spacing(spacing), len(shape))
+    if labels is None and steps[0].takes:
+        raise ValueError("`labels` must be the labels that occur: the recipe makes no label maps")
+    table = LabelTable.from_labels([]) if labels is None else LabelTable.of(labels)
+    scene, bound = Scene(shape, spacing, table), []
+    for step in steps:
+        arguments = step.bind(scene)
+        if arguments is None:
+            continue
+        layer = type(step).from_config({**step.get_config(), **arguments})
+        if not step.takes:
+            largest = layer.largest_label((None, *_canvas(shape), 1))
+            if not set(range(1, largest + 1)) <= set(table.ids):
+                made = LabelTable.from_labels(range(1, largest + 1))
+                scene = Scene(shape, spacing, made)
+        scene = layer.after(scene)
+        bound.append(layer)
+    return bound, scene
+
+
+def build(
+    steps: Sequence[SynthesisLayer], shape: Sequence[int], labels: Labels, spacing: Range
+) -> keras.Model:
+    """Build the model of a recipe; see `Recipe.build`."""
+    bound, scene = bind(steps, shape, labels, spacing)
+    inputs = {
+        "labels": keras.Input((*(None,) * len(scene.shape), 1), dtype="int32", name="labels"),
+        "key": keras.Input((2,), dtype="int32", name="key"),
+    }
+    chain = _Chain(inputs["labels"], inputs["key"], scene.shape)
+    for stage in group(bound):
+        getattr(chain, stage.kind)(stage)
+    outputs = chain.outputs()
+    outputs["labels"] = layers.MapLabels(scene.table.mapping, name="target")(outputs["labels"])
+    return xla.choose(keras.Model(inputs, outputs, name="synthesis"))
+
+
+def random_steps(synthesis: keras.Model) -> list[tuple[RandomLayer, tuple[int | None, ...]]]:
+    """List the random layers of a synthesis model, and the shape of what each is given.
+
+    Those that are carried out together are listed one by one.
+    """
+    found: dict[str, tuple[RandomLayer, tuple[int | None, ...]]] = {}
+    for layer in synthesis.layers:
+        if not isinstance(layer, SynthesisLayer):
+            continue
+        shape = getattr(layer, "shape", None)
+        shape = (None, *shape, 1) if shape else tuple(keras.tree.flatten(layer.input)[0].shape)
+        for step in [layer, *getattr(layer, "steps", ())]:
+            if isinstance(step, RandomLayer):
+                found.setdefault(step.name, (step, shape))
+    return list(found.values())
+
+
+class _Chain:
+    """The parts of a sample, stage by stage.
+
+    Attributes:
+        parts: symbolic tensors by name; see `SynthesisLayer`.
+        key: symbolic keys.
+        shape: spatial shape of the images.
+        is_placed: whether the parts are on the grid of the images.
+        trail: where the label map comes from: a label map, the transform that moves it here, and
+            the flips that swap its labels; None once a step has changed the labels themselves.
+    """
+
+    def __init__(self, labels: Any, key: Any, shape: tuple[int, ...]) -> None:
+        self.parts = {"labels": labels}
+        self.key = key
+        self.shape = shape
+        self.is_placed = False
+        self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (labels, None, [])
+        self._count = 0
+
+    def source(self, stage: Stage) -> None:
+        """Make label maps, with a margin around the images."""
+        blank = ops.reshape(ops.zeros_like(self.key[:, :1]), (-1, *(1,) * len(self.shape), 1))
+        canvas = ops.tile(blank, (1, *_canvas(self.shape), 1))
+        labels = stage.steps[0](canvas, key=self.key)
+        self.parts = {"labels": labels}
+        self.trail = (labels, None, [])
+
+    def move(self, stage: Stage) -> None:
+        """Compose the transforms, then move everything with one interpolation."""
+        labels = self.parts["labels"]
+        transform, waiting, flips = None, [], []
+
+        def composed() -> Any:
+            return self._compose([t for t in (transform, *waiting) if t is not None])
+
+        for step in stage.steps:
+            if isinstance(step, layers.RandomFlip):
+                transform = composed() if waiting or transform is not None else self._identity()
+                mirror = MirrorTransform([step], self.shape, name=step.name)
+                transform, mirrored = mirror(transform, key=self.key)
+                flips.append((step, mirrored))
+                waiting = []
+            else:
+                random = {"key": self.key} if isinstance(step, RandomLayer) else {}
+                waiting.append(step(labels, **random))
+        self._move_by(composed(), flips)
+
+    def linear(self, stage: Stage) -> None:
+        """Apply one matrix per axis."""
+        self._place()
+        if len(stage.steps) == 1:
+            return self.step(stage)
+        layer = LinearSteps(stage.steps, name="_and_".join(stage.names))
+        self.parts["image"] = layer(self.parts["image"], key=self.key)
+        return None
+
+    def step(self, stage: Stage) -> None:
+        """Call a layer on what it takes."""
+        self._place()
+        (step,) = stage.steps
+        before = self.trail
+        if "maps" in step.takes and "image" in step.gives and "image" in self.parts:
+            return self._replace_image(step)
+        also = [part for part in step.also if part in self.parts]
+        inputs = [self._part(part) for part in (*step.takes, *also)]
+        random = {"key": self.key} if isinstance(step, RandomLayer) else {}
+        outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
+        gives = (*step.gives, *also)
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        self.parts.update(zip(gives, outputs, strict=True))
+        field = self.parts.pop("transform", None)
+        if "labels" in gives:
+            self.trail = None
+            if field is None and hasattr(step, "displacement"):
+                of = DisplacementOf([step], name=f"{step.name}_displacement")
+                field = of(inputs[0], key=self.key)
+        if field is not None and before is not None:
+            self.trail = before
+            self._follow(field, [])
+        return None
+
+    def outputs(self) -> dict[str, Any]:
+        """Give the target and the normalised image."""
+        self._place()
+        found = {"labels": self.parts["labels"]}
+        if "image" in self.parts:
+            found["image"] = layers.MinMaxNormalize(name="image")(self.parts["image"])
+        return found
+
+    def _part(self, name: str) -> Any:
+        """Give a part, or the one that it is the same as."""
+        if name not in LABEL_MAPS:
+            return self.parts[name]
+        finer = LABEL_MAPS[: LABEL_MAPS.index(name) + 1]
+        return next(self.parts[part] for part in reversed(finer) if part in self.parts)
+
+    def _place(self) -> None:
+        """Bring the label map onto the grid of the images, if nothing has moved it there."""
+        if not self.is_placed:
+            self._move_by(self._identity(), [])
+
+    def _identity(self) -> Any:
+        """Identity matrices, one per sample."""
+        eye = np.eye(len(self.shape) + 1, dtype="float32")
+        return ops.cast(self.key[:, :1, None], "float32") * 0 + eye
+
+    def _compose(self, transforms: Sequence[Any]) -> Any:
+        """Compose transforms; the last is applied first to the positions."""
+        if len(transforms) == 1:
+            return transforms[0]
+        return layers.ComposeTransforms(self.shape, name=self._name("transform"))(list(transforms))
+
+    def _move_by(self, transform: Any, flips: list[tuple[Any, Any]]) -> None:
+        """Move all parts; the label map from where it was before it was moved at all."""
+        for part in [part for part in self.parts if part != "labels"]:
+            move = layers.Resample(shape=self.shape, name=self._name(f"moved_{part}"))
+            moved = move(self.parts[part], transform)
+            self.parts[part] = self._swapped(moved, flips) if part in LABEL_MAPS else moved
+        if self.trail is None:
+            self.trail = (self.parts["labels"], None, [])
+        self._follow(transform, flips)
+        self.is_placed = True
+
+    def _follow(self, transform: Any, flips: list[tuple[Any, Any]]) -> None:
+        """Move the label map by one transform more, from where its trail begins."""
+        start, before, earlier = self.trail
+        if before is not None:
+            transform = self._compose([before, transform])
+        flips = [*earlier, *flips]
+        self.trail = (start, transform, flips)
+        move = layers.Resample(shape=self.shape, name=self._name("moved"))
+        self.parts["labels"] = self._swapped(move(start, transform), flips)
+
+    def _swapped(self, labels: Any, flips: list[tuple[Any, Any]]) -> Any:
+        """Swap the sides of the samples that are mirrored."""
+        for step, mirrored in flips:
+            if step.pairs:
+                labels = SwapSides([step], name=self._name("sides"))(labels, mirrored)
+        return labels
+
+    def _replace_image(self, step: SynthesisLayer) -> None:
+        """Show the image of a second contrast in a share of the samples."""
+        every = type(step).from_config({**step.get_config(), "probability": 1.0})
+        image = every(self.parts["maps"], key=self.key)
+        mix = layers.RandomMix(0.0, probability=1 - step.probability, name=f"{step.name}_or_random")
+        self.parts["image"] = mix([image, self.parts["image"]], key=self.key)
+
+    def _name(self, name: str) -> str:
+        """Give a name that no other layer of the model has."""
+        self._count += 1
+        return f"{name}_{self._count}"
+
+
+def _canvas(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Spatial shape of the label maps that a recipe makes."""
+    return tuple(n + 2 * math.ceil(_MARGIN * n) for n in shape)
+
+
+def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Check a spatial shape.
+
+    Raises:
+        ValueError: if it is not two or three positive whole numbers.
+    """
+    sizes = tuple(shape)
+    if len(sizes) not in (2, 3) or not all(isinstance(n, int) and n > 0 for n in sizes):
+        raise ValueError(f"`shape` must be two or three positive sizes. Received: shape={shape!r}")
+    return sizes

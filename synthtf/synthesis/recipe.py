@@ -1,0 +1,437 @@
+"""A recipe: the layers of a synthesis, in the order in which they act."""
+
+import difflib
+import inspect
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from synthtf import layers
+from synthtf.arguments import Limited
+from synthtf.data.label_table import LabelTable
+from synthtf.data.shipped_models import shipped_recipes
+from synthtf.layers.base import SynthesisLayer
+from synthtf.ranges import Range
+from synthtf.synthesis import build
+from synthtf.synthesis.stages import check_order, group
+
+# Of an entry that are not arguments of its layer.
+_LAYER, _NAME, _MODULE = "layer", "name", "module"
+# Of a layer's config that an entry does without: the recipe's, or Keras'.
+_NOT_WRITTEN = ("spacing", "seed", "dtype", "trainable", "name")
+_LAST = ("probability",)
+_RESERVED = ("labels", "key", "image", "target")
+
+
+class Recipe:
+    """A list of synthesis layers, from which a model of any shape, labels and voxel size is built.
+
+    A layer takes what it needs to know about labels and voxel size from the label table and
+    `spacing` of `build`, unless it is told. On disk, a recipe is the same list as JSON: each entry
+    has the name of the layer, and of its arguments those that differ from their defaults.
+
+    Args:
+        steps: layers, or entries of a recipe file. The name of a layer, or else that of its class
+            (`RandomFieldOfView` is "field_of_view"), is the name of the step, from which its draws
+            follow.
+
+    Raises:
+        ValueError: if a name occurs twice, an entry is unknown, or a step does not find what it
+            takes; the message names the step.
+
+    Example:
+    >>> from synthtf.layers import RandomAffine, RandomIntensity, RandomNoise
+    >>> recipe = Recipe([RandomAffine(), RandomIntensity(), RandomNoise(std=(0, 0.05))])
+    >>> recipe.names
+    ('affine', 'intensity', 'noise')
+    >>> recipe.entries()[2]
+    {'layer': 'RandomNoise', 'std': [0, 0.05]}
+    >>> Recipe(recipe.entries()) == recipe
+    True
+
+    Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025.
+    """
+
+    def __init__(self, steps: Sequence[SynthesisLayer | dict[str, Any]]) -> None:
+        if not isinstance(steps, list | tuple) or not steps:
+            raise ValueError(
+                f"a recipe must be a list of layers, at least one. Received: {steps!r}"
+            )
+        self.steps = tuple(_as_step(step, number) for number, step in enumerate(steps, start=1))
+        for number, name in enumerate(self.names):
+            if name in self.names[:number] or name in _RESERVED:
+                why = "occurs twice" if name in self.names[:number] else "is taken"
+                raise ValueError(
+                    f"step {number + 1}: the name `{name}` {why}; give the layer another `name`"
+                )
+        check_order(self.steps)
+
+    @classmethod
+    def preset(cls, name: str) -> "Recipe":
+        """Give a recipe that comes with the package.
+
+        Args:
+            name: of a folder in `models/` that holds a `recipe.json` and a card which tells
+                where its numbers are from, such as "tutorial" or "synthseg".
+
+        Raises:
+            ValueError: if there is no such recipe.
+        """
+        recipes = shipped_recipes()
+        if name not in recipes:
+            raise ValueError(
+                f"`name` must be one of {tuple(recipes)}{_nearest(name, recipes)}. "
+                f"Received: name={name!r}"
+            )
+        return cls.load(recipes[name])
+
+    @classmethod
+    def of(cls, recipe: "Recipe | Sequence | str | os.PathLike") -> "Recipe":
+        """Give a recipe as it is, or from a list of layers, the name of a preset, or a file.
+
+        Raises:
+            ValueError: if it is none of these, or there is neither such a preset nor such a file.
+
+        Example:
+        >>> Recipe.of("tutorial") == Recipe.preset("tutorial")
+        True
+        """
+        if isinstance(recipe, Recipe):
+            return recipe
+        if isinstance(recipe, list | tuple):
+            return cls(recipe)
+        if not isinstance(recipe, str | os.PathLike):
+            raise ValueError(
+                "`recipe` must be a `Recipe`, a list of layers, the name of a preset or the path "
+                f"of a JSON file. Received: recipe={recipe!r}"
+            )
+        recipes = shipped_recipes()
+        if recipe in recipes:
+            return cls.preset(recipe)
+        if not Path(recipe).is_file():
+            near = _nearest(str(recipe), recipes)
+            raise ValueError(
+                f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}{near}"
+            )
+        return cls.load(recipe)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the steps."""
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def makes_labels(self) -> bool:
+        """Whether it makes its label maps from nothing, and needs none."""
+        return not self.steps[0].takes
+
+    def __len__(self) -> int:
+        """Number of steps."""
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[SynthesisLayer]:
+        """The steps in order."""
+        return iter(self.steps)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a step has this name."""
+        return name in self.names
+
+    def __getitem__(self, name: str) -> SynthesisLayer:
+        """Give a step by its name.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if name not in self.names:
+            raise ValueError(
+                f"the recipe has no step `{name}`{_nearest(name, self.names)}; "
+                f"it has {', '.join(self.names)}"
+            )
+        return self.steps[self.names.index(name)]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the steps are the same."""
+        return isinstance(other, Recipe) and self.entries() == other.entries()
+
+    def __hash__(self) -> int:
+        """As equal recipes have equal files."""
+        return hash(self.to_json())
+
+    def __repr__(self) -> str:
+        """The names of the steps."""
+        return f"Recipe({', '.join(self.names)})"
+
+    def change(self, name: str, **arguments: Any) -> "Recipe":
+        """Give the recipe in which one step has other arguments.
+
+        Args:
+            name: of the step.
+            **arguments: of its layer.
+
+        Raises:
+            ValueError: if there is no such step or argument, or a value does not fit.
+
+        Example:
+        >>> Recipe.preset("tutorial").change("blur", std=1)["blur"].std
+        (1.0, 1.0)
+        """
+        step = self[name]
+        _check_known(arguments, step, f"step `{name}`")
+        changed = _remake(step, **arguments)
+        return Recipe([changed if s is step else s for s in self.steps])
+
+    def without(self, *names: str) -> "Recipe":
+        """Give the recipe without some of its steps.
+
+        Raises:
+            ValueError: if there is no such step.
+        """
+        left_out = [self[name] for name in names]
+        return Recipe([step for step in self.steps if all(step is not s for s in left_out)])
+
+    def ranges(self) -> dict[str, Limited]:
+        """Describe the numbers and ranges of all steps, by dotted name such as "blur.std"."""
+        return {
+            f"{step.name}.{name}": limited
+            for step in self.steps
+            for name, limited in step.ranges().items()
+        }
+
+    def extremes(self) -> "Recipe":
+        """Set every range to its highest value, to look at the strongest effects."""
+
+        def strongest(step: SynthesisLayer) -> SynthesisLayer:
+            values = {name: getattr(step, name) for name in step.ranges()}
+            ranges = {n: (v[1], v[1]) for n, v in values.items() if isinstance(v, tuple)}
+            return _remake(step, **ranges)
+
+        return Recipe([strongest(step) for step in self.steps])
+
+    def describe(self) -> str:
+        """Say in one line per stage what is done, and which steps are one pass over the volume.
+
+        Example:
+        >>> print(Recipe.preset("synthmorph-brains").without("gamma", "bias").describe())
+        1  warp       transform: the label map is moved once
+        2  intensity  parts to image
+        3  blur       image
+        """
+        stages = group(self.steps)
+        named = [" + ".join(stage.names) for stage in stages]
+        width = max(map(len, named))
+        return "\n".join(
+            f"{number:<2} {names:<{width}}  {_what(stage)}"
+            for number, (names, stage) in enumerate(zip(named, stages, strict=True), start=1)
+        )
+
+    def table(
+        self,
+        labels: Sequence[int] | LabelTable | str | os.PathLike | None,
+        shape: Sequence[int],
+        spacing: Range = 1.0,
+    ) -> LabelTable:
+        """Give the table of the label maps after the recipe has made or changed them.
+
+        Args:
+            labels: as for `build`. A recipe that makes its label maps uses a table if it lists all
+                of their labels.
+            shape: spatial shape of the images.
+            spacing: mm per voxel.
+        """
+        return build.bind(self.steps, shape, labels, spacing)[1].table
+
+    def build(
+        self,
+        shape: Sequence[int],
+        labels: Sequence[int] | LabelTable | str | os.PathLike | None = None,
+        spacing: Range = 1.0,
+    ) -> keras.Model:
+        """Build the model that turns label maps into images and targets.
+
+        Args:
+            shape: spatial shape of the output, two or three axes.
+            labels: label values that occur, or a label table or its path; its `outputs` the labels
+                are mapped to and whose pairs, tissues and brain labels the steps use. None: for a
+                recipe that makes its label maps.
+            spacing: mm per voxel of label maps and images, a scalar or one per axis.
+
+        Returns:
+            Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to
+            `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`;
+            without an image if no step makes one. The input may be of any size: its centre comes
+            to lie in the centre.
+
+        Raises:
+            ValueError: if the shape or the label table does not fit.
+
+        Example:
+        >>> import numpy as np
+        >>> model = Recipe.preset("tutorial").build((32, 32), labels=[0, 1])
+        >>> maps = np.ones((1, 40, 40, 1), "int32")
+        >>> sample = model({"labels": maps, "key": np.array([[0, 7]], "int32")})
+        >>> tuple(sample["image"].shape)
+        (1, 32, 32, 1)
+        """
+        return build.build(self.steps, shape, labels, spacing)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Give the list that a recipe file holds."""
+        return [_as_entry(step) for step in self.steps]
+
+    def to_json(self) -> str:
+        """Give the text of a recipe file, one step a line."""
+        lines = (json.dumps(entry) for entry in self.entries())
+        return "[\n  " + ",\n  ".join(lines) + "\n]\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """Read the text of a recipe file.
+
+        Raises:
+            ValueError: if it is not JSON, or as the constructor.
+        """
+        try:
+            entries = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"recipe: not JSON, {error}") from None
+        return cls(entries)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a recipe file."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Recipe":
+        """Read a recipe file.
+
+        Raises:
+            ValueError: if it does not hold a recipe; the message names the file.
+        """
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def _what(stage: Any) -> str:
+    """Say what a stage does."""
+    together = len(stage.steps) > 1
+    if stage.kind == "source":
+        return "makes the label map"
+    if stage.kind == "move":
+        transforms = f"{len(stage.steps)} transforms, composed" if together else "transform"
+        return f"{transforms}: the label map is moved once"
+    step = stage.steps[0]
+    if stage.kind == "linear" and together:
+        return f"image: {len(stage.steps)} linear steps, multiplied into one matrix per axis"
+    if "transform" in step.gives:
+        return "labels: its displacement is composed with the transforms before it"
+    taken, given = ", ".join(step.takes), ", ".join(step.gives)
+    return given if taken == given else f"{taken} to {given}"
+
+
+def _as_step(step: Any, number: int) -> SynthesisLayer:
+    """Make a layer of an entry, or name one."""
+    if isinstance(step, SynthesisLayer):
+        return _remake(step, name=step.name if step.named else step.default_step_name())
+    if not isinstance(step, dict):
+        raise ValueError(
+            f"step {number}: expected a synthesis layer (a subclass of "
+            f"`synthtf.layers.SynthesisLayer`) or an entry of a recipe file. Received: {step!r}"
+        )
+    if not isinstance(step.get(_LAYER), str):
+        raise ValueError(f'step {number}: an entry must name its "layer". Received: {step!r}')
+    layer = _find_layer(step[_LAYER], step.get(_MODULE), number)
+    name = step.get(_NAME, layer.default_step_name())
+    if not isinstance(name, str) or not name or "/" in name or "." in name:
+        raise ValueError(f"step {number}: `name` must be a name. Received: name={name!r}")
+    where = f"step {number}, `{name}`"
+    arguments = {k: v for k, v in step.items() if k not in (_LAYER, _NAME, _MODULE)}
+    _check_known(arguments, layer, where)
+    try:
+        return layer(**arguments, name=name)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _find_layer(name: str, module: Any, number: int) -> type[SynthesisLayer]:
+    """Find the class of a layer by its name, without importing anything.
+
+    That is the name of a layer of `synthtf.layers`, or the name under which Keras knows another.
+    """
+    own = {n for n in layers.__all__ if getattr(getattr(layers, n), "gives", ())}
+    found = getattr(layers, name) if name in own else keras.saving.get_registered_object(name)
+    if inspect.isclass(found) and issubclass(found, SynthesisLayer):
+        return found
+    if ">" in name:
+        where = f"the module {module}" if module else f"the package {name.split('>')[0]}"
+        raise ValueError(
+            f"step {number}: the layer {name!r} is not known. Import {where} before the recipe is "
+            "read, or name it with --plugin on the command line: a recipe file alone imports "
+            "nothing"
+        )
+    raise ValueError(
+        f"step {number}: there is no layer {name!r}{_nearest(name, own)}; "
+        "layers of other packages are written as package>Name"
+    )
+
+
+def _check_known(arguments: dict[str, Any], layer: Any, where: str) -> None:
+    """Refuse arguments that a layer does not have, or that the recipe gives."""
+    known = [name for name in _arguments(layer) if name not in _NOT_WRITTEN]
+    for name in arguments:
+        if name not in known:
+            raise ValueError(
+                f"{where}: there is no argument `{name}`{_nearest(name, known)}; "
+                f"the layer has {', '.join(known)}"
+            )
+
+
+def _arguments(layer: Any) -> dict[str, Any]:
+    """Defaults of the arguments of a layer's own, by name."""
+    return {name: argument.default for name, argument in layer.arguments().items()}
+
+
+def _remake(step: SynthesisLayer, **changes: Any) -> SynthesisLayer:
+    """Make a step again, with changes."""
+    return type(step).from_config({**step.get_config(), **changes})
+
+
+def _as_entry(step: SynthesisLayer) -> dict[str, Any]:
+    """Give the entry of a step: the layer, and what differs from its defaults."""
+    layer = type(step)
+    own = getattr(layers, layer.__name__, None) is layer
+    entry: dict[str, Any] = {
+        _LAYER: layer.__name__ if own else keras.saving.get_registered_name(layer)
+    }
+    if not own:
+        entry[_MODULE] = layer.__module__
+    if step.name != layer.default_step_name():
+        entry[_NAME] = step.name
+    config = step.get_config()
+    for name, argument in sorted(layer.arguments().items(), key=lambda item: item[0] in _LAST):
+        given = argument.default is not inspect.Parameter.empty
+        if name in _NOT_WRITTEN or (given and config[name] == argument.parse(argument.default)):
+            continue
+        value = config[name]
+        constant = argument.limits and isinstance(value, tuple) and value[0] == value[1]
+        entry[name] = _plain(value[0] if constant else value)
+    return entry
+
+
+def _plain(value: Any) -> Any:
+    """Give what JSON makes of a value, with whole numbers as such."""
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _nearest(name: str, known: Any) -> str:
+    """Suggest the known name that is most like another."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,0 +1,87 @@
+"""The stages of a recipe: steps that are carried out together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synthtf.layers.base import SynthesisLayer
+
+LABEL_MAPS = ("labels", "view", "parts")
+"""Parts of a sample that hold labels, the coarser first: each is the one before unless changed."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Neighbouring steps that take one pass over the volume.
+
+    Attributes:
+        kind: "source" for label maps made from nothing, "move" for transforms that become one,
+            "linear" for matrices that become one per axis, or "step".
+        steps: the layers, in their order.
+    """
+
+    kind: str
+    steps: tuple[SynthesisLayer, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the steps."""
+        return [step.name for step in self.steps]
+
+
+def group(steps: Sequence[SynthesisLayer]) -> list[Stage]:
+    """Group steps into stages."""
+    stages: list[Stage] = []
+    for step in steps:
+        kind = _kind(step)
+        if stages and stages[-1].kind == kind and kind in ("move", "linear"):
+            stages[-1] = Stage(kind, (*stages[-1].steps, step))
+        else:
+            stages.append(Stage(kind, (step,)))
+    return stages
+
+
+def _kind(step: SynthesisLayer) -> str:
+    if not step.takes:
+        return "source"
+    if step.gives == ("transform",):
+        return "move"
+    return "linear" if step.is_linear else "step"
+
+
+def check_order(steps: Sequence[SynthesisLayer]) -> None:
+    """Check that each step finds what it takes, and that none comes too late.
+
+    Raises:
+        ValueError: if one does not; the message names the step.
+    """
+    made_by: dict[str, str] = {}
+    for number, step in enumerate(steps):
+        where = f"step {number + 1}, `{step.name}` ({type(step).__name__})"
+        if not step.gives:
+            raise ValueError(f"{where}: gives neither labels nor an image, so it is no step")
+        if not step.takes and number:
+            raise ValueError(f"{where}: makes label maps from nothing, so it must come first")
+        for part in step.takes:
+            if part not in made_by and part not in LABEL_MAPS:
+                raise ValueError(f"{where}: takes {_A[part]}, but no step before it makes one")
+        _check_late(step, made_by, where)
+        for part in step.gives:
+            if part != "labels":
+                made_by.setdefault(part, step.name)
+
+
+_A = {"image": "an image", "maps": "tissue maps", "transform": "a transform"}
+
+
+def _check_late(step: SynthesisLayer, made_by: dict[str, str], where: str) -> None:
+    """Refuse a step that changes labels which others have been made of already."""
+    follow = {"labels": ("view", "parts", "maps", "image"), "view": ("parts", "maps", "image")}
+    follow["parts"] = ("maps", "image")
+    changed = [part for part in LABEL_MAPS if part in step.gives]
+    for part in changed if step.takes else ():
+        for made in follow[part]:
+            if made in made_by and made not in (*step.gives, *step.also):
+                raise ValueError(
+                    f"{where}: changes the label map, so it must come before `{made_by[made]}`, "
+                    f"which has made the {made} of it"
+                )
