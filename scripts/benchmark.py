@@ -140,11 +140,11 @@ def peak_memory() -> dict[str, float]:
 
 def run_whole(case: Case) -> list[dict]:
     """The tutorial recipe."""
-    from synthtf.synthesis import labels_to_image
+    from synthtf.synthesis import Recipe
 
     data, values = case.inputs()
     start = time.perf_counter()
-    model = labels_to_image((case.size,) * 3, values)
+    model = Recipe.preset("tutorial").build((case.size,) * 3, values)
     built = time.perf_counter() - start
     function = case.compiled(lambda x: model(x)["image"])
     first, median = case.clock(lambda: function(data))

@@ -34,7 +34,7 @@ from synthtf.inference import dice
 from synthtf.inference.apply import apply_transform
 from synthtf.inference.registration.picture import draw_registration
 from synthtf.inference.registration.register import register
-from synthtf.synthesis import SynthesisConfig, labels_to_image
+from synthtf.synthesis import Recipe
 from synthtf.tasks.run import Run
 
 PAIRS = (("19", "20"), ("20", "19"), ("b", "c"), ("c", "b"), ("a", "b"))
@@ -81,11 +81,9 @@ def read_head(name: str, data: Path) -> Head:
 
 def as_scan(labels: Volume, table: LabelTable, number: int) -> Volume:
     """Synthesise a scan of a label map, in place and without thick slices, of a random contrast."""
-    config = SynthesisConfig.preset("heads")
     names = ("affine", "warp", "flip", "field_of_view", "skull_strip", "resolution", "thick_slices")
-    still = {name: replace(getattr(config, name), probability=0) for name in names}
     table = table.select({0, *np.unique(labels.data).tolist()})
-    synthesis = labels_to_image(labels.shape, table, replace(config, **still), labels.spacing)
+    synthesis = Recipe.preset("heads").without(*names).build(labels.shape, table, labels.spacing)
     key = np.array([[0, number]], np.int32)
     image = synthesis.predict_on_batch({"labels": labels.data[None, ..., None], "key": key})
     return replace(labels, data=np.asarray(image["image"])[0, ..., 0])

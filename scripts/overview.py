@@ -20,7 +20,7 @@ from synthtf.data import LabelTable, Volume, conform_labels, read_volume  # noqa
 from synthtf.data.geometry import crop_or_pad  # noqa: E402
 from synthtf.figures.drawing import PLANES, draw_slice, new_figure, save, windowed  # noqa: E402
 from synthtf.inference import segment  # noqa: E402
-from synthtf.synthesis import SynthesisConfig, labels_to_image  # noqa: E402
+from synthtf.synthesis import Recipe  # noqa: E402
 
 SHAPE = (176, 208, 176)
 KEYS = (2, 3, 5, 8, 13, 21, 34, 55)
@@ -48,7 +48,7 @@ def label_map(data: Path) -> tuple[np.ndarray, LabelTable]:
 
 def synthesize(labels: np.ndarray, table: LabelTable) -> list[np.ndarray]:
     """An image for each key."""
-    model = labels_to_image(SHAPE, table, SynthesisConfig.preset("heads"))
+    model = Recipe.preset("heads").build(SHAPE, table)
     batches = ({"labels": labels[None, ..., None], "key": np.array([[0, n]])} for n in KEYS)
     return [model.predict_on_batch(batch)["image"][0, ..., 0] for batch in batches]
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from synthtf.data import LabelMaps, LabelTable, Volume
 from synthtf.inference import dice, segment
-from synthtf.synthesis import SynthesisConfig, labels_to_image
+from synthtf.synthesis import Recipe
 from synthtf.tasks.run import Run
 
 HELD_OUT = ("head_19.nii.gz", "head_20.nii.gz", "young_05.nii.gz")
@@ -29,13 +29,13 @@ _MARGIN = 24  # voxels around the image, for what rotations bring into view
 
 
 def samples(
-    maps: Sequence[Path], run: Run, recipe: SynthesisConfig, number: int, seed: int
+    maps: Sequence[Path], run: Run, recipe: Recipe, number: int, seed: int
 ) -> Iterator[tuple[str, Volume, np.ndarray]]:
     """Yield the name, the image and the output labels of each sample, all at 1 mm."""
     shape = [math.ceil(n * mm / 32) * 32 for n, mm in zip(run.shape, run.spacing, strict=True)]
     grid = {"shape": [n + 2 * _MARGIN for n in shape], "spacing": 1.0}
     data = LabelMaps(maps, seed, table=run.table, centre_on=run.table.brain_labels, **grid)
-    synthesis = labels_to_image(shape, run.table, recipe, spacing=1.0)
+    synthesis = recipe.build(shape, run.table, spacing=1.0)
     for sample in range(number):
         batch = data.sample(sample)[0]
         made = synthesis.predict_on_batch(batch)
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     runs = [Run.load(folder) for folder in args.runs]
     names = [folder.resolve().name for folder in args.runs]
-    recipe = SynthesisConfig.load(args.recipe) if args.recipe else runs[0].config
+    recipe = Recipe.load(args.recipe) if args.recipe else runs[0].config
     rows = []
     for sample, image, truth in samples(args.maps, runs[0], recipe, args.samples, args.seed):
         for name, run in zip(names, runs, strict=True):

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 from keras import layers
+from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
 from synthtf.layers import IntegrateVelocity, UpsampleField
 from synthtf.networks import joint_registration
 from synthtf.networks.affine_detector import FitTransform
-from synthtf.synthesis.config import SynthesisConfig
 from synthtf.tasks.run import Run
 
 SHAPE, SPACING = (80, 88, 80), 2.0

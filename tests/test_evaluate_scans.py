@@ -51,8 +51,8 @@ def data(tmp_path):
 def run(tmp_path):
     """A run folder whose network calls bright voxels 2 in the left half of the volume, else 41."""
     import keras
-
     from synthtf.synthesis.config import SynthesisConfig
+
     from synthtf.tasks.run import Run
 
     inputs = keras.Input((None, None, None, 1))

@@ -115,14 +115,14 @@ def run(args: argparse.Namespace) -> int:
     load_backend()
     from tqdm import tqdm
 
-    from synthtf.synthesis import load_recipe
+    from synthtf.synthesis import Recipe
     from synthtf.tasks.preflight import preflight
     from synthtf.tasks.workflow import TrainingPlan, load_table
 
     with usage_errors():
         plan = TrainingPlan(
             labels=load_table(args.labels),
-            recipe=load_recipe(args.recipe),
+            recipe=Recipe.of(args.recipe),
             spacing=args.spacing,
             shape=args.shape,
             task=_PLANS[args.task](args),

@@ -1,7 +1,6 @@
 """`synthtf info`: what a training run is."""
 
 import argparse
-import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     for title, lines in (
         ("Network", _network(model)),
         ("Training", _facts(model.metadata)),
-        ("Recipe", _facts(dataclasses.asdict(model.config))),
+        ("Recipe", model.config.describe().splitlines()),
         ("Labels", _labels(model)),
     ):
         print(title, *(f"  {line}" for line in lines), sep="\n")

@@ -45,14 +45,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument(
         "--vary",
-        metavar="BLOCK.RANGE",
-        help="write only vary_BLOCK.RANGE.png: samples in rows, and along each row this range of "
+        metavar="STEP.RANGE",
+        help="write only vary_STEP.RANGE.png: samples in rows, and along each row this range of "
         "the recipe, such as bias.drop, from low to high; all else stays the same",
     )
     parser.add_argument(
         "--recipe",
         metavar="JSON|NAME",
-        default="tutorial",
+        default="heads",
         help="file of ranges, or the name of a preset such as heads or synthseg "
         "(default: %(default)s)",
     )
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     load_backend()
     from tqdm import tqdm
 
-    from synthtf.synthesis import load_recipe
+    from synthtf.synthesis import Recipe
     from synthtf.tasks.samples import (
         SHEET,
         open_maps,
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     from synthtf.tasks.workflow import TrainingPlan, load_table
 
     with usage_errors():
-        table, recipe = load_table(args.labels), load_recipe(args.recipe)
+        table, recipe = load_table(args.labels), Recipe.of(args.recipe)
         seed, first = args.replay or (args.seed, 0)
         count = 1 if args.replay else args.num or (4 if args.vary else 20)
         plan = TrainingPlan(

@@ -247,7 +247,7 @@ def run(args: argparse.Namespace) -> int:
             if getattr(args, flag, None):
                 setattr(args, flag, model_folder(getattr(args, flag), flag, f"--{flag}"))
     load_backend()
-    from synthtf.synthesis import load_recipe
+    from synthtf.synthesis import Recipe
     from synthtf.tasks.training import Schedule
     from synthtf.tasks.workflow import TrainingPlan, load_table, train_run
 
@@ -265,7 +265,7 @@ def run(args: argparse.Namespace) -> int:
         )
         plan = TrainingPlan(
             labels=load_table(args.labels),
-            recipe=load_recipe(args.recipe),
+            recipe=Recipe.of(args.recipe),
             spacing=args.spacing,
             shape=args.shape,
             task=args.make_task(args),

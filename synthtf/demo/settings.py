@@ -6,8 +6,18 @@ import numpy as np
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.phantoms import head_phantom, phantom_table
+from synthtf.layers import (
+    RandomAffine,
+    RandomBiasField,
+    RandomBlur,
+    RandomFlip,
+    RandomGamma,
+    RandomIntensity,
+    RandomNoise,
+    RandomWarp,
+)
 from synthtf.networks import UNetConfig
-from synthtf.synthesis import SynthesisConfig
+from synthtf.synthesis import Recipe
 
 # At the demonstration's voxel size, what is small is segmented together with its neighbours:
 # output label to its name and to the labels that count as it.
@@ -37,25 +47,6 @@ _TISSUES: dict[str, tuple[int, ...]] = {
     "fat": (258,),
 }
 
-# Milder than what real scans need: the poses of the phantoms are alike, and minutes are few.
-_RECIPE = {
-    "affine": {
-        "translation": (-4, 4),
-        "rotation": (-5, 5),
-        "scaling": (0.95, 1.05),
-        "shear": (0, 0),
-    },
-    "warp": {"strength": (0, 2), "control_points": (3, 6), "integration_steps": 3},
-    "flip": {"probability": 0.5},
-    "field_of_view": {"probability": 0.0},
-    "intensity": {"std": (0, 0.05), "share": "tissues", "background_probability": 0.05},
-    "bias": {"form": "exponential", "control_points": (2, 4), "std": (0, 0.2)},
-    "blur": {"std": (0, 2)},
-    "noise": {"std": (0, 0.04)},
-    "gamma": {"gamma": (0.8, 1.25)},
-    "resolution": {"probability": 0.0},
-}
-
 
 def demo_table() -> LabelTable:
     """Return the label table of the phantoms with the demonstration's twelve structures.
@@ -75,9 +66,24 @@ def demo_table() -> LabelTable:
     )
 
 
-def demo_recipe() -> SynthesisConfig:
-    """Return the ranges of the demonstration's synthesis."""
-    return SynthesisConfig.from_dict(_RECIPE)
+def demo_recipe() -> Recipe:
+    """Return the recipe of the demonstration.
+
+    It is milder than what real scans need: the poses of the phantoms are alike, and minutes are
+    few.
+    """
+    return Recipe(
+        [
+            RandomAffine(translation=(-4, 4), rotation=(-5, 5), scaling=(0.95, 1.05), shear=0),
+            RandomWarp((0, 2), control_points=(3, 6), integration_steps=3),
+            RandomFlip(),
+            RandomIntensity(std=(0, 0.05), groups="tissues", background_probability=0.05),
+            RandomBiasField(form="exponential", std=(0, 0.2)),
+            RandomBlur(),
+            RandomNoise(std=(0, 0.04)),
+            RandomGamma(gamma=(0.8, 1.25)),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class DemoSettings:
     num_held_out: int = 3
     num_samples: int = 9
     network: UNetConfig = field(default_factory=lambda: UNetConfig(8, 4))
-    recipe: SynthesisConfig = field(default_factory=demo_recipe)
+    recipe: Recipe = field(default_factory=demo_recipe)
     learning_rate: float = 5e-3
     steps_per_epoch: int = 50
 

@@ -10,7 +10,7 @@ import keras
 
 from synthtf.data.label_table import LabelTable
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig, parts, unet
-from synthtf.synthesis.config import SynthesisConfig
+from synthtf.synthesis import Recipe
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.detectors import detector_of, detector_weights
 from synthtf.tasks.registration import KINDS, RegistrationModel, make_registration, registration
@@ -67,7 +67,7 @@ class TaskPlan:
         shape: Sequence[int],
         table: LabelTable,
         spacing: Sequence[float],
-        config: SynthesisConfig,
+        config: Recipe,
     ) -> CombinedModel:
         """Build the combined model; implemented by each task."""
         raise NotImplementedError(f"{type(self).__name__} must implement `build`")
@@ -99,7 +99,7 @@ class SegmentationPlan(TaskPlan):
         shape: Sequence[int],
         table: LabelTable,
         spacing: Sequence[float],
-        config: SynthesisConfig,
+        config: Recipe,
     ) -> CombinedModel:
         """Build the combined model."""
         return segmentation(shape, table, spacing, config, self.network, self.loss)
@@ -134,7 +134,7 @@ class StrippingPlan(TaskPlan):
         shape: Sequence[int],
         table: LabelTable,
         spacing: Sequence[float],
-        config: SynthesisConfig,
+        config: Recipe,
     ) -> CombinedModel:
         """Build the combined model."""
         return skull_stripping(
@@ -205,7 +205,7 @@ class RegistrationPlan(TaskPlan):
         shape: Sequence[int],
         table: LabelTable,
         spacing: Sequence[float],
-        config: SynthesisConfig,
+        config: Recipe,
     ) -> CombinedModel:
         """Build the combined model."""
         model = registration(

@@ -20,8 +20,9 @@ from synthtf.data.preflight import (
     shortened,
     survey_maps,
 )
+from synthtf.layers import RandomDeface, RandomFlip, RandomMask
 from synthtf.ranges import per_axis
-from synthtf.synthesis import load_recipe
+from synthtf.synthesis import Recipe
 from synthtf.tasks.training_memory import training_bytes
 from synthtf.tasks.workflow import TrainingPlan, load_table
 
@@ -120,7 +121,7 @@ def check_plan(surveys: Sequence[MapSurvey], plan: TrainingPlan) -> list[Finding
 def _sides_for_flips(
     surveys: Sequence[MapSurvey], table: LabelTable | None, plan: TrainingPlan
 ) -> Iterator[Finding]:
-    if not load_recipe(plan.recipe).flip.probability:
+    if not any(isinstance(step, RandomFlip) for step in Recipe.of(plan.recipe)):
         return
     if table is None:
         message = "the recipe flips, but without a table left and right labels are not swapped"
@@ -139,8 +140,8 @@ def _brain_for_stripping(
 ) -> Iterator[Finding]:
     if plan.task.needs_brain:
         what = f"the task {plan.task.name} learns the brain"
-    elif load_recipe(plan.recipe).skull_strip.probability:
-        what = "the recipe strips skulls"
+    elif any(isinstance(step, RandomMask | RandomDeface) for step in Recipe.of(plan.recipe)):
+        what = "the recipe strips skulls or removes faces"
     else:
         return
     if table is None:

@@ -21,7 +21,7 @@ from synthtf.networks import (
     with_features,
 )
 from synthtf.ranges import Range
-from synthtf.synthesis import SynthesisConfig, labels_to_pairs
+from synthtf.synthesis import Recipe, labels_to_pairs
 from synthtf.tasks.combined import CombinedModel
 
 Tensor = Any
@@ -193,7 +193,7 @@ def registration(
     labels: Sequence[int] | LabelTable | str | os.PathLike,
     kind: str = "deformable",
     spacing: Range = 1.0,
-    config: SynthesisConfig | str | os.PathLike | None = None,
+    config: Recipe | Sequence | str | os.PathLike = "heads",
     network: RegistrationConfig | DetectorConfig | keras.Model | None = None,
     affine: keras.Model | None = None,
     structures: Sequence[int] | None = None,
@@ -210,8 +210,7 @@ def registration(
         kind: "deformable", "affine", "rigid", or "joint": `affine` and a deformable network in
             the space in the middle.
         spacing: mm per voxel, a scalar or one per axis; must be isotropic but for "deformable".
-        config: ranges of the synthesis, the name of a recipe, or its path. None: the tutorial's
-            starter ranges.
+        config: a recipe, its layers, its name, or its path.
         network: size of the network, or a task network to train further.
         affine: trained task network of the kind "affine" or "rigid", for "joint"; stays as it is.
         structures: output labels that shall overlap. None: those of the brain, so that skull

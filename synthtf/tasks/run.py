@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from synthtf.data.label_table import LabelTable
 from synthtf.data.shipped_models import check_files, find_model
 from synthtf.data.whole_files import check_archive, write_whole, written_aside
-from synthtf.synthesis.config import SynthesisConfig
+from synthtf.synthesis import Recipe
 from synthtf.version import __version__
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ class Run:
         folder: holds `model.keras`, `recipe.json`, `labels.tsv` and `run.json`, next to the log,
             figures and checkpoints.
         table: labels that the run was trained on and the output labels that they count as.
-        config: ranges of the synthesis.
+        config: recipe of the synthesis.
         metadata: what `run.json` holds: task, shape, spacing (mm), version, training.
     """
 
     folder: Path
     table: LabelTable
-    config: SynthesisConfig
+    config: Recipe
     metadata: dict[str, Any]
 
     @classmethod
@@ -42,7 +42,7 @@ class Run:
         cls,
         folder: str | os.PathLike,
         table: LabelTable,
-        config: SynthesisConfig,
+        config: Recipe,
         metadata: dict[str, Any],
     ) -> "Run":
         """Make the folder and write all but the model.
@@ -79,7 +79,7 @@ class Run:
                 )
         check_files(folder)
         metadata = _read_facts(folder / FACTS)
-        table, config = LabelTable.read(folder / TABLE), SynthesisConfig.load(folder / RECIPE)
+        table, config = LabelTable.read(folder / TABLE), Recipe.load(folder / RECIPE)
         return cls(folder, table, config, metadata)
 
     def update(self, **facts: Any) -> None:

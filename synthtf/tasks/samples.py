@@ -15,8 +15,7 @@ from synthtf import figures
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.paths import output_in
 from synthtf.data.volume_writer import write_volume
-from synthtf.layers.base import RandomLayer
-from synthtf.synthesis import SynthesisConfig, labels_to_image, load_recipe
+from synthtf.synthesis import Recipe, random_steps
 from synthtf.tasks.workflow import (
     TrainingPlan,
     load_table,
@@ -73,9 +72,7 @@ def open_maps(
     return make_maps([path for path in paths if path not in failures], table, plan), failures
 
 
-def synthesis_of(
-    maps: LabelMaps, plan: TrainingPlan, config: SynthesisConfig | None = None
-) -> keras.Model:
+def synthesis_of(maps: LabelMaps, plan: TrainingPlan, recipe: Recipe | None = None) -> keras.Model:
     """Build the synthesis model of a plan as a training on these maps would.
 
     With the same maps, recipe, labels, spacing, shape and seed, sample number `k` is that of the
@@ -84,14 +81,14 @@ def synthesis_of(
     Args:
         maps: Made by `open_maps`.
         plan: The same plan.
-        config: Recipe to take instead of the plan's.
+        recipe: to take instead of the plan's.
 
     Returns:
-        Model of `labels_to_image`, of the shape of the plan or else of the whole maps.
+        Model of `Recipe.build`, of the shape of the plan or else of the whole maps.
     """
-    config = config or load_recipe(plan.recipe)
-    table = table_of(maps, load_table(plan.labels), config)
-    return labels_to_image(plan.shape or maps.shape, table, config, maps.spacing)
+    recipe = recipe or Recipe.of(plan.recipe)
+    table = table_of(maps, load_table(plan.labels), recipe)
+    return recipe.build(plan.shape or maps.shape, table, maps.spacing)
 
 
 def training_shape(maps: LabelMaps, plan: TrainingPlan) -> TrainingPlan:
@@ -140,20 +137,18 @@ def applied_steps(synthesis: keras.Model, key: tuple[int, int]) -> list[str]:
         Names of the layers that are applied to this sample and are not applied to all.
 
     Example:
-    >>> from synthtf.synthesis import SynthesisConfig, labels_to_image
-    >>> config = SynthesisConfig.from_dict({"noise": {"probability": 0.5}})
-    >>> model = labels_to_image((16, 16), [0, 1], config)
+    >>> recipe = Recipe.preset("tutorial").change("noise", probability=0.5)
+    >>> model = recipe.build((16, 16), [0, 1])
     >>> [applied_steps(model, (0, number)) for number in range(4)]
     [[], [], ['noise'], ['noise']]
     """
     keys = np.array([key], "int32")
     names = []
-    for layer in synthesis.layers:
-        if isinstance(layer, RandomLayer) and layer.probability < 1:
-            shape = keras.tree.flatten(layer.input)[0].shape
-            draws = layer.sample(keras.ops.convert_to_tensor(keys), (1, *shape[1:]))
+    for step, shape in random_steps(synthesis):
+        if step.probability < 1:
+            draws = step.sample(keras.ops.convert_to_tensor(keys), (1, *shape[1:]))
             if bool(keras.ops.convert_to_numpy(draws["active"])[0]):
-                names.append(layer.name)
+                names.append(step.name)
     return names
 
 

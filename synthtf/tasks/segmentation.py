@@ -13,7 +13,7 @@ from synthtf.metrics import DiceMetric
 from synthtf.networks import UNetConfig, unet, with_logits
 from synthtf.ops.labels import label_index
 from synthtf.ranges import Range
-from synthtf.synthesis import SynthesisConfig, labels_to_image
+from synthtf.synthesis import Recipe
 from synthtf.tasks.combined import CombinedModel
 
 Tensor = Any
@@ -86,7 +86,7 @@ def segmentation(
     shape: Sequence[int],
     labels: Sequence[int] | LabelTable | str | os.PathLike,
     spacing: Range = 1.0,
-    config: SynthesisConfig | str | os.PathLike | None = None,
+    config: Recipe | Sequence | str | os.PathLike = "heads",
     network: UNetConfig | keras.Model | None = None,
     loss: keras.losses.Loss | str = "dice+cross-entropy",
 ) -> SegmentationModel:
@@ -97,8 +97,7 @@ def segmentation(
         labels: label values that occur, each an output label, or a label table or its path; the
             table says which label counts as which output label.
         spacing: mm per voxel, a scalar or one per axis.
-        config: ranges of the synthesis, the name of a recipe, or its path. None: the tutorial's
-            starter ranges.
+        config: a recipe, its layers, its name, or its path.
         network: size of the U-Net, or a task network to train further. None: SynthSeg's size.
         loss: "dice+cross-entropy", "dice", "cross-entropy", "logits-l2" (SynthSeg's warm-up), or a
             Keras loss of one-hot labels and posteriors.
@@ -120,7 +119,7 @@ def segmentation(
     Reference: Billot et al., SynthSeg, Medical Image Analysis 2023.
     """
     table = LabelTable.of(labels)
-    synthesis = labels_to_image(shape, table, config, spacing)
+    synthesis = Recipe.of(config).build(shape, table, spacing)
     if not isinstance(network, keras.Model):
         network = network or UNetConfig()
         if any(n % network.multiple for n in shape):

@@ -13,7 +13,7 @@ from synthtf.layers import SignedDistance
 from synthtf.losses import border_distance_loss
 from synthtf.networks import UNetConfig, unet
 from synthtf.ranges import Range
-from synthtf.synthesis import SynthesisConfig, labels_to_image
+from synthtf.synthesis import Recipe
 from synthtf.tasks.combined import CombinedModel
 
 Tensor = Any
@@ -109,7 +109,7 @@ def skull_stripping(
     shape: Sequence[int],
     labels: Sequence[int] | LabelTable | str | os.PathLike,
     spacing: Range = 1.0,
-    config: SynthesisConfig | str | os.PathLike | None = None,
+    config: Recipe | Sequence | str | os.PathLike = "heads",
     network: UNetConfig | keras.Model | None = None,
     limit: float = LIMIT,
     closing: float = CLOSING,
@@ -121,8 +121,7 @@ def skull_stripping(
         labels: label values that occur, all of the brain, or a label table or its path; the table
             says which are of the brain and which are CSF around it.
         spacing: mm per voxel, a scalar or one per axis.
-        config: ranges of the synthesis, the name of a recipe, or its path. None: the tutorial's
-            starter ranges.
+        config: a recipe, its layers, its name, or its path.
         network: size of the U-Net, or a task network to train further. None:
             `stripping_network()`, two levels fewer than SynthStrip's.
         limit: largest distance to learn, in mm.
@@ -152,7 +151,7 @@ def skull_stripping(
     # All of the brain counts as its first label, all of the CSF as its own.
     merged = {**dict.fromkeys(brain, brain[0]), **dict.fromkeys(csf, csf[0] if csf else 0)}
     table = replace(table, outputs=tuple(merged.get(label, 0) for label in table.ids))
-    synthesis = labels_to_image(shape, table, config, spacing)
+    synthesis = Recipe.of(config).build(shape, table, spacing)
     if not isinstance(network, keras.Model):
         network = network or stripping_network()
         if any(n % network.multiple for n in shape):

@@ -8,58 +8,39 @@ import numpy as np
 from synthtf import figures
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.paths import output_in
-from synthtf.synthesis import SynthesisConfig, load_recipe
+from synthtf.synthesis import Recipe
 from synthtf.tasks.samples import picture, synthesis_of, synthesize
 from synthtf.tasks.workflow import TrainingPlan
 
 STEPS = 6
 
 
-def ranges_of(config: SynthesisConfig) -> dict[str, tuple[float, float]]:
-    """Give the ranges of a recipe that are wider than one number, by dotted name.
-
-    Example:
-    >>> ranges_of(SynthesisConfig())["bias.drop"]
-    (0.0, 0.5)
-    """
-    return {
-        f"{block}.{name}": (low, high)
-        for block in config.to_dict()
-        for name, (low, high) in getattr(config, block).ranges().items()
-        if low < high
-    }
-
-
-def with_value(config: SynthesisConfig, name: str, value: float) -> SynthesisConfig:
-    """Give a recipe in which a range is one number, and its step is applied to every sample.
+def steps_of(recipe: Recipe, name: str, steps: int = STEPS) -> list[float]:
+    """Give evenly spaced values of a range of a recipe, its bounds included.
 
     Args:
-        config: recipe.
+        recipe: recipe.
         name: dotted, such as "bias.drop".
-        value: within the range.
-    """
-    block, entry = name.split(".")
-    entries = config.to_dict()
-    entries[block][entry] = (value, value)
-    if "probability" in entries[block]:
-        entries[block]["probability"] = 1.0
-    return SynthesisConfig.from_dict(entries)
-
-
-def steps_of(config: SynthesisConfig, name: str, steps: int = STEPS) -> list[float]:
-    """Give evenly spaced values of a range, its bounds included.
+        steps: number of values; of a range of whole numbers, there may be fewer.
 
     Raises:
         ValueError: if the recipe has no such range, or it is one number.
+
+    Example:
+    >>> steps_of(Recipe.preset("tutorial"), "bias.drop", 3)
+    [0.0, 0.25, 0.5]
     """
-    ranges = ranges_of(config)
+    ranges = {n: (r.low, r.high) for n, r in recipe.ranges().items() if r.low != r.high}
     if name not in ranges:
         raise ValueError(
             f"expected the name of a range that is wider than one number, such as "
             f"{next(iter(ranges), 'bias.drop')}; the recipe has {', '.join(ranges)}. "
             f"Received: {name}"
         )
-    return np.linspace(*ranges[name], steps).tolist()
+    values = np.linspace(*ranges[name], steps)
+    if all(isinstance(bound, int) for bound in ranges[name]):
+        return np.unique(np.round(values).astype(int)).tolist()
+    return values.tolist()
 
 
 def sweep(
@@ -90,11 +71,13 @@ def sweep(
     Raises:
         ValueError: If there is no such range.
     """
-    config = load_recipe(plan.recipe)
-    values = steps_of(config, name, steps)
+    recipe = Recipe.of(plan.recipe)
+    values = steps_of(recipe, name, steps)
+    step, argument = name.split(".")
     columns = []
     for value in values:
-        synthesis = synthesis_of(maps, plan, with_value(config, name, value))
+        varied = recipe.change(step, **{argument: value, "probability": 1.0})
+        synthesis = synthesis_of(maps, plan, varied)
         images = (synthesize(synthesis, maps, n, compiled=False)["image"] for n in numbers)
         columns.append([_axial(picture(image)) for image in images])
     shown, titles = [], []

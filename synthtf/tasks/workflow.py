@@ -14,10 +14,8 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
 from synthtf.networks import detector
 from synthtf.ranges import as_spacing
-from synthtf.synthesis.config import SynthesisConfig
-from synthtf.synthesis.load_recipe import load_recipe
-from synthtf.synthesis.recipes import check_shape, recipe_table
-from synthtf.synthesis.sources import has_source
+from synthtf.synthesis import Recipe
+from synthtf.synthesis.build import check_shape
 from synthtf.tasks.combined import CombinedModel
 from synthtf.tasks.detectors import detector_weights
 from synthtf.tasks.plans import SegmentationPlan, TaskPlan
@@ -35,7 +33,7 @@ class TrainingPlan:
 
     Attributes:
         labels: path of a label table, a `LabelTable`, or None: every value is an output label.
-        recipe: path of a recipe, name of a preset, or a `SynthesisConfig`.
+        recipe: a `Recipe`, its layers, the name of a preset, or the path of a file.
         spacing: mm per voxel. None: that of the first map.
         shape: voxels per axis, centred on the brain if the table knows it, else on all
             labels. None: the whole maps, enlarged to what the network needs.
@@ -51,7 +49,7 @@ class TrainingPlan:
     """
 
     labels: str | os.PathLike | LabelTable | None = None
-    recipe: str | os.PathLike | SynthesisConfig = "heads"
+    recipe: str | os.PathLike | Sequence | Recipe = "heads"
     spacing: float | Sequence[float] | None = None
     shape: Sequence[int] | None = None
     task: TaskPlan = field(default_factory=SegmentationPlan)
@@ -107,10 +105,10 @@ def train_run(
     """
     keras.utils.set_random_seed(plan.seed)
     keras.config.set_dtype_policy(plan.precision)
-    table, config = load_table(plan.labels), load_recipe(plan.recipe)
+    table, config = load_table(plan.labels), Recipe.of(plan.recipe)
     data = make_maps(maps, table, plan)
     shape = model_shape(data, plan)
-    table = recipe_table(table_of(data, table, config), config, shape, data.spacing)
+    table = config.table(table_of(data, table, config), shape, data.spacing)
     model = plan.task.build(shape, table, data.spacing, config)
     if plan.start is not None:
         _copy_weights(Run.load(plan.start), model.task_model)
@@ -131,14 +129,14 @@ def load_table(labels: Any) -> LabelTable | None:
     return labels if labels is None or isinstance(labels, LabelTable) else LabelTable.read(labels)
 
 
-def table_of(maps: LabelMaps, table: LabelTable | None, config: SynthesisConfig) -> LabelTable:
+def table_of(maps: LabelMaps, table: LabelTable | None, config: Recipe) -> LabelTable:
     """Give the rows of a table that label maps need, or a table of their labels.
 
     The maps that a recipe makes from nothing are not known yet: all rows remain.
     """
     if table is None:
         return LabelTable.from_labels(maps.labels)
-    return table if has_source(config) else table.select({0, *maps.labels})
+    return table if config.makes_labels else table.select({0, *maps.labels})
 
 
 def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelMaps:
@@ -165,7 +163,7 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
 
 
 def _blank_map(plan: TrainingPlan) -> np.ndarray:
-    if not has_source(load_recipe(plan.recipe)):
+    if not Recipe.of(plan.recipe).makes_labels:
         raise ValueError("the recipe makes no label maps of its own: name some")
     if plan.shape is None:
         raise ValueError("a recipe that makes its own label maps needs a `shape`")
@@ -223,9 +221,7 @@ def _facts(
     }
 
 
-def _refuse_difference(
-    run: Run, config: SynthesisConfig, table: LabelTable, facts: dict[str, Any]
-) -> None:
+def _refuse_difference(run: Run, config: Recipe, table: LabelTable, facts: dict[str, Any]) -> None:
     """Refuse to resume with other settings than those of the run."""
     for name, value in facts.items():
         if run.metadata.get(name) != value:

@@ -12,8 +12,8 @@ from synthtf.data.volume_writer import write_volume
 def contrast_run(tmp_path_factory):
     """A run whose network tells intensities 0, 0.5 and 1 apart, as labels 0, 24 and 16."""
     import keras
-
     from synthtf.synthesis.config import SynthesisConfig
+
     from synthtf.tasks.run import Run
 
     folder = tmp_path_factory.mktemp("model ü")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import registration_runs
 import stripping_runs
+from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.cli.main import main
 from synthtf.data.transforms import Affine
 from synthtf.data.volume_writer import write_volume
 from synthtf.interop.transform_files import write_transform
-from synthtf.synthesis.config import SynthesisConfig
 
 SIDE, MM = 24, 2.0
 GOOD = "good.nii.gz"

@@ -4,6 +4,7 @@ import keras
 import nibabel
 import numpy as np
 import pytest
+from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.cli.main import main
 from synthtf.data.phantom_rendering import CONTRASTS
@@ -12,7 +13,6 @@ from synthtf.demo import DemoSettings, run_demo
 from synthtf.demo.held_out import mean_dice, render_held_out
 from synthtf.demo.settings import demo_table
 from synthtf.networks import UNetConfig
-from synthtf.synthesis.config import SynthesisConfig
 
 TINY = DemoSettings(
     minutes=0.001,

@@ -1,11 +1,11 @@
 import nibabel
 import numpy as np
 import pytest
+from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.cli.main import main
 from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
-from synthtf.synthesis.config import SynthesisConfig
 from synthtf.tasks.workflow import load_table
 
 # No step changes the place of anything.

@@ -22,6 +22,7 @@ from faults import (
     replace_word,
     truncate,
 )
+from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.data.grid import Grid
 from synthtf.data.label_table import LabelTable
@@ -30,7 +31,6 @@ from synthtf.data.points import read_points
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume, read_geometry, read_volume
 from synthtf.interop.transform_files import read_transform, write_transform
-from synthtf.synthesis.config import SynthesisConfig
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as on Linux")
 

@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import pytest
 from faults import attempt, bounded_memory, flip, generator, overwrite, truncate
+from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.data.label_table import LabelTable
 from synthtf.interop.h5 import read_keras_config, read_keras_h5
-from synthtf.synthesis.config import SynthesisConfig
 from synthtf.tasks.run import MODEL, Run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as on Linux")

@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 from scipy.ndimage import zoom
+from synthtf.synthesis.blocks import Bias, Intensity
 
 from synthtf.data.shipped_models import shipped_recipes
 from synthtf.layers import RandomWarp
 from synthtf.synthesis import SynthesisConfig
-from synthtf.synthesis.blocks import Bias, Intensity
 from synthtf.testing import make_keys, run
 
 

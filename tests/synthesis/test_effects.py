@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from keras import ops
+from synthtf.synthesis.recipes import recipe_table
+from synthtf.synthesis.regions import disjoint_regions, region_labels
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.phantoms import head_phantom, phantom_table
 from synthtf.data.shipped_models import shipped_recipes
 from synthtf.synthesis import SynthesisConfig, blocks, labels_to_image, labels_to_pairs
-from synthtf.synthesis.recipes import recipe_table
-from synthtf.synthesis.regions import disjoint_regions, region_labels
 
 SHAPES = {2: (40, 48), 3: (20, 24, 20)}
 SPACING = {2: 5.0, 3: 10.0}

@@ -4,10 +4,6 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-
-from synthtf.data import LabelTable
-from synthtf.data.phantoms import head_phantom, phantom_table
-from synthtf.synthesis import SynthesisConfig, labels_to_image
 from synthtf.synthesis.blocks import (
     Affine,
     Bias,
@@ -20,6 +16,10 @@ from synthtf.synthesis.blocks import (
     SkullStrip,
     Warp,
 )
+
+from synthtf.data import LabelTable
+from synthtf.data.phantoms import head_phantom, phantom_table
+from synthtf.synthesis import SynthesisConfig, labels_to_image
 
 # Neither is a multiple of the vector unit, where the bits of a sample are most at risk.
 SHAPES = {2: (31, 37), 3: (19, 23, 21)}

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from synthtf.synthesis.blocks import Affine, FieldOfView, Intensity, Warp
 
 from synthtf.data import LabelMaps, LabelTable
 from synthtf.layers import SynthesisLayer
@@ -9,7 +10,6 @@ from synthtf.losses import LogitsL2, SoftDice
 from synthtf.networks import RegistrationConfig, UNetConfig
 from synthtf.ops.labels import label_index
 from synthtf.synthesis import SynthesisConfig
-from synthtf.synthesis.blocks import Affine, FieldOfView, Intensity, Warp
 from synthtf.tasks import registration, segmentation, skull_stripping
 
 TINY = UNetConfig(features=4, levels=2)
