@@ -219,14 +219,17 @@ def as_regions(values: Any, name: str) -> tuple[int | str, ...]:
         ValueError: if there is none, or one is neither a name nor a whole number from 0.
     """
     entries = tuple(values) if hasattr(values, "__len__") and not isinstance(values, str) else ()
-    names = {v: v for v in entries if isinstance(v, str)}
-    if not entries or not all(names):
+    numbers = [v for v in entries if not isinstance(v, str)]
+    try:
+        found = iter(as_label_list(numbers, name, empty=True))
+    except ValueError:
+        entries = ()
+    if not entries or "" in entries:
         raise ValueError(
-            f"`{name}` must be labels or names of regions, at least one. "
+            f"`{name}` must be labels, whole numbers from 0, or names of regions, at least one. "
             f"Received: {name}={values!r}"
         )
-    numbers = iter(as_label_list([v for v in entries if v not in names], name, empty=True))
-    return tuple(v if v in names else next(numbers) for v in entries)
+    return tuple(v if isinstance(v, str) else next(found) for v in entries)
 
 
 def as_region_groups(values: Any, name: str) -> tuple[str | tuple[int, ...], ...]:

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from synthtf.synthesis import SynthesisConfig, labels_to_image, labels_to_pairs
+from synthtf.synthesis import Recipe, labels_to_pairs
 
+STILL = Recipe.preset("tutorial").without("affine", "warp", "field_of_view")
 SHAPES = {2: (24, 20), 3: (12, 16, 10)}
 
 
@@ -22,8 +23,8 @@ def run(model, inputs):
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_two_samples_make_a_pair(ndim):
     inputs = batch(ndim)
-    single = run(labels_to_image(SHAPES[ndim], range(4)), inputs)
-    pairs = run(labels_to_pairs(SHAPES[ndim], range(4)), inputs)
+    single = run(Recipe.preset("tutorial").build(SHAPES[ndim], range(4)), inputs)
+    pairs = run(labels_to_pairs(SHAPES[ndim], range(4), "tutorial"), inputs)
     for name, rows in (("moving", slice(0, None, 2)), ("fixed", slice(1, None, 2))):
         np.testing.assert_array_equal(pairs[name], single["image"][rows])
         np.testing.assert_array_equal(pairs[f"{name}_labels"], single["labels"][rows])
@@ -34,15 +35,11 @@ def test_two_samples_make_a_pair(ndim):
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_same_anatomy_uses_the_first_map(ndim):
     inputs = batch(ndim)
-    still = SynthesisConfig.from_dict(
-        {"affine": {"probability": 0}, "warp": {"strength": 0}, "flip": {"probability": 0},
-         "field_of_view": {"probability": 0}}
-    )  # fmt: skip
-    pairs = run(labels_to_pairs(SHAPES[ndim], range(4), still, same_anatomy=True), inputs)
+    pairs = run(labels_to_pairs(SHAPES[ndim], range(4), STILL, same_anatomy=True), inputs)
     np.testing.assert_array_equal(pairs["moving_labels"], inputs["labels"][::2])
     np.testing.assert_array_equal(pairs["fixed_labels"], inputs["labels"][::2])
     assert not np.array_equal(pairs["moving"], pairs["fixed"])
-    moved = labels_to_pairs(SHAPES[ndim], range(4), spacing=8, same_anatomy=True)
+    moved = labels_to_pairs(SHAPES[ndim], range(4), "tutorial", spacing=8, same_anatomy=True)
     moved = run(moved, inputs)
     assert not np.array_equal(moved["moving_labels"], moved["fixed_labels"])
 
@@ -52,11 +49,7 @@ def test_some_pairs_show_shapes(ndim):
     """Anatomy here is label 2 everywhere, and shapes are of all labels."""
     inputs = batch(ndim, pairs=12)
     inputs["labels"] = np.full_like(inputs["labels"], 2)
-    still = SynthesisConfig.from_dict(
-        {"affine": {"probability": 0}, "warp": {"strength": 0}, "flip": {"probability": 0},
-         "field_of_view": {"probability": 0}}
-    )  # fmt: skip
-    model = labels_to_pairs(SHAPES[ndim], [0, 2, 700, 40000], still, spacing=8, shapes=0.5)
+    model = labels_to_pairs(SHAPES[ndim], [0, 2, 700, 40000], STILL, spacing=8, shapes=0.5)
     pairs = run(model, inputs)
     np.testing.assert_array_equal(pairs["moving_labels"], pairs["fixed_labels"])
     anatomy = [np.all(labels == 2) for labels in pairs["moving_labels"]]
@@ -66,7 +59,7 @@ def test_some_pairs_show_shapes(ndim):
 
 
 def test_a_pair_does_not_depend_on_its_batch():
-    model, inputs = labels_to_pairs(SHAPES[2], range(4)), batch(2, pairs=3)
+    model, inputs = labels_to_pairs(SHAPES[2], range(4), "tutorial"), batch(2, pairs=3)
     whole = run(model, inputs)
     alone = run(model, {name: x[2:4] for name, x in inputs.items()})
     for name, value in alone.items():
@@ -74,7 +67,7 @@ def test_a_pair_does_not_depend_on_its_batch():
 
 
 def test_regularization_is_drawn_for_each_pair():
-    model, inputs = labels_to_pairs((4, 4), range(4)), batch(2, pairs=100)
+    model, inputs = labels_to_pairs((4, 4), range(4), "tutorial"), batch(2, pairs=100)
     inputs["labels"] = inputs["labels"][:, :4, :4]
     drawn = run(model, inputs)["regularization"]
     assert drawn.shape == (100, 1) and len(np.unique(drawn)) == 100
@@ -83,7 +76,7 @@ def test_regularization_is_drawn_for_each_pair():
 
 
 def test_saves_and_loads(tmp_path):
-    model, inputs = labels_to_pairs(SHAPES[2], range(4), same_anatomy=True), batch(2)
+    model, inputs = labels_to_pairs(SHAPES[2], range(4), "tutorial", same_anatomy=True), batch(2)
     model.save(tmp_path / "pairs.keras")
     again = run(keras.saving.load_model(tmp_path / "pairs.keras"), inputs)
     for name, value in run(model, inputs).items():
@@ -112,13 +105,9 @@ def test_aligned_pairs_overlap(ndim):
     turn[:ndim, ndim] = [3, -2, 2.5][:ndim]
     maps = np.stack([ellipses(shape, turn), ellipses(shape, np.eye(ndim + 1))])
     inputs = {"labels": maps[..., None], "key": np.array([[1, 2], [1, 3]], "int32")}
-    still = SynthesisConfig.from_dict(
-        {"affine": {"probability": 0}, "warp": {"strength": 0}, "flip": {"probability": 0},
-         "field_of_view": {"probability": 0}}
-    )  # fmt: skip
     overlaps = []
     for aligned in (False, True):
-        pairs = run(labels_to_pairs(shape, range(6), still, aligned=aligned), inputs)
+        pairs = run(labels_to_pairs(shape, range(6), STILL, aligned=aligned), inputs)
         moving, fixed = (pairs[f"{name}_labels"] for name in ("moving", "fixed"))
         overlaps.append(np.mean((moving == fixed)[(moving > 0) | (fixed > 0)]))
     assert overlaps[1] > 0.65 > 0.4 > overlaps[0]

@@ -30,7 +30,8 @@ class RandomTissueMaps(RandomLayer):
 
     Args:
         labels: label values that may occur, distinct and non-negative, may be sparse. A
-            label that is not listed has no signal, like air.
+            label that is not listed has no signal, like air. None: in a recipe, those of the label
+            table, with their tissues.
         tissues: one per label. A name: "white matter", "gray matter", "deep gray matter",
             "brainstem", "CSF", "lesion", "blood", "fat", "muscle", "skin", "bone", "bone
             marrow", "soft tissue" or "air", for which `tissues.TISSUES` has ranges and their
@@ -39,7 +40,7 @@ class RandomTissueMaps(RandomLayer):
             "soft tissue", whose ranges are wide. Or four ranges: proton density in [0, 1],
             T1, T2 and T2* in ms.
         groups: one number per label; labels of one group share their numbers, if they are of
-            one tissue.
+            one tissue. In a recipe, "sides" or "tissues" of the label table.
         **kwargs: `probability`, `seed`, `name`. A sample that is left alone has the middle of
             each range.
 
@@ -61,7 +62,7 @@ class RandomTissueMaps(RandomLayer):
         uncertainties, Medical Image Analysis 2024; Jog et al., PSACNN, NeuroImage 2019.
     """
 
-    takes, gives, from_table = ("parts",), ("maps",), ("labels", "tissues")
+    takes, gives, from_table = ("parts",), ("maps",), ("labels",)
 
     def __init__(
         self,
@@ -72,6 +73,11 @@ class RandomTissueMaps(RandomLayer):
     ) -> None:
         super().__init__(labels=labels, tissues=tissues, groups=groups, **kwargs)
         check_one_per_label(self, "tissues", "groups")
+        if self.labels is not None and (tissues is None or isinstance(groups, str)):
+            raise ValueError(
+                "`tissues` and `groups` must have one entry per label where `labels` are given. "
+                f"Received: tissues={tissues!r}, groups={groups!r}"
+            )
 
     def bind(self, scene: Scene) -> dict[str, Any]:
         """Find the labels, their tissues, and which of them are alike."""

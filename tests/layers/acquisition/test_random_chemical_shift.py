@@ -13,8 +13,8 @@ class TestRandomChemicalShift(RandomLayerContract):
     variants = [{"shift": (-2, 2), "spacing": 2.0}]
     identity_arguments = {"shift": 0}
     invalid = [
-        ({"fat_labels": ()}, "`fat_labels` must be labels, whole numbers from 0, at least one"),
-        ({"fat_labels": (-1,)}, "must be labels, whole numbers from 0, at least one"),
+        ({"fat_labels": ()}, "`fat_labels` must be labels, whole numbers from 0, or names"),
+        ({"fat_labels": (-1,)}, "must be labels, whole numbers from 0, or names"),
         ({"shift": (2, 1)}, "low <= high"),
         ({"spacing": 0}, "`spacing` must be positive"),
     ]

@@ -14,7 +14,7 @@ class TestRandomAtrophy(RandomLayerContract):
     variants = [{"choice": "one", "spacing": 2.0}]
     identity_arguments = {"volume_change": 1}
     invalid = [
-        ({"labels": []}, "must be groups of labels, at least one, none empty"),
+        ({"labels": []}, "must be groups of labels or names of regions, at least one"),
         ({"labels": [2, []]}, "must be groups of labels, at least one, none empty"),
         ({"labels": [2, [41, 2]]}, "each label at least 0 and in one group only"),
         ({"labels": [-1]}, "each label at least 0 and in one group only"),

@@ -20,8 +20,8 @@ class TestRandomErosion(RandomLayerContract):
     identity_arguments = {"distance": 0, "roughness": 0}
     num_outcomes = 3
     invalid = [
-        ({"labels": []}, "must be labels, whole numbers from 0, at least one"),
-        ({"labels": [-2]}, "must be labels, whole numbers from 0, at least one"),
+        ({"labels": []}, "must be labels, whole numbers from 0, or names"),
+        ({"labels": [-2]}, "must be labels, whole numbers from 0, or names"),
         ({"distance": (2, 1)}, "low <= high"),
         ({"roughness": -1}, "`roughness` must lie in"),
         ({"roughness_size": 0}, "`roughness_size` must lie in"),

@@ -13,8 +13,8 @@ class TestRandomLesions(RandomLayerContract):
     variants = [{"rim_label": 78, "rim": 2.0, "spacing": 2.0, "size": 9}]
     identity_arguments = {"num_lesions": 0}
     invalid = [
-        ({"within": ()}, "`within` must be labels, whole numbers from 0, at least one"),
-        ({"within": (-2,)}, "must be labels, whole numbers from 0, at least one"),
+        ({"within": ()}, "`within` must be labels, whole numbers from 0, or names"),
+        ({"within": (-2,)}, "must be labels, whole numbers from 0, or names"),
         ({"lesion_label": -1}, "`lesion_label` must lie in"),
         ({"rim_label": -1}, "`rim_label` must lie in"),
         ({"num_lesions": (1, 2.5)}, "`num_lesions` must be whole numbers"),

@@ -14,9 +14,9 @@ class TestRandomSubdivision(RandomLayerContract):
     variants = [{"num_parts": 1, "spacing": 2.0, "labels": [0, 41], "offset": 70000}]
     identity_arguments = {"probability": 0}
     invalid = [
-        ({"labels": []}, "must be distinct labels"),
-        ({"labels": [2, 2]}, "must be distinct labels"),
-        ({"labels": [-2]}, "must be distinct labels"),
+        ({"labels": []}, "must be labels, whole numbers from 0, or names"),
+        ({"labels": [2, 2]}, "`labels` must be distinct"),
+        ({"labels": [-2]}, "must be labels, whole numbers from 0, or names"),
         ({"num_parts": 0}, "`num_parts` must lie in"),
         ({"num_parts": 1.5}, "`num_parts` must be a whole number"),
         ({"offset": 2035}, "`offset` must be above all `labels`"),
@@ -45,7 +45,7 @@ def test_parts_lead_back_and_others_stay():
 def test_parts_are_where_their_field_is_largest():
     """Lattices that are constant but for one part: that part is everywhere."""
     labels = np.full((1, 12, 10, 1), 2, "int32")
-    layer = RandomSubdivision([2], num_parts=3, size=5)
+    layer = RandomSubdivision([2], num_parts=3, offset=20000, size=5)
     draws = {k: to_arrays(x)[0] for k, x in layer.sample(make_keys(1), labels.shape).items()}
     for part, value in enumerate((2, 20000, 20001, 20002)):
         draws["noise"] = np.zeros_like(draws["noise"])
@@ -55,7 +55,7 @@ def test_parts_are_where_their_field_is_largest():
 
 def test_parts_are_equally_likely():
     labels = repeat(np.full((1, 9, 9, 1), 2, "int32"), 400)
-    _, out = split(labels, labels=[2], num_parts=2, size=(3, 6))
+    _, out = split(labels, labels=[2], num_parts=2, offset=20000, size=(3, 6))
     for value in (2, 20000, 20001):
         check_mean(out[:, 4, 4] == value, 1 / 3)
         check_mean(out[:, 0, 8] == value, 1 / 3)

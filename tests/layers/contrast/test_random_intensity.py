@@ -52,7 +52,8 @@ class TestRandomIntensity(RandomLayerContract):
 def paint(values, num, **arguments):
     """Intensity of each label value, for several keys."""
     labels = np.array(values, "int32").reshape(1, -1, 1, 1)
-    layer = RandomIntensity(**{"labels": [v for v in values if v], **arguments})
+    given = {"labels": [v for v in values if v], "background_probability": 0}
+    layer = RandomIntensity(**{**given, **arguments})
     return to_arrays(layer(repeat(labels, num), make_keys(num)))[0].reshape(num, -1)
 
 
@@ -99,7 +100,7 @@ def test_background_shows_with_its_probability():
 @pytest.mark.parametrize("shape", [(40, 40), (12, 12, 12)])
 def test_deviation_within_a_label(shape):
     labels = np.full((4, *shape, 1), 2035, "int32")
-    layer = RandomIntensity(labels=[2035], mean=0.5, std=0.1)
+    layer = RandomIntensity(labels=[2035], mean=0.5, std=0.1, background_probability=0)
     out = to_arrays(layer(labels, make_keys(4)))[0]
     check_mean(out, 0.5)
     check_mean((out - 0.5) ** 2, 0.1**2)
@@ -111,7 +112,7 @@ def test_background_without_probability_has_no_noise():
 
 def test_deviation_follows_the_prior_of_each_label():
     labels = np.repeat(np.array([7, 3, 0], "int32"), 2000).reshape(1, 3, 2000, 1)
-    layer = RandomIntensity(labels=[7, 3], mean=0.5, std=9, std_priors=[0.02, 0.3])
+    layer = RandomIntensity([7, 3], 0.5, std=9, std_priors=[0.02, 0.3], background_probability=0)
     out = to_arrays(layer(labels, make_keys(1)))[0][0, ..., 0] - 0.5
     check_mean(out[0] ** 2, 0.02**2)
     check_mean(out[1] ** 2, 0.3**2)
@@ -127,7 +128,8 @@ def test_range_of_a_deviation_is_uniform():
 @pytest.mark.parametrize("largest", [2035, 70000])
 def test_channels_are_independent_contrasts_of_one_anatomy(largest):
     labels = np.array([[1, 1, largest, 0]] * 200, "int32").reshape(200, 2, 2, 1)
-    layer = RandomIntensity(labels=[1, largest], priors=[(0, 1), (2, 3)], channels=2)
+    priors = [(0, 1), (2, 3)]
+    layer = RandomIntensity([1, largest], priors=priors, channels=2, background_probability=0)
     out = to_arrays(layer(labels, make_keys(200)))[0].reshape(200, 4, 2)
     np.testing.assert_array_equal(out[:, 0], out[:, 1])
     np.testing.assert_array_equal(out[:, 3], 0)
