@@ -163,7 +163,7 @@ class _Chain:
         self._place()
         (step,) = stage.steps
         before = self.trail
-        if "maps" in step.takes and "image" in step.gives and "image" in self.parts:
+        if "image" in step.gives and "image" not in step.takes and "image" in self.parts:
             return self._replace_image(step)
         also = [part for part in step.also if part in self.parts]
         inputs = [self._part(part) for part in (*step.takes, *also)]
@@ -173,6 +173,8 @@ class _Chain:
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         self.parts.update(zip(gives, outputs, strict=True))
         field = self.parts.pop("transform", None)
+        if "maps" in step.takes and "image" in gives:
+            del self.parts["maps"]  # used up
         if "labels" in gives:
             self.trail = None
             if field is None and hasattr(step, "displacement"):
@@ -245,7 +247,8 @@ class _Chain:
     def _replace_image(self, step: SynthesisLayer) -> None:
         """Show the image of a second contrast in a share of the samples."""
         every = type(step).from_config({**step.get_config(), "probability": 1.0})
-        image = every(self.parts["maps"], key=self.key)
+        (taken,) = step.takes
+        image = every(self.parts.pop(taken) if taken == "maps" else self._part(taken), key=self.key)
         mix = layers.RandomMix(0.0, probability=1 - step.probability, name=f"{step.name}_or_random")
         self.parts["image"] = mix([image, self.parts["image"]], key=self.key)
 

@@ -68,6 +68,8 @@ def check_order(steps: Sequence[SynthesisLayer]) -> None:
         for part in step.gives:
             if part != "labels":
                 made_by.setdefault(part, step.name)
+        if "maps" in step.takes and "image" in step.gives:
+            made_by.pop("maps", None)  # used up
 
 
 _A = {"image": "an image", "maps": "tissue maps", "transform": "a transform"}
