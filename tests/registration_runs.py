@@ -8,9 +8,9 @@ from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
 from synthtf.layers import IntegrateVelocity, UpsampleField
 from synthtf.networks import joint_registration
-from synthtf.networks.affine_detector import FitTransform
+from synthtf.networks.detectors import FitTransform
+from synthtf.runs.run import Run
 from synthtf.synthesis.config import SynthesisConfig
-from synthtf.tasks.run import Run
 
 SHAPE, SPACING = (80, 88, 80), 2.0
 CENTRES = np.linspace(0.2, 1, 9, dtype="float32")

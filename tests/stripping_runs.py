@@ -5,8 +5,8 @@ import numpy as np
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
+from synthtf.runs.run import Run
 from synthtf.synthesis.config import SynthesisConfig
-from synthtf.tasks.run import Run
 
 SHAPE, SPACING, RADIUS = (48, 48, 48), 2.0, 32.0
 

@@ -52,8 +52,8 @@ def run(tmp_path):
     """A run folder whose network calls bright voxels 2 in the left half of the volume, else 41."""
     import keras
 
+    from synthtf.runs.run import Run
     from synthtf.synthesis.config import SynthesisConfig
-    from synthtf.tasks.run import Run
 
     inputs = keras.Input((None, None, None, 1))
     bright = keras.layers.ReLU(max_value=1.0)(inputs)

@@ -10,7 +10,7 @@ from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -31,13 +31,13 @@ def run(args: argparse.Namespace) -> int:
     with usage_errors():
         folder = model_folder(args.model, "", "RUN")
     load_backend()
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     model = Run.load(folder)
     for title, lines in (
         ("Network", _network(model)),
         ("Training", _facts(model.metadata)),
-        ("Recipe", _facts(dataclasses.asdict(model.config))),
+        ("Recipe", _facts(dataclasses.asdict(model.recipe))),
         ("Labels", _labels(model)),
     ):
         print(title, *(f"  {line}" for line in lines), sep="\n")

@@ -18,7 +18,7 @@ from synthtf.inference.patches.predict import predict_patches
 if TYPE_CHECKING:
     import keras
 
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 _MARGIN = 8.0  # mm by which the window grows on each side where the brain fills it
 _SPACING = (0.3, 8.0)  # mm: outside, the header is wrong more often than the scan is special
@@ -32,7 +32,7 @@ def load_run(model: "Run | str | PathLike", task: str) -> "Run":
         FileNotFoundError: If a file of it is missing.
     """
     if isinstance(model, str | PathLike):
-        from synthtf.tasks.run import Run
+        from synthtf.runs.run import Run
 
         model = Run.load(model)
     if not hasattr(model, "task"):

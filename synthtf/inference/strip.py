@@ -14,7 +14,7 @@ from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudge
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 DEFAULT_BORDER = 1.5
 """mm between the brain and the edge of its mask; SynthStrip's is 1."""

@@ -14,7 +14,7 @@ from synthtf.version import __version__
 if TYPE_CHECKING:
     import keras
 
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 FORMATS = {
     "savedmodel": ("saved_model", "tf_saved_model", "tensorflow"),

@@ -253,7 +253,7 @@ def test_maps_that_are_all_background(runs, tmp_path, capsys, command):
     ],
 )
 def test_inputs_that_cannot_be_meant(runs, tmp_path, monkeypatch, capsys, command, name, message):
-    monkeypatch.setattr("synthtf.tasks.run.Run.load", lambda folder: pytest.fail("model loaded"))
+    monkeypatch.setattr("synthtf.runs.run.Run.load", lambda folder: pytest.fail("model loaded"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.png").write_bytes(b"x")
     (tmp_path / "list.txt").write_text("\n# nothing\n")

@@ -6,7 +6,7 @@ from synthtf.cli.main import main
 from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
 from synthtf.synthesis.config import SynthesisConfig
-from synthtf.tasks.workflow import load_table
+from synthtf.training.workflow import load_table
 
 # No step changes the place of anything.
 STILL = {
@@ -104,8 +104,9 @@ def test_the_sheet_names_keys_and_steps(maps, tmp_path, monkeypatch):
 def test_a_replay_is_the_sample_of_the_training(maps, tmp_path):
     """Sizes of 24 and 28 are enlarged to 32, as the default network takes them."""
     from synthtf.synthesis import load_recipe
-    from synthtf.tasks.plans import SegmentationPlan
-    from synthtf.tasks.workflow import TrainingPlan, make_maps, model_shape
+    from synthtf.tasks.segmenting.options import SegmentationTask
+    from synthtf.training.plan import TrainingPlan
+    from synthtf.training.workflow import make_maps, model_shape
 
     out = tmp_path / "out"
     words = ["synthesize", str(maps), "-o", str(out), "--recipe", "heads", "--labels"]
@@ -116,7 +117,7 @@ def test_a_replay_is_the_sample_of_the_training(maps, tmp_path):
         data = make_maps(str(maps), load_table(table), plan)
     shape = model_shape(data, plan)
     assert shape == (32, 32, 32)
-    model = SegmentationPlan().build(
+    model = SegmentationTask().build(
         shape, load_table(table).select(data.labels), data.spacing, load_recipe("heads")
     )
     data.epoch = 1
@@ -153,7 +154,7 @@ def test_a_range_is_swept_with_all_else_as_it_was(maps, tmp_path, monkeypatch):
 def test_a_replay_can_be_swept(maps, tmp_path, monkeypatch, capsys):
     swept = []
     monkeypatch.setattr(
-        "synthtf.tasks.sweep.sweep",
+        "synthtf.training.sweep.sweep",
         lambda maps, plan, name, folder, numbers: (
             swept.append((maps.seed, list(numbers), plan.shape)) or folder
         ),

@@ -17,8 +17,8 @@ from faults import attempt, bounded_memory, flip, generator, overwrite, truncate
 
 from synthtf.data.label_table import LabelTable
 from synthtf.interop.h5 import read_keras_config, read_keras_h5
+from synthtf.runs.run import MODEL, Run
 from synthtf.synthesis.config import SynthesisConfig
-from synthtf.tasks.run import MODEL, Run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as on Linux")
 

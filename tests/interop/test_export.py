@@ -14,8 +14,8 @@ from synthtf.cli.main import main
 from synthtf.data import LabelTable
 from synthtf.interop.export import _portable, export_run
 from synthtf.networks import RegistrationConfig, UNetConfig, registration_unet, unet
+from synthtf.runs import Run
 from synthtf.synthesis import SynthesisConfig
-from synthtf.tasks import Run
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="formats that TensorFlow exports"

@@ -20,7 +20,7 @@ from synthtf.inference.registration.matrices import nearest_rigid, rescaled, squ
 from synthtf.inference.registration.window import Window
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 METHODS = ("rigid", "affine", "deformable", "joint")
 """What can be asked for; joint is affine, then deformable."""
