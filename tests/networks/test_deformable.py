@@ -60,25 +60,25 @@ def test_config_survives_json():
 
 
 def test_config_refuses_unknown_names():
-    with pytest.raises(ValueError, match="unknown option 'steps' of a registration network; the"):
+    with pytest.raises(ValueError, match="unknown RegistrationConfig option 'steps'; the"):
         RegistrationConfig.from_dict({"steps": 8})
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"encoder": 16}, "encoder must be a tuple of integers of at least 1, received 16"),
-        ({"encoder": (16, 0)}, "encoder must be a tuple of integers"),
-        ({"decoder": (16.0,)}, "decoder must be a tuple of integers"),
-        ({"encoder": ()}, "encoder must have a level or more"),
-        ({"encoder": (4, 4), "decoder": (4,)}, r"received encoder=\(4, 4\) and decoder=\(4,\)"),
-        ({"integration_steps": -1}, "integration_steps must be an integer of at least 0"),
-        ({"integration_steps": True}, "integration_steps must be an integer of at least 0"),
-        ({"hyper_units": 1.5}, "hyper_units must be an integer of at least 0, received 1.5"),
-        ({"symmetric": 1}, "symmetric must be True or False, received 1"),
-        ({"full_resolution": None}, "full_resolution must be True or False, received None"),
-        ({"negative_slope": 1}, r"negative_slope must be a number in \[0, 1\), received 1"),
-        ({"negative_slope": "0.2"}, "negative_slope must be a number"),
+        ({"encoder": 16}, "`encoder` must be whole numbers. Received: encoder=16"),
+        ({"encoder": (16, 0)}, "`encoder` must be whole numbers of at least 1"),
+        ({"decoder": (16.5,)}, "`decoder` must be whole numbers"),
+        ({"encoder": ()}, "`encoder` must be whole numbers of at least 1"),
+        ({"encoder": (4, 4), "decoder": (4,)}, r"Received: encoder=\(4, 4\), decoder=\(4,\)"),
+        ({"integration_steps": -1}, "`integration_steps` must lie in"),
+        ({"integration_steps": True}, "`integration_steps` must be one number"),
+        ({"hyper_units": 1.5}, "`hyper_units` must be a whole number. Received: hyper_units=1.5"),
+        ({"symmetric": 1}, "`symmetric` must be True or False. Received: symmetric=1"),
+        ({"full_resolution": None}, "`full_resolution` must be True or False"),
+        ({"negative_slope": 2}, r"`negative_slope` must lie in \[0, 1\]"),
+        ({"negative_slope": "0.2"}, "`negative_slope` must be one number"),
     ],
 )
 def test_config_refuses(values, message):
@@ -87,7 +87,7 @@ def test_config_refuses(values, message):
 
 
 def test_a_detector_is_at_half_the_resolution():
-    with pytest.raises(ValueError, match="full_resolution is not for a U-Net on the maps"):
+    with pytest.raises(ValueError, match="`full_resolution` is not for a U-Net on the maps"):
         RegistrationConfig(**{**SMALL, **DETECTOR}, full_resolution=True)
 
 

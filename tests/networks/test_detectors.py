@@ -136,10 +136,10 @@ def test_config_survives_json():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: DetectorConfig(3), "num_features must be an integer of at least 4"),
-        (lambda: DetectorConfig(halve=1), "halve must be True or False"),
-        (lambda: DetectorConfig(pairs=[(0, 1)]), "pairs are for maps that compete"),
-        (lambda: DetectorConfig.from_dict({"maps": 4}), "unknown detector option 'maps'"),
+        (lambda: DetectorConfig(3), r"`num_features` must lie in \[4, inf\]"),
+        (lambda: DetectorConfig(halve=1), "`halve` must be True or False"),
+        (lambda: DetectorConfig(pairs=[(0, 1)]), "`pairs` are for maps that compete"),
+        (lambda: DetectorConfig.from_dict({"maps": 4}), "unknown DetectorConfig option 'maps'"),
         (lambda: affine_detector(4), "ndim must be 2 or 3"),
         (lambda: affine_detector(2, "similarity"), "kind must be one of"),
         (lambda: FitTransform("similarity"), "`kind` must be one of"),

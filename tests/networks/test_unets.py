@@ -34,25 +34,24 @@ def test_config_survives_json():
 
 
 def test_config_refuses_unknown_names():
-    with pytest.raises(ValueError, match="unknown U-Net option 'feature'; the options are"):
+    with pytest.raises(ValueError, match="unknown UNetConfig option 'feature'; the options are"):
         UNetConfig.from_dict({"feature": 8})
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"features": 0}, "features must be an integer of at least 1, received 0"),
-        ({"levels": 2.0}, "levels must be an integer"),
-        ({"convolutions": True}, "convolutions must be an integer"),
-        ({"max_features": -1}, "max_features must be an integer"),
-        ({"kernel_size": "3"}, "kernel_size must be an integer"),
-        ({"mixture_channels": -1}, "mixture_channels must be an integer of at least 0"),
-        ({"fine_features": -1}, "fine_features must be an integer of at least 0"),
-        ({"mixture_channels": True}, "mixture_channels must be an integer of at least 0"),
-        ({"multiplier": 0}, r"multiplier must be in \(0, 16\]"),
-        ({"multiplier": None}, "multiplier must be a number"),
-        ({"normalization": "layer"}, "normalization must be one of"),
-        ({"activation": "elo"}, "activation must name a Keras activation"),
+        ({"features": 0}, r"`features` must lie in \[1, inf\]. Received: features=0"),
+        ({"levels": 2.5}, "`levels` must be a whole number"),
+        ({"convolutions": True}, "`convolutions` must be one number"),
+        ({"max_features": -1}, "`max_features` must lie in"),
+        ({"kernel_size": "3"}, "`kernel_size` must be one number"),
+        ({"mixture_channels": -1}, "`mixture_channels` must lie in"),
+        ({"fine_features": -1}, "`fine_features` must lie in"),
+        ({"mixture_channels": True}, "`mixture_channels` must be one number"),
+        ({"multiplier": 0}, "`multiplier` must lie in"),
+        ({"multiplier": None}, "`multiplier` must be one number"),
+        ({"normalization": "layer"}, "`normalization` must be one of"),
     ],
 )
 def test_config_refuses(values, message):
@@ -69,6 +68,10 @@ def test_features_double_up_to_the_limit():
     ("arguments", "message"),
     [
         ({"num_outputs": 0}, "num_outputs must be an integer of at least 1, received 0"),
+        (
+            {"num_outputs": 2, "config": UNetConfig(activation="elo")},
+            "`activation` must name a Keras activation",
+        ),
         ({"num_outputs": 2, "ndim": 4}, "ndim must be 2 or 3, received 4"),
         ({"num_outputs": 2, "final_activation": "tanh"}, "final_activation must be one of"),
     ],
