@@ -113,7 +113,7 @@ def test_a_replay_is_the_sample_of_the_training(maps, tmp_path):
     table = tmp_path / "labels.tsv"
     table.write_text("id\tname\n" + "".join(f"{i}\tstructure {i}\n" for i in range(600)))
     with pytest.warns(UserWarning, match="never occur"):
-        plan = TrainingPlan(labels=table, recipe="heads", seed=7, batch_size=2)
+        plan = TrainingPlan(SegmentationTask(), labels=table, recipe="heads", seed=7, batch_size=2)
         data = make_maps(str(maps), load_table(table), plan)
     shape = model_shape(data, plan)
     assert shape == (32, 32, 32)

@@ -12,6 +12,7 @@ from synthtf.data.map_survey import survey_map
 from synthtf.data.preflight import Finding, survey_maps
 from synthtf.data.volume_writer import write_volume
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig, affine_detector, unet
+from synthtf.runs import Run
 from synthtf.tasks.registering.options import RegistrationTask
 from synthtf.tasks.segmenting.options import SegmentationTask
 from synthtf.tasks.stripping.options import StrippingTask
@@ -273,10 +274,10 @@ def test_every_task_is_looked_at(good, name):
 def test_a_joint_registration_needs_an_affine_network(good, monkeypatch):
     network = RegistrationConfig((4,), (4, 4), hyper_units=2, detector=DETECTOR)
     found = look(good, task=RegistrationTask("joint", network=network))
-    assert "`affine` must be a trained network" in kinds(found, "error")["network"].message
+    assert "`affine` must be a trained run" in kinds(found, "error")["network"].message
     affine = affine_detector(3, "affine", DETECTOR)
-    run = type("R", (), {"task_model": affine})
-    monkeypatch.setattr("synthtf.tasks.plans.Run.load", lambda folder: run)
+    run = Run(None, None, None, {}, affine)
+    monkeypatch.setattr("synthtf.runs.run.Run.load", lambda folder: run)
     found = look(good, task=RegistrationTask("joint", network=network, affine="affine"))
     assert "memory" in kinds(found, "note") and not found.has_errors
 

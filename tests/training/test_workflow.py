@@ -83,17 +83,18 @@ def test_a_run_holds_all_that_is_needed(maps, tmp_path):
 @pytest.mark.parametrize("warm_up", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     flat_learning_rate(monkeypatch)
-    check_resume(maps, tmp_path, {"warm_up": warm_up})
+    task = SegmentationTask(UNetConfig(features=2, levels=2), warm_up=warm_up)
+    check_resume(maps, tmp_path, {}, task=task)
 
 
 def test_a_constant_rate_and_an_average_resume_bit_for_bit(maps, tmp_path):
     check_resume(maps, tmp_path, {"anneal": False, "average": 0.9})
 
 
-def check_resume(maps, tmp_path, schedule):
-    whole = train(maps, tmp_path / "whole", 4, schedule=schedule)
-    train(maps, tmp_path / "parts", 2, schedule=schedule)
-    parts = train(maps, tmp_path / "parts", 4, resume=True, schedule=schedule)
+def check_resume(maps, tmp_path, schedule, **plan):
+    whole = train(maps, tmp_path / "whole", 4, schedule=schedule, **plan)
+    train(maps, tmp_path / "parts", 2, schedule=schedule, **plan)
+    parts = train(maps, tmp_path / "parts", 4, resume=True, schedule=schedule, **plan)
     expected = whole.task_model.get_weights()
     for actual, weights in zip(parts.task_model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(actual, weights)
@@ -257,7 +258,6 @@ def test_learning_rate_falls_along_a_half_cosine(maps, tmp_path, monkeypatch):
 def test_schedule_is_checked():
     for bad in (
         {"epochs": -1},
-        {"warm_up": -1},
         {"minutes": 0},
         {"learning_rate": 2.0},
         {"average": 1.0},
