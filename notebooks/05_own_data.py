@@ -67,10 +67,12 @@ from synthtf.data.phantoms import head_phantom, render_phantom, write_phantoms
 from synthtf.inference import evaluate, segment
 from synthtf.interop.export import export_run
 from synthtf.networks import UNetConfig
+from synthtf.runs import Run
 from synthtf.synthesis import SynthesisConfig
-from synthtf.tasks import Run, Schedule
-from synthtf.tasks.plans import SegmentationPlan
-from synthtf.tasks.workflow import TrainingPlan, train_run
+from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.training import Schedule
+from synthtf.training.plan import TrainingPlan
+from synthtf.training.workflow import train_run
 
 folder = Path(tempfile.mkdtemp())
 
@@ -177,7 +179,7 @@ plan = TrainingPlan(
     recipe=folder / "recipe.json",
     spacing=spacing,
     shape=shape,
-    task=SegmentationPlan(UNetConfig(features=8, levels=5, max_features=64)),
+    task=SegmentationTask(UNetConfig(features=8, levels=5, max_features=64)),
     steps_per_epoch=60,
     seed=1,
 )

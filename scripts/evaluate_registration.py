@@ -34,8 +34,8 @@ from synthtf.inference import dice
 from synthtf.inference.apply import apply_transform
 from synthtf.inference.registration.picture import draw_registration
 from synthtf.inference.registration.register import register
+from synthtf.runs.run import Run
 from synthtf.synthesis import Recipe
-from synthtf.tasks.run import Run
 
 PAIRS = (("19", "20"), ("20", "19"), ("b", "c"), ("c", "b"), ("a", "b"))
 SAME_HEAD = (

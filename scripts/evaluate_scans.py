@@ -30,7 +30,7 @@ from synthtf.inference import dice, segment
 from synthtf.inference.brain_mask import brain_mask
 from synthtf.inference.evaluate import check_same_grid
 from synthtf.inference.tables import write_table
-from synthtf.tasks.run import Run
+from synthtf.runs.run import Run
 
 # The pilot's classes: left and right merged, inferior with lateral ventricles, 3rd with 4th.
 STRUCTURES = {

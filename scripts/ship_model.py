@@ -19,7 +19,7 @@ import numpy as np
 
 from synthtf.data.shipped_models import CHECKSUMS
 from synthtf.data.whole_files import check_archive
-from synthtf.tasks.run import FACTS, MODEL, RECIPE, TABLE
+from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE
 
 _WEIGHTS = "model.weights.h5"
 

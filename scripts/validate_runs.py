@@ -20,8 +20,8 @@ import numpy as np
 
 from synthtf.data import LabelMaps, LabelTable, Volume
 from synthtf.inference import dice, segment
+from synthtf.runs.run import Run
 from synthtf.synthesis import Recipe
-from synthtf.tasks.run import Run
 
 HELD_OUT = ("head_19.nii.gz", "head_20.nii.gz", "young_05.nii.gz")
 COLUMNS = ("run", "sample", "label", "dice", "volume", "posterior_volume", "true_volume")
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     runs = [Run.load(folder) for folder in args.runs]
     names = [folder.resolve().name for folder in args.runs]
-    recipe = Recipe.load(args.recipe) if args.recipe else runs[0].config
+    recipe = Recipe.load(args.recipe) if args.recipe else runs[0].recipe
     rows = []
     for sample, image, truth in samples(args.maps, runs[0], recipe, args.samples, args.seed):
         for name, run in zip(names, runs, strict=True):

@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 from keras import layers
-from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
 from synthtf.layers import IntegrateVelocity, UpsampleField
 from synthtf.networks import joint_registration
-from synthtf.networks.affine_detector import FitTransform
-from synthtf.tasks.run import Run
+from synthtf.networks.detectors import FitTransform
+from synthtf.runs.run import Run
+from synthtf.synthesis import Recipe
 
 SHAPE, SPACING = (80, 88, 80), 2.0
 CENTRES = np.linspace(0.2, 1, 9, dtype="float32")
@@ -55,7 +55,7 @@ def write_run(folder, kind, shift=(1.0, 0.0, 0.0)):
         "multiple": 4,
         "output_labels": [0, 1],
     }
-    run = Run.create(folder, LabelTable.from_labels([0, 1]), SynthesisConfig(), facts)
+    run = Run.create(folder, LabelTable.from_labels([0, 1]), Recipe.preset("tutorial"), facts)
     if kind == "deformable":
         run.save_model(shifting_network(shift))
     elif kind == "joint":

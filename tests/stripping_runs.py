@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
-from synthtf.tasks.run import Run
+from synthtf.runs.run import Run
+from synthtf.synthesis import Recipe
 
 SHAPE, SPACING, RADIUS = (48, 48, 48), 2.0, 32.0
 
@@ -31,7 +31,7 @@ def write_run(folder):
         "output_labels": [0, 1],
         "limit": 10.0,
     }
-    run = Run.create(folder, LabelTable.from_labels([0, 1]), SynthesisConfig(), facts)
+    run = Run.create(folder, LabelTable.from_labels([0, 1]), Recipe.preset("tutorial"), facts)
     run.save_model(network())
     return run
 

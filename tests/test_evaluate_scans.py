@@ -51,9 +51,9 @@ def data(tmp_path):
 def run(tmp_path):
     """A run folder whose network calls bright voxels 2 in the left half of the volume, else 41."""
     import keras
-    from synthtf.synthesis.config import SynthesisConfig
 
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
+    from synthtf.synthesis import Recipe
 
     inputs = keras.Input((None, None, None, 1))
     bright = keras.layers.ReLU(max_value=1.0)(inputs)
@@ -73,7 +73,7 @@ def run(tmp_path):
         "multiple": 8,
         "output_labels": [0, 2, 41],
     }
-    run = Run.create(tmp_path / "run", table, SynthesisConfig(), facts)
+    run = Run.create(tmp_path / "run", table, Recipe.preset("tutorial"), facts)
     run.save_model(model)
     return run
 

@@ -5,7 +5,7 @@ import numpy as np
 from scripts_as_modules import load_script
 
 from synthtf.data.shipped_models import CHECKSUMS
-from synthtf.tasks import Run
+from synthtf.runs import Run
 
 RUN = Path(__file__).parent / "runs" / "fine_run"
 

@@ -14,9 +14,10 @@ import pytest
 
 from synthtf.data import write_volume
 from synthtf.networks import UNetConfig
-from synthtf.tasks import Schedule
-from synthtf.tasks.plans import SegmentationPlan
-from synthtf.tasks.workflow import TrainingPlan, train_run
+from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.training import Schedule
+from synthtf.training.plan import TrainingPlan
+from synthtf.training.workflow import train_run
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "train_gpu.sh"
 
@@ -39,7 +40,7 @@ def test_a_run_goes_from_tensorflow_to_jax_and_back(tmp_path):
         shape=(16, 16),
         steps_per_epoch=2,
         precision="mixed_bfloat16",
-        task=SegmentationPlan(UNetConfig(4, 2, fine_features=2)),
+        task=SegmentationTask(UNetConfig(4, 2, fine_features=2)),
     )
     maps, folder = [tmp_path / "map.nii.gz"], tmp_path / "run"
 

@@ -1,38 +1,12 @@
 """`synthtf check`: what will go wrong in a training, found before it."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import model_folder, positive_integer, writable_file
+from synthtf.cli.arguments import writable_file
+from synthtf.cli.plans import add_plan, check_plan, plan_of
 from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
-
-if TYPE_CHECKING:
-    from synthtf.tasks.plans import TaskPlan
-
-
-def _segmentation(args: argparse.Namespace) -> "TaskPlan":
-    from synthtf.networks import UNetConfig
-    from synthtf.tasks.plans import SegmentationPlan
-
-    return SegmentationPlan(UNetConfig(args.features or 24, args.levels))
-
-
-def _stripping(args: argparse.Namespace) -> "TaskPlan":
-    from synthtf.tasks.plans import StrippingPlan
-    from synthtf.tasks.skull_stripping import stripping_network
-
-    return StrippingPlan(stripping_network(args.features or 16, args.levels))
-
-
-def _registration(args: argparse.Namespace) -> "TaskPlan":
-    from synthtf.tasks.plans import RegistrationPlan, registration_network
-
-    network = registration_network(args.kind, args.features)
-    return RegistrationPlan(args.kind, network=network, affine=args.affine)
-
-
-_PLANS = {"segmentation": _segmentation, "stripping": _stripping, "registration": _registration}
+from synthtf.tasks.registry import tasks
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -48,59 +22,17 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "2 on wrong usage.",
     )
     parser.add_argument("maps", metavar="LABEL_DIR", help="folder, file or .txt list of label maps")
-    parser.add_argument("--labels", metavar="TABLE", help="label table: .tsv or FreeSurferColorLUT")
-    parser.add_argument(
-        "--recipe",
-        metavar="JSON|NAME",
-        default="heads",
-        help="file of ranges, or the name of a preset (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--spacing", type=float, metavar="MM", help="voxel size (default: the maps')"
-    )
-    parser.add_argument(
-        "--shape",
-        type=positive_integer,
-        nargs="+",
-        metavar="N",
-        help="voxels per axis, around the brain (default: the whole maps)",
-    )
     parser.add_argument(
         "--task",
-        choices=tuple(_PLANS),
-        default="segmentation",
+        choices=tuple(tasks()),
+        default=next(iter(tasks())),
         help="what will be trained (default: %(default)s)",
     )
-    parser.add_argument(
-        "--kind",
-        choices=("deformable", "affine", "rigid", "joint"),
-        default="deformable",
-        help="of a registration (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--affine", metavar="RUN", help="trained run of the kind affine or rigid, for joint"
-    )
-    parser.add_argument(
-        "--features",
-        type=positive_integer,
-        metavar="N",
-        help="of the first level of the network (default: 24 for segmentation, else 16)",
-    )
-    for flag, default, text in (
-        ("--levels", 5, "resolution levels, but of a registration"),
-        ("--batch-size", 1, "samples, or pairs, per step"),
-    ):
-        parser.add_argument(
-            flag,
-            type=positive_integer,
-            default=default,
-            metavar="N",
-            help=f"{text} (default: %(default)s)",
-        )
     parser.add_argument(
         "--verbose", action="store_true", help="show every file, and a table of the labels"
     )
     parser.add_argument("--csv", metavar="FILE", help="write the table of the labels")
+    add_plan(parser, list(tasks().values()))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,24 +42,14 @@ def run(args: argparse.Namespace) -> int:
 
         paths = expand_inputs(args.maps)
         table_file = writable_file(args.csv, "--csv")
-        if args.affine:
-            args.affine = model_folder(args.affine, "affine", "--affine")
+        check_plan(args)
     load_backend()
     from tqdm import tqdm
 
-    from synthtf.synthesis import Recipe
-    from synthtf.tasks.preflight import preflight
-    from synthtf.tasks.workflow import TrainingPlan, load_table
+    from synthtf.training.preflight import preflight
 
     with usage_errors():
-        plan = TrainingPlan(
-            labels=load_table(args.labels),
-            recipe=Recipe.of(args.recipe),
-            spacing=args.spacing,
-            shape=args.shape,
-            task=_PLANS[args.task](args),
-            batch_size=args.batch_size,
-        )
+        plan = plan_of(args)
     found = preflight(paths, plan, lambda items: tqdm(items, unit="map", disable=None))
     print(found.report(args.verbose))
     if table_file is not None:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         output = output_folder(args.output, "-o")
     load_backend()
     from synthtf.interop.export import export_run
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     path = export_run(Run.load(folder), output, args.format)
     print(f"{path}: {args.format}")

@@ -9,7 +9,7 @@ from synthtf.cli.startup import load_backend
 from synthtf.cli.usage import usage_errors
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -30,13 +30,13 @@ def run(args: argparse.Namespace) -> int:
     with usage_errors():
         folder = model_folder(args.model, "", "RUN")
     load_backend()
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     model = Run.load(folder)
     for title, lines in (
         ("Network", _network(model)),
         ("Training", _facts(model.metadata)),
-        ("Recipe", model.config.describe().splitlines()),
+        ("Recipe", model.recipe.describe().splitlines()),
         ("Labels", _labels(model)),
     ):
         print(title, *(f"  {line}" for line in lines), sep="\n")

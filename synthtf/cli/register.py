@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     load_backend()
     from synthtf.data.volumes import read_volume
     from synthtf.inference.registration.register import register
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     model = Run.load(folder)
     affine = before and Run.load(before)

@@ -105,7 +105,7 @@ def _prepare(
     from synthtf.inference.provenance import Provenance
     from synthtf.inference.segment import EmptySegmentationWarning, segment
     from synthtf.inference.tables import volume_columns
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     model = Run.load(folder)
     known = dict(zip(model.table.ids, model.table.names, strict=True))

@@ -98,7 +98,7 @@ def _prepare(
     from synthtf.inference.cohort import Prediction
     from synthtf.inference.provenance import Provenance
     from synthtf.inference.strip import EmptyMaskWarning, strip
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     model = Run.load(folder)
     cohort.describe()

@@ -85,21 +85,24 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from synthtf.synthesis import Recipe
-    from synthtf.tasks.samples import (
+    from synthtf.tasks.registry import tasks
+    from synthtf.training.plan import TrainingPlan
+    from synthtf.training.samples import (
         SHEET,
         open_maps,
         synthesis_of,
         training_shape,
         write_samples,
     )
-    from synthtf.tasks.sweep import steps_of, sweep
-    from synthtf.tasks.workflow import TrainingPlan, load_table
+    from synthtf.training.sweep import steps_of, sweep
+    from synthtf.training.workflow import load_table
 
     with usage_errors():
         table, recipe = load_table(args.labels), Recipe.of(args.recipe)
         seed, first = args.replay or (args.seed, 0)
         count = 1 if args.replay else args.num or (4 if args.vary else 20)
         plan = TrainingPlan(
+            next(iter(tasks().values()))(),
             labels=table,
             recipe=recipe.extremes() if args.extremes else recipe,
             spacing=args.spacing,

@@ -257,6 +257,12 @@ class LabelTable:
         return tuple(i for i, brain in zip(self.ids, self.brain, strict=True) if brain == "yes")
 
     @cached_property
+    def brain_outputs(self) -> tuple[int, ...]:
+        """Output labels of the brain, or all but 0 where the table does not know the brain."""
+        brain = {self.mapping[label] for label in self.brain_labels} - {0}
+        return tuple(sorted(brain or set(self.output_labels) - {0}))
+
+    @cached_property
     def csf_labels(self) -> tuple[int, ...]:
         """Labels of the CSF around the brain."""
         return tuple(i for i, brain in zip(self.ids, self.brain, strict=True) if brain == "csf")

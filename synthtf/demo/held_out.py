@@ -15,7 +15,7 @@ from synthtf.inference.evaluate import evaluate
 from synthtf.inference.segment import Segmentation, segment
 from synthtf.inference.summary import mean
 from synthtf.inference.tables import volume_columns, write_table
-from synthtf.tasks.run import Run
+from synthtf.runs.run import Run
 
 SCORES = ("scan", "contrast", "label", "name", "dice", "hausdorff95_mm")
 

@@ -13,7 +13,7 @@ import numpy as np
 from synthtf.data.volume_writer import write_volume
 from synthtf.inference.conform import pad_to_multiple
 from synthtf.inference.normalize import normalize_intensity
-from synthtf.tasks.run import Run
+from synthtf.runs.run import Run
 
 SCRIPT = "use_saved_model.py"
 # Two compilations of one graph differ by rounding; posteriors that matter differ by far more.

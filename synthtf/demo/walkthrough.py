@@ -28,11 +28,12 @@ from synthtf.demo.saved_model import (
 from synthtf.demo.settings import DemoSettings, demo_table
 from synthtf.demo.steps import Steps, readable
 from synthtf.inference.tables import format_table
-from synthtf.tasks.plans import SegmentationPlan
-from synthtf.tasks.run import Run
-from synthtf.tasks.samples import SHEET, open_maps, synthesis_of, write_samples
-from synthtf.tasks.training import Schedule
-from synthtf.tasks.workflow import TrainingPlan, train_run
+from synthtf.runs.run import Run
+from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.training.plan import TrainingPlan
+from synthtf.training.samples import SHEET, open_maps, synthesis_of, write_samples
+from synthtf.training.schedule import Schedule
+from synthtf.training.workflow import train_run
 
 _EPOCHS = 10_000  # more than fit into any number of minutes
 
@@ -89,7 +90,7 @@ def _plan(settings: DemoSettings) -> TrainingPlan:
         labels=demo_table(),
         recipe=settings.recipe,
         shape=settings.shape,
-        task=SegmentationPlan(settings.network),
+        task=SegmentationTask(settings.network),
         steps_per_epoch=settings.steps_per_epoch,
         seed=settings.seed,
     )

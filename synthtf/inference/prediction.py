@@ -2,8 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,46 +13,34 @@ from synthtf.inference.locate import fits, locate
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.patches.predict import predict_patches
+from synthtf.runs.run import Run, as_run
 
 if TYPE_CHECKING:
     import keras
-
-    from synthtf.tasks.run import Run
 
 _MARGIN = 8.0  # mm by which the window grows on each side where the brain fills it
 _SPACING = (0.3, 8.0)  # mm: outside, the header is wrong more often than the scan is special
 
 
-def load_run(model: "Run | str | PathLike", task: str) -> "Run":
-    """Load a run of a task in three dimensions, or check one.
+def load_run(model: Any, task: str) -> Run:
+    """Give the run of a task in three dimensions: of a run, a folder, a name, or a model.
 
     Raises:
         ValueError: If it is of another task or of two dimensions.
         FileNotFoundError: If a file of it is missing.
     """
-    if isinstance(model, str | PathLike):
-        from synthtf.tasks.run import Run
-
-        model = Run.load(model)
-    if not hasattr(model, "task"):
+    run = as_run(model)
+    if run.task != task:
+        raise ValueError(f"Expected a run of the task {task!r}. Received {run.task!r}: {run.name}")
+    if len(run.spacing) != 3:
         raise ValueError(
-            "`model` must be a training run, its folder, or the name of a model of the package: "
-            "a network alone does not tell its voxel size and labels; `synthtf.tasks.Run.create` "
-            f"makes a run and its `save_model` keeps a network in it. Received: model={model!r}"
+            f"Expected a network of three dimensions. Received one of {len(run.spacing)}: "
+            f"{run.name}"
         )
-    if model.task != task:
-        raise ValueError(
-            f"Expected a run of the task {task!r}. Received {model.task!r}: {model.folder}"
-        )
-    if len(model.spacing) != 3:
-        raise ValueError(
-            f"Expected a network of three dimensions. Received one of {len(model.spacing)}: "
-            f"{model.folder}"
-        )
-    return model
+    return run
 
 
-def warn_of_spacing(volume: Volume, run: "Run") -> None:
+def warn_of_spacing(volume: Volume, run: Run) -> None:
     """Warn of voxels that no head is scanned with.
 
     Warns:
@@ -70,7 +57,7 @@ def warn_of_spacing(volume: Volume, run: "Run") -> None:
 
 
 def brain_box(
-    run: "Run",
+    run: Run,
     image: np.ndarray,
     ct: bool,
     find: Callable[[np.ndarray], np.ndarray],
@@ -101,7 +88,7 @@ def brain_box(
 
 
 def predict(
-    run: "Run",
+    run: Run,
     image: np.ndarray,
     num_outputs: int,
     mirrored: Sequence[int] | None = None,
@@ -133,7 +120,7 @@ def predict(
         if result.shape != (*padded.shape, num_outputs):
             raise ValueError(
                 f"Expected {num_outputs} channels, {(*padded.shape, num_outputs)}, from the "
-                f"network in {run.folder}. Received: {result.shape}"
+                f"network in {run.name}. Received: {result.shape}"
             )
         if mirrored is not None:
             mirror = _apply(run.task_model, padded[::-1], patch)[::-1]

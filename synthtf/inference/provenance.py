@@ -18,7 +18,7 @@ from synthtf.data.whole_files import write_whole
 from synthtf.version import __version__
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def model_digest(folder: Path) -> str:
     Raises:
         OSError: If the network cannot be read.
     """
-    from synthtf.tasks.run import MODEL
+    from synthtf.runs.run import MODEL
 
     return file_digest(folder / MODEL)
 

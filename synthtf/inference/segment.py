@@ -19,7 +19,8 @@ from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudge
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
+    from synthtf.training.combined import CombinedModel
 
 
 _CLEANING = Cleaning()
@@ -59,7 +60,7 @@ class Segmentation:
 
 def segment(
     scan: "Volume | str | PathLike",
-    model: "Run | str | PathLike",
+    model: "CombinedModel | Run | str | PathLike",
     *,
     flip: bool = True,
     posteriors: bool = False,
@@ -80,7 +81,8 @@ def segment(
 
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
-        model: A training run, or its folder. Load it once for several scans.
+        model: A training run, its folder or name, or a model that `fit` trained. Load it once for
+            several scans.
         flip: Whether to average with the prediction on the left-right mirrored scan. Not done
             for a network with labels of one side alone.
         posteriors: Whether to return posteriors as well.

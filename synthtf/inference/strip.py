@@ -14,7 +14,8 @@ from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudge
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
+    from synthtf.training.combined import CombinedModel
 
 DEFAULT_BORDER = 1.5
 """mm between the brain and the edge of its mask; SynthStrip's is 1."""
@@ -50,7 +51,7 @@ class Stripping:
 
 def strip(
     scan: "Volume | str | PathLike",
-    model: "Run | str | PathLike",
+    model: "CombinedModel | Run | str | PathLike",
     *,
     border: float = DEFAULT_BORDER,
     csf: bool = True,
@@ -68,7 +69,8 @@ def strip(
 
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
-        model: A training run, or its folder. Load it once for several scans.
+        model: A training run, its folder or name, or a model that `fit` trained. Load it once for
+            several scans.
         border: Distance of the edge of the mask from the brain in mm; below 0 it is cut off.
         csf: Whether sulci and fissures belong to the brain; if not, its tissue and ventricles.
         flip: Whether to average with the prediction on the left-right mirrored scan.
@@ -92,7 +94,7 @@ def strip(
         Hoopes et al., SynthStrip: skull-stripping for any brain image, NeuroImage 2022.
     """
     run = load_run(model, "stripping")
-    limit = float(run.metadata["limit"])
+    limit = run.positive("limit")
     if not abs(border) < limit:
         raise ValueError(
             f"`border` must be within the {limit:g} mm that the network knows. Received: {border:g}"

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthtf.data.whole_files import write_whole
 from synthtf.version import __version__
@@ -14,7 +14,7 @@ from synthtf.version import __version__
 if TYPE_CHECKING:
     import keras
 
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 FORMATS = {
     "savedmodel": ("saved_model", "tf_saved_model", "tensorflow"),
@@ -26,14 +26,14 @@ FORMATS = {
 FACTS = "network.json"
 
 
-def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") -> Path:
+def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") -> Path:
     """Write the task network of a run in a format that runs without synthtf and Keras.
 
     Spatial sizes stay free. Next to the network, `network.json` says what it expects and returns,
     and `labels.tsv` what the labels mean.
 
     Args:
-        run: A training run.
+        model: A training run, its folder or name, or a model that `fit` trained.
         folder: To write to; made if absent. What an earlier export wrote is replaced.
         kind: One of `FORMATS`.
 
@@ -50,7 +50,9 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     import keras
 
     from synthtf.networks import has_mixture
+    from synthtf.runs.run import as_run
 
+    run = as_run(model)
     if kind not in FORMATS:
         raise ValueError(f"`kind` must be one of {tuple(FORMATS)}. Received: kind={kind!r}")
     name, keras_name, library = FORMATS[kind]
@@ -65,7 +67,7 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind != "savedmodel" and has_mixture(model):
         warnings.warn(
-            f"{run.folder}: has a Gaussian mixture: labels of its {kind} export can differ from "
+            f"{run.name}: has a Gaussian mixture: labels of its {kind} export can differ from "
             "its own; use a SavedModel, or compare first",
             stacklevel=2,
         )

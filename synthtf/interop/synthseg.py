@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from synthtf.interop.h5 import Weights, check_weights, read_keras_h5
-from synthtf.networks.unet import UNetConfig, unet
+from synthtf.networks import UNetConfig, unet
 
 _DOWN = re.compile(r"unet_conv_downarm_(\d+)_(\d+)")
 _LAYER = re.compile(r"(?P<arm>down|up)_(?P<level>\d+)_(?P<kind>conv|norm)(?:_(?P<index>\d+))?")

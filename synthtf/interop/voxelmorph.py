@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from synthtf.interop.h5 import Weights, check_weights, read_keras_config, read_keras_h5
-from synthtf.networks.registration_unet import RegistrationConfig, registration_unet
+from synthtf.networks import RegistrationConfig, registration_unet
 
 _FIRST = re.compile(r"(?P<prefix>.*)enc_conv_0_0")
 _NAMED = re.compile(r".*(?P<part>enc_conv|dec_conv|dec_final_conv)_(?P<number>\d+)(?:_\d+)?")

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from synthtf.interop.h5 import Weights, check_weights
-from synthtf.networks.pairwise_unet import pairwise_unet
+from synthtf.networks.pairwise import pairwise_unet
 
 _DOWN = re.compile(r"model\.downsampling_conv_blocks\.(\d+)\.conv_block\.conv0")
 _MAX_BYTES = 2**31

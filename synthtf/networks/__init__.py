@@ -1,39 +1,27 @@
-"""Task networks."""
+"""Task networks. Their sizes load without Keras."""
 
-from synthtf.networks.affine_detector import DetectorConfig, affine_detector
-from synthtf.networks.hyper_conv import HyperConv
-from synthtf.networks.joint_registration import joint_registration
-from synthtf.networks.pairwise_unet import pairwise_unet
-from synthtf.networks.parts import (
-    class_weights,
-    detector,
-    has_competing_features,
-    has_features,
-    has_mixture,
-    joined_networks,
-    with_features,
-    with_logits,
-)
-from synthtf.networks.registration_unet import RegistrationConfig, registration_unet
-from synthtf.networks.unet import UNetConfig, network_multiple, unet
+from synthtf.lazy import loader
 
-__all__ = [
-    "DetectorConfig",
-    "HyperConv",
-    "RegistrationConfig",
-    "UNetConfig",
-    "affine_detector",
-    "class_weights",
-    "detector",
-    "has_competing_features",
-    "has_features",
-    "has_mixture",
-    "joined_networks",
-    "joint_registration",
-    "network_multiple",
-    "pairwise_unet",
-    "registration_unet",
-    "unet",
-    "with_features",
-    "with_logits",
-]
+_MODULES = {
+    "DetectorConfig": "sizes",
+    "HyperConv": "hyper_conv",
+    "RegistrationConfig": "sizes",
+    "UNetConfig": "sizes",
+    "affine_detector": "detectors",
+    "class_weights": "parts",
+    "detector": "parts",
+    "has_competing_features": "parts",
+    "has_features": "parts",
+    "has_mixture": "parts",
+    "joined_networks": "parts",
+    "joint_registration": "joint",
+    "network_multiple": "unets",
+    "pairwise_unet": "pairwise",
+    "registration_unet": "deformable",
+    "unet": "unets",
+    "with_features": "parts",
+    "with_logits": "parts",
+}
+
+__all__ = sorted(_MODULES)
+__getattr__ = loader(__name__, _MODULES)

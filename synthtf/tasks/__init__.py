@@ -1,21 +1,16 @@
-"""Task models: synthesis, task network and objective in one Keras model."""
+"""Tasks: synthesis, task network and objective in one Keras model.
 
-from synthtf.tasks.combined import CombinedModel
-from synthtf.tasks.registration import RegistrationModel, registration
-from synthtf.tasks.run import Run
-from synthtf.tasks.segmentation import SegmentationModel, segmentation
-from synthtf.tasks.skull_stripping import StrippingModel, skull_stripping
-from synthtf.tasks.training import Schedule, train
+Each task is a folder and a line of `synthtf.tasks.registry`.
+"""
 
-__all__ = [
-    "CombinedModel",
-    "RegistrationModel",
-    "Run",
-    "Schedule",
-    "SegmentationModel",
-    "StrippingModel",
-    "registration",
-    "segmentation",
-    "skull_stripping",
-    "train",
-]
+from typing import Any
+
+from synthtf.tasks.registry import functions
+
+__all__ = sorted(functions())
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return functions()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,9 +12,9 @@ from synthtf.data.volume_writer import write_volume
 def contrast_run(tmp_path_factory):
     """A run whose network tells intensities 0, 0.5 and 1 apart, as labels 0, 24 and 16."""
     import keras
-    from synthtf.synthesis.config import SynthesisConfig
 
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
+    from synthtf.synthesis import Recipe
 
     folder = tmp_path_factory.mktemp("model ü")
     (folder / "table.tsv").write_text("id\tname\n0\tbackground\n16\tbrain stem\n24\tfluid\n")
@@ -27,7 +27,7 @@ def contrast_run(tmp_path_factory):
         "steps": 1200,
     }
     table = LabelTable.read(folder / "table.tsv")
-    run = Run.create(folder, table, SynthesisConfig(), facts)
+    run = Run.create(folder, table, Recipe.preset("tutorial"), facts)
     # The classes' negative squared distances, without the square that they share.
     centres = np.array([0.0, 1.0, 0.5], np.float32)
     layer = keras.layers.Conv3D(3, 1, activation="softmax")
@@ -44,7 +44,7 @@ def contrast_run(tmp_path_factory):
 @pytest.fixture
 def model(contrast_run, monkeypatch):
     """The run's folder, and how often it was loaded."""
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     counted = types.SimpleNamespace(folder=contrast_run, loads=0)
     load = Run.load

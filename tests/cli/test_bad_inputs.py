@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import registration_runs
 import stripping_runs
-from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.cli.main import main
 from synthtf.data.transforms import Affine
 from synthtf.data.volume_writer import write_volume
 from synthtf.interop.transform_files import write_transform
+from synthtf.synthesis import Recipe
 
 SIDE, MM = 24, 2.0
 GOOD = "good.nii.gz"
@@ -118,8 +118,8 @@ def runs(tmp_path_factory, contrast_run):
     shutil.copytree(contrast_run, folder / "segmentation")
     write_volume(folder / "fixed.nii.gz", labels(), affine=affine())
     write_transform(folder / "still.tfm", Affine(np.eye(4)), fixed=None, moving=None)
-    still = {name: {"probability": 0.0} for name in ("warp", "affine", "resolution", "bias")}
-    SynthesisConfig.from_dict(still).save(folder / "recipe.json")
+    still = Recipe.preset("tutorial").without("warp", "affine", "resolution", "bias")
+    still.save(folder / "recipe.json")
     (folder / "table.tsv").write_text("id\tname\n0\tair\n1\tgrey\n2\twhite\n")
     return folder
 
@@ -253,7 +253,7 @@ def test_maps_that_are_all_background(runs, tmp_path, capsys, command):
     ],
 )
 def test_inputs_that_cannot_be_meant(runs, tmp_path, monkeypatch, capsys, command, name, message):
-    monkeypatch.setattr("synthtf.tasks.run.Run.load", lambda folder: pytest.fail("model loaded"))
+    monkeypatch.setattr("synthtf.runs.run.Run.load", lambda folder: pytest.fail("model loaded"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.png").write_bytes(b"x")
     (tmp_path / "list.txt").write_text("\n# nothing\n")
@@ -360,7 +360,10 @@ def test_options_of_another_form_are_wrong_usage(words, capsys):
 
 RUN_FAULTS = {
     "run.json": (lambda path: path.write_text("[1"), "not JSON"),
-    "recipe.json": (lambda path: path.write_text('{"warp": {"strength": -1}}'), "strength"),
+    "recipe.json": (
+        lambda path: path.write_text('[{"layer": "RandomWarp", "strength": -1}]'),
+        "strength",
+    ),
     "labels.tsv": (lambda path: path.write_text("id\tname\nx\ty\n"), "line 2"),
     "model.keras": (lambda path: path.write_bytes(path.read_bytes()[:-50]), "truncated or corrupt"),
 }

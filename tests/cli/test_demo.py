@@ -4,7 +4,6 @@ import keras
 import nibabel
 import numpy as np
 import pytest
-from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.cli.main import main
 from synthtf.data.phantom_rendering import CONTRASTS
@@ -13,6 +12,7 @@ from synthtf.demo import DemoSettings, run_demo
 from synthtf.demo.held_out import mean_dice, render_held_out
 from synthtf.demo.settings import demo_table
 from synthtf.networks import UNetConfig
+from synthtf.synthesis import Recipe
 
 TINY = DemoSettings(
     minutes=0.001,
@@ -23,7 +23,7 @@ TINY = DemoSettings(
     num_held_out=1,
     num_samples=1,
     network=UNetConfig(features=2, levels=2),
-    recipe=SynthesisConfig.from_dict({"warp": {"strength": 0}, "resolution": {"probability": 0}}),
+    recipe=Recipe.preset("tutorial").without("warp", "resolution"),
     steps_per_epoch=1,
 )
 

@@ -2,7 +2,7 @@ import dataclasses
 
 from synthtf.cli.main import main
 from synthtf.data.label_table import LabelTable
-from synthtf.tasks.run import Run
+from synthtf.runs.run import Run
 
 
 def test_a_run_is_described(model, capsys):

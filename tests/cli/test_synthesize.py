@@ -1,20 +1,16 @@
 import nibabel
 import numpy as np
 import pytest
-from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.cli.main import main
 from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
-from synthtf.tasks.workflow import load_table
+from synthtf.layers import RandomClearedSlices
+from synthtf.synthesis import Recipe
+from synthtf.training.workflow import load_table
 
 # No step changes the place of anything.
-STILL = {
-    "affine": {"translation": 0, "rotation": 0, "scaling": 1, "shear": 0},
-    "warp": {"strength": 0},
-    "field_of_view": {"probability": 0},
-    "resolution": {"probability": 0},
-}
+STILL = Recipe.preset("tutorial").without("affine", "warp", "field_of_view", "resolution")
 
 
 @pytest.fixture
@@ -30,7 +26,7 @@ def maps(tmp_path):
 
 @pytest.fixture
 def still(tmp_path):
-    SynthesisConfig.from_dict(STILL).save(tmp_path / "still.json")
+    STILL.save(tmp_path / "still.json")
     return str(tmp_path / "still.json")
 
 
@@ -88,9 +84,8 @@ def test_the_sheet_names_keys_and_steps(maps, tmp_path, monkeypatch):
         "synthtf.figures.contact_sheet",
         lambda images, path, titles: shown.update(zip(titles, images, strict=True)),
     )
-    off = {name: {"probability": 0} for name in ("bias", "blur", "gamma")}
-    some = {**STILL, **off, "noise": {"probability": 0.5}, "cleared_slices": {"probability": 1}}
-    SynthesisConfig.from_dict(some).save(tmp_path / "some.json")
+    some = STILL.without("bias", "blur", "gamma").change("noise", probability=0.5)
+    Recipe([*some, RandomClearedSlices()]).save(tmp_path / "some.json")
     words = ["synthesize", str(maps / "h0.nii.gz"), "-n", "4", "--seed", "5"]
     assert main([*words, "-o", str(tmp_path), "--recipe", str(tmp_path / "some.json")]) == 0
     lines = [title.split("\n") for title in shown]
@@ -103,21 +98,21 @@ def test_the_sheet_names_keys_and_steps(maps, tmp_path, monkeypatch):
 
 def test_a_replay_is_the_sample_of_the_training(maps, tmp_path):
     """Sizes of 24 and 28 are enlarged to 32, as the default network takes them."""
-    from synthtf.synthesis import load_recipe
-    from synthtf.tasks.plans import SegmentationPlan
-    from synthtf.tasks.workflow import TrainingPlan, make_maps, model_shape
+    from synthtf.tasks.segmenting.options import SegmentationTask
+    from synthtf.training.plan import TrainingPlan
+    from synthtf.training.workflow import make_maps, model_shape
 
     out = tmp_path / "out"
     words = ["synthesize", str(maps), "-o", str(out), "--recipe", "heads", "--labels"]
     table = tmp_path / "labels.tsv"
     table.write_text("id\tname\n" + "".join(f"{i}\tstructure {i}\n" for i in range(600)))
     with pytest.warns(UserWarning, match="never occur"):
-        plan = TrainingPlan(labels=table, recipe="heads", seed=7, batch_size=2)
+        plan = TrainingPlan(SegmentationTask(), labels=table, recipe="heads", seed=7, batch_size=2)
         data = make_maps(str(maps), load_table(table), plan)
     shape = model_shape(data, plan)
     assert shape == (32, 32, 32)
-    model = SegmentationPlan().build(
-        shape, load_table(table).select(data.labels), data.spacing, load_recipe("heads")
+    model = SegmentationTask().build(
+        shape, load_table(table).select(data.labels), data.spacing, Recipe.preset("heads")
     )
     data.epoch = 1
     batch = data[0][0]
@@ -137,8 +132,8 @@ def test_a_range_is_swept_with_all_else_as_it_was(maps, tmp_path, monkeypatch):
         "synthtf.figures.contact_sheet",
         lambda images, path, titles, columns: drawn.update(locals()) or path,
     )
-    rough = {**STILL, "noise": {"std": [0, 0.5], "probability": 0}, "gamma": {"probability": 0.5}}
-    SynthesisConfig.from_dict(rough).save(tmp_path / "rough.json")
+    rough = STILL.change("noise", std=(0, 0.5), probability=0).change("gamma", probability=0.5)
+    rough.save(tmp_path / "rough.json")
     words = ["synthesize", str(maps), "-o", str(tmp_path), "--recipe", str(tmp_path / "rough.json")]
     assert main([*words, "--vary", "noise.std", "-n", "2"]) == 0
     assert drawn["columns"] == 6 and drawn["path"] == tmp_path / "vary_noise.std.png"
@@ -153,7 +148,7 @@ def test_a_range_is_swept_with_all_else_as_it_was(maps, tmp_path, monkeypatch):
 def test_a_replay_can_be_swept(maps, tmp_path, monkeypatch, capsys):
     swept = []
     monkeypatch.setattr(
-        "synthtf.tasks.sweep.sweep",
+        "synthtf.training.sweep.sweep",
         lambda maps, plan, name, folder, numbers: (
             swept.append((maps.seed, list(numbers), plan.shape)) or folder
         ),

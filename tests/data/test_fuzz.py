@@ -22,7 +22,6 @@ from faults import (
     replace_word,
     truncate,
 )
-from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.data.grid import Grid
 from synthtf.data.label_table import LabelTable
@@ -31,6 +30,7 @@ from synthtf.data.points import read_points
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume, read_geometry, read_volume
 from synthtf.interop.transform_files import read_transform, write_transform
+from synthtf.synthesis import Recipe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as on Linux")
 
@@ -178,12 +178,12 @@ def save_others(folder):
         kinds[name] = lambda path: read_transform(path, fixed=volume, moving=volume)
     LabelTable.from_labels([1, 2, 43]).write(folder / "labels.tsv")
     (folder / "lut.txt").write_text("# a\n0 Unknown 0 0 0 0\n4 Left-V 1 2 3 0\n43 Right-V 1 2 3 0")
-    SynthesisConfig.preset("heads").save(folder / "recipe.json")
+    Recipe.preset("heads").save(folder / "recipe.json")
     (folder / "points.csv").write_text("x,y,z,name\n1,2,3,a\n4.5,5,6,b\n")
     (folder / "points.txt").write_text("1 2 3\n4.5 5 6\n")
     (folder / "list.txt").write_text("# scans\na.nii.gz\nb ü.mgz\n")
     kinds |= {"labels.tsv": LabelTable.read, "lut.txt": LabelTable.read}
-    kinds |= {"recipe.json": SynthesisConfig.load, "list.txt": expand_inputs}
+    kinds |= {"recipe.json": Recipe.load, "list.txt": expand_inputs}
     return kinds | {"points.csv": read_points, "points.txt": read_points}
 
 
@@ -217,22 +217,23 @@ WRONG = (None, True, -1, 1.5, "x", [], {}, [1], [2, 1], [1, 2, 3], 10**400, [Non
 
 def test_recipes_of_the_wrong_kinds(tmp_path):
     """Each entry of a recipe is refused by its name, or of the kind that it has to be."""
-    path, good = tmp_path / "recipe.json", SynthesisConfig().to_dict()
-    for block, entries in good.items():
-        for name, entry in entries.items():
+    path, good = tmp_path / "recipe.json", Recipe.preset("tutorial")
+    for number, step in enumerate(good):
+        entries = good.entries()
+        for name, argument in type(step).arguments().items():
             for value in WRONG:
-                changed = {**good, block: {**entries, name: value}}
-                path.write_text(json.dumps(changed))
-                recipe, said = attempt(SynthesisConfig.load, path)
+                entries[number] = {**good.entries()[number], name: value}
+                path.write_text(json.dumps(entries))
+                recipe, said = attempt(Recipe.load, path)
                 if recipe is None:
                     assert name in said[0]
                 else:
-                    found = getattr(getattr(recipe, block), name)
-                    assert isinstance(found, type(entry)) or isinstance(entry, float)
+                    found = getattr(recipe[step.name], name)
+                    assert argument.parse(found) == found
 
 
 @pytest.mark.parametrize("text", ["", "[" * 200_000, '{"a": ' * 200_000, "[]", "3", "null", "\0"])
 def test_json_of_another_form(tmp_path, text):
     path = tmp_path / "recipe.json"
     path.write_text(text)
-    assert attempt(SynthesisConfig.load, path)[0] is None
+    assert attempt(Recipe.load, path)[0] is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synthtf.data import shipped_models as shipped
-from synthtf.tasks.run import MODEL, Run
+from synthtf.runs.run import MODEL, Run
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 

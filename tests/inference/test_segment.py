@@ -241,7 +241,7 @@ def pooled_run():
     import keras
 
     from synthtf.data.label_table import LabelTable
-    from synthtf.networks.unet import UNetConfig, unet
+    from synthtf.networks import UNetConfig, unet
 
     keras.utils.set_random_seed(2)
     network = unet(3, config=UNetConfig(features=3, levels=2, convolutions=1, mixture_channels=1))

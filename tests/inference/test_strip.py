@@ -7,7 +7,7 @@ from stripping_runs import SHAPE, scan, write_run
 
 from synthtf.data import Volume
 from synthtf.inference import EmptyMaskWarning, MemoryBudget, strip
-from synthtf.tasks import Run
+from synthtf.runs import Run
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_refuses(run, options, message):
 
 
 def test_refuses_a_run_of_another_task(run):
-    other = Run(run.folder, run.table, run.config, {**run.metadata, "task": "segmentation"})
+    other = Run(run.folder, run.table, run.recipe, {**run.metadata, "task": "segmentation"})
     with pytest.raises(ValueError, match="Expected a run of the task 'stripping'"):
         strip(scan()[0], other)
 

@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import pytest
 from faults import attempt, bounded_memory, flip, generator, overwrite, truncate
-from synthtf.synthesis.config import SynthesisConfig
 
 from synthtf.data.label_table import LabelTable
 from synthtf.interop.h5 import read_keras_config, read_keras_h5
-from synthtf.tasks.run import MODEL, Run
+from synthtf.runs.run import MODEL, Run
+from synthtf.synthesis import Recipe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as on Linux")
 
@@ -87,7 +87,9 @@ def test_h5_made_to_harm(weights, harm):
 @pytest.fixture
 def run(tmp_path):
     """A run with a network of one convolution, large enough for several reads of a file."""
-    run = Run.create(tmp_path / "run", LabelTable.from_labels([1]), SynthesisConfig(), FACTS)
+    run = Run.create(
+        tmp_path / "run", LabelTable.from_labels([1]), Recipe.preset("tutorial"), FACTS
+    )
     inputs = keras.Input((None, None, 1))
     run.save_model(keras.Model(inputs, keras.layers.Conv2D(2, 65, name="only")(inputs)))
     return run
@@ -179,14 +181,14 @@ def test_lambda_layers_are_refused(run):
 def test_facts_of_the_wrong_kind(tmp_path, name, values):
     for value in values:
         table = LabelTable.from_labels([1])
-        run = Run.create(tmp_path, table, SynthesisConfig(), {**FACTS, name: value})
+        run = Run.create(tmp_path, table, Recipe.preset("tutorial"), {**FACTS, name: value})
         found, said = attempt(Run.load, run.folder)
         assert found is None and f"run.json: expected `{name}` as " in said[0]
 
 
 @pytest.mark.parametrize("text", ["", "3", "[]", '"task"', "[" * 200_000, "{}", "\0"])
 def test_facts_of_another_form(tmp_path, text):
-    run = Run.create(tmp_path, LabelTable.from_labels([1]), SynthesisConfig(), FACTS)
+    run = Run.create(tmp_path, LabelTable.from_labels([1]), Recipe.preset("tutorial"), FACTS)
     (run.folder / "run.json").write_text(text)
     found, said = attempt(Run.load, run.folder)
     assert found is None and "run.json: " in said[0]

@@ -14,8 +14,8 @@ from synthtf.cli.main import main
 from synthtf.data import LabelTable
 from synthtf.interop.export import _portable, export_run
 from synthtf.networks import RegistrationConfig, UNetConfig, registration_unet, unet
-from synthtf.synthesis import SynthesisConfig
-from synthtf.tasks import Run
+from synthtf.runs import Run
+from synthtf.synthesis import Recipe
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="formats that TensorFlow exports"
@@ -56,8 +56,8 @@ print([name for name in sys.modules if name.startswith("synthtf")])
 
 def make_run(folder, task):
     facts = {"shape": [16] * 3, "spacing": [2.0] * 3, "multiple": 4, "output_labels": [0, 2]}
-    table, config = LabelTable.from_labels([0, 2]), SynthesisConfig()
-    run = Run.create(folder, table, config, {"task": task, **facts})
+    table, recipe = LabelTable.from_labels([0, 2]), Recipe.preset("tutorial")
+    run = Run.create(folder, table, recipe, {"task": task, **facts})
     keras.utils.set_random_seed(0)
     if task == "segmentation":
         run.save_model(unet(2, 3, UNetConfig(4, 2, mixture_channels=1)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.networks import UNetConfig, unet
-from synthtf.tasks import Run
+from synthtf.runs import Run
 
 FOLDER = Path(__file__).parent / "fine_run"
 

@@ -20,7 +20,8 @@ from synthtf.inference.registration.matrices import nearest_rigid, rescaled, squ
 from synthtf.inference.registration.window import Window
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
+    from synthtf.training.combined import CombinedModel
 
 METHODS = ("rigid", "affine", "deformable", "joint")
 """What can be asked for; joint is affine, then deformable."""
@@ -57,9 +58,9 @@ class Registration:
 def register(
     moving: "Volume | str | PathLike",
     fixed: "Volume | str | PathLike",
-    model: "Run | str | PathLike",
+    model: "CombinedModel | Run | str | PathLike",
     *,
-    affine: "Run | str | PathLike | None" = None,
+    affine: "CombinedModel | Run | str | PathLike | None" = None,
     method: str | None = None,
     regularization: float = DEFAULT_REGULARIZATION,
     steps: int = DEFAULT_STEPS,
@@ -78,7 +79,8 @@ def register(
     Args:
         moving: a volume, or its file.
         fixed: likewise.
-        model: a training run of the task "registration", or its folder.
+        model: a training run of the task "registration", its folder or name, or a model that `fit`
+            trained.
         affine: one of the kind "affine" or "rigid", to come before a `model` that is deformable.
         method: "rigid", "affine", "deformable" or "joint". None: what the runs were trained for.
         regularization: λ in (0, 1), how smooth a warp shall be.
@@ -98,7 +100,8 @@ def register(
     Reference: Hoffmann et al., SynthMorph, Imaging Neuroscience 2024.
     """
     networks = _Networks.of(
-        load_run(model, "registration"), affine and load_run(affine, "registration")
+        load_run(model, "registration"),
+        None if affine is None else load_run(affine, "registration"),
     )
     method = _check(networks, method, regularization, steps)
     moving, fixed = (
@@ -168,7 +171,7 @@ class _Networks:
             if (first, kind) not in (("affine", "deformable"), ("rigid", "deformable")):
                 raise ValueError(
                     "Expected an affine or rigid run to come before a deformable one. Received: "
-                    f"{before.folder} ({first}) and {run.folder} ({kind})"
+                    f"{before.name} ({first}) and {run.name} ({kind})"
                 )
             return cls((before.task_model, before), (model, run), ("joint", "affine", "rigid"))
         if kind == "joint":

@@ -11,7 +11,7 @@ from synthtf.inference.foreground import foreground_box
 from synthtf.inference.normalize import normalize_intensity
 
 if TYPE_CHECKING:
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from synthtf.inference import MemoryBudget
 from synthtf.inference.patches.memory import explain_exhaustion, is_exhaustion, network_bytes
-from synthtf.networks.unet import UNetConfig, unet
+from synthtf.networks import UNetConfig, unet
 
 CUBE = (96, 96, 96)
 
@@ -46,7 +46,7 @@ from pathlib import Path
 import numpy as np
 from synthtf import xla
 from synthtf.inference.patches.memory import network_bytes
-from synthtf.networks.unet import UNetConfig, unet
+from synthtf.networks import UNetConfig, unet
 def peak():
     # The peak that getrusage knows may be that of the process that started this one.
     return 1024 * int(re.search("VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

@@ -6,7 +6,7 @@ from keras import layers, ops
 from synthtf.inference.conform import pad_to_multiple
 from synthtf.inference.patches.graph import trace
 from synthtf.inference.patches.predict import Patchwise, coarse_scale, least_patch, predict_patches
-from synthtf.networks.unet import UNetConfig, unet
+from synthtf.networks import UNetConfig, unet
 
 SHAPE = (40, 32, 24)
 
@@ -129,7 +129,7 @@ def test_real_scans_with_the_preview(shared):
     from synthtf.data.volumes import read_volume
     from synthtf.inference.conform import ConformedGrid
     from synthtf.inference.normalize import normalize_intensity
-    from synthtf.tasks.run import Run
+    from synthtf.runs.run import Run
 
     run = Run.load(Path(__file__).parents[3] / "models" / "heads-2mm")
     scan = read_volume(shared("data/scans/a_T1_brain.nii.gz"))

@@ -1,0 +1,1 @@
+"""Contrast-agnostic segmentation."""

@@ -1,0 +1,207 @@
+"""What a task is: its options, and what follows from them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from synthtf.options import Options, options_of, signature_of
+from synthtf.ranges import Range, per_axis
+from synthtf.training.plan import DEFAULT_RECIPE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from synthtf.data.label_table import LabelTable
+    from synthtf.networks.sizes import DetectorConfig
+    from synthtf.runs.run import Run
+    from synthtf.training.combined import CombinedModel
+
+
+class Task(Options):
+    """A task: its network, its objective and their options; abstract.
+
+    A subclass is a dataclass of options with at least a `network`. From its fields come the
+    arguments of the function in `synthtf.tasks`, the flags of `synthtf train` and `synthtf check`,
+    and what `run.json` says. Its docstring is that of the function, too.
+
+    Attributes:
+        name: of the task, as `synthtf train` and `run.json` have it.
+        function: name of the function in `synthtf.tasks` that makes the model.
+        summary: what the network does, after "train a network to".
+        maps_per_sample: label maps that make one training sample, that of the model it builds.
+        needs_brain: whether a label table must say what the brain is.
+    """
+
+    name: ClassVar[str]
+    function: ClassVar[str]
+    summary: ClassVar[str]
+    maps_per_sample: ClassVar[int] = 1
+    needs_brain: ClassVar[bool] = False
+
+    @property
+    def multiple(self) -> int:
+        """Number that every size of the images must be a multiple of."""
+        return self.network.multiple
+
+    @property
+    def width(self) -> int:
+        """Features of the first level of the network."""
+        return self.network.features
+
+    def make_network(self, ndim: int, num_outputs: int) -> Any:
+        """Build the task network alone, for images of `ndim` axes; implemented by each task."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `make_network`")
+
+    def target_channels(self, num_outputs: int) -> int:
+        """Channels of the maps that the objective compares and the network does not make."""
+        return 0
+
+    def build(
+        self,
+        shape: tuple[int, ...],
+        table: "LabelTable",
+        spacing: Range,
+        recipe: Any,
+        network: Any = None,
+    ) -> "CombinedModel":
+        """Build the combined model; implemented by each task.
+
+        Args:
+            shape: spatial shape of the images.
+            table: label table.
+            spacing: mm per voxel.
+            recipe: of the synthesis.
+            network: Keras model to train instead of a new one of the size in the options.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `build`")
+
+    def make(
+        self,
+        shape: Sequence[int],
+        labels: Any,
+        spacing: Range = 1.0,
+        recipe: Any = DEFAULT_RECIPE,
+        network: Any = None,
+    ) -> "CombinedModel":
+        """Make the combined model, which can be trained, used and kept as a run.
+
+        Args:
+            shape: spatial shape of the synthetic images, two or three axes.
+            labels: label values that occur, or a label table or its path.
+            spacing: mm per voxel, a scalar or one per axis.
+            recipe: of the synthesis: its name, its file, or as it is.
+            network: Keras model to train instead of a new one of the size in the options.
+
+        Raises:
+            ValueError: if the shape is not a multiple of what the network needs, or an argument is
+                out of range.
+        """
+        from synthtf.networks import network_multiple
+        from synthtf.synthesis import Recipe
+
+        shape, recipe, facts = tuple(shape), Recipe.of(recipe), self.facts()
+        if network is not None:
+            facts.update(network=None, multiple=math.gcd(network_multiple(network), *shape))
+        elif any(n % self.multiple for n in shape):
+            raise ValueError(
+                f"`shape` must be a multiple of {self.multiple} along each axis for this network. "
+                f"Received: shape={shape}"
+            )
+        table = recipe.table(labels, shape, spacing)
+        model = self.build(shape, table, spacing, recipe, network)
+        facts["shape"], facts["spacing"] = list(shape), list(per_axis(spacing, len(shape)))
+        facts["output_labels"] = list(model.output_labels)
+        model.describe(table, recipe, facts)
+        return model
+
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` shall say; a run with other facts is not resumed."""
+        return {"task": self.name, "multiple": self.multiple, **self.to_dict()}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Task":
+        """Give the options of a run from its `run.json`."""
+        known = options_of(cls)
+        # None, where there must be a value: one that JSON cannot hold, such as a Keras model.
+        return cls.from_dict(
+            {
+                name: facts[name]
+                for name, described in known.items()
+                if name in facts and (facts[name] is not None or described.argument.optional)
+            }
+        )
+
+    def starting_from(self, run: "Run") -> "Task":
+        """Give the task whose network can begin with the weights of a run."""
+        return self
+
+    def copy_weights(self, run: "Run", network: Any) -> None:
+        """Let a network begin with the weights of a run.
+
+        Raises:
+            ValueError: if the run has another network.
+        """
+        if run.task != self.name or not copied(run.task_model.weights, network.weights):
+            raise ValueError(f"{run.name}: has another network than the one to be trained")
+
+    def detector_size(self, run: "Run") -> "DetectorConfig":
+        """Give the size of the network of a run of this task as a detector of features.
+
+        Raises:
+            ValueError: if it cannot serve as one.
+        """
+        raise ValueError(f"{run.name}: a network of the task {self.name} cannot be a detector")
+
+    def detector_weights(self, run: "Run") -> "list[np.ndarray] | None":
+        """Give the weights of the detector of a run of this task; None if it has none."""
+        return None
+
+
+def copied(source: Sequence[Any], target: Sequence[Any]) -> bool:
+    """Copy weights if all are of the same shapes, and say whether they are."""
+    fits = [tuple(w.shape) for w in source] == [tuple(w.shape) for w in target]
+    for old, new in zip(source, target, strict=True) if fits else ():
+        new.assign(old)
+    return fits
+
+
+def task_function(task: type[Task]) -> "Callable[..., CombinedModel]":
+    """Make the function that makes the model of a task, with the task's options as arguments."""
+
+    def make(
+        shape: Sequence[int],
+        labels: Any,
+        spacing: Range = 1.0,
+        recipe: Any = DEFAULT_RECIPE,
+        **options: Any,
+    ) -> "CombinedModel":
+        network = options.get("network")
+        own = None if network is None or isinstance(network, Options) else network
+        if own is not None:
+            del options["network"]
+        return task(**options).make(shape, labels, spacing, recipe, own)
+
+    make.__name__ = make.__qualname__ = task.function
+    make.__module__ = "synthtf.tasks"
+    make.__signature__ = signature_of(make, task)
+    text = task.__doc__.replace("Attributes:\n", _ARGUMENTS, 1)
+    make.__doc__ = text.replace("Example:\n", f"{_RESULT}Example:\n", 1)
+    return make
+
+
+_ARGUMENTS = """Args:
+    shape: spatial shape of the synthetic images, two or three axes.
+    labels: label values that occur, or a label table or its path.
+    spacing: mm per voxel, a scalar or one per axis.
+    recipe: of the synthesis: its name, its file, or as it is.
+"""
+_RESULT = """Returns:
+    Keras model that fits on `synthtf.data.LabelMaps`. `.synthesis` makes images and targets,
+    `.task_model` is the network alone, `.save_run(folder)` keeps it with all that is needed to use
+    it.
+
+Raises:
+    ValueError: if the shape is not a multiple of what the network needs, or an argument is out of
+        range.
+
+"""

@@ -1,0 +1,14 @@
+"""Training of any task: from label maps to a run."""
+
+from synthtf.lazy import loader
+
+_MODULES = {
+    "CombinedModel": "combined",
+    "Schedule": "schedule",
+    "TrainingPlan": "plan",
+    "train": "loop",
+    "train_run": "workflow",
+}
+
+__all__ = sorted(_MODULES)
+__getattr__ = loader(__name__, _MODULES)

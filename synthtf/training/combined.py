@@ -1,0 +1,212 @@
+"""One Keras model that synthesises and learns."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from synthtf import xla
+from synthtf.runs.run import Run
+
+Tensor = Any
+
+
+class CombinedModel(keras.Model):
+    """A synthesis model that feeds a task network, trained as one; abstract.
+
+    `fit` needs no targets: they come from the synthesis. A subclass implements
+    `connect(samples, network)`, the outputs of the model for symbolic synthetic samples, and
+    `objective(outputs)`, the loss. `task_model` is what remains for inference.
+
+    Args:
+        synthesis: model from label maps and keys to a dict of images and targets.
+        task_model: the network to train.
+        network: what is applied to the synthetic samples, if not `task_model` itself: a
+            model that shares its layers.
+        **kwargs: of `keras.Model`, such as `name`.
+
+    Attributes:
+        maps_per_sample: rows of a batch of `synthtf.data.LabelMaps` that make one sample.
+        output_labels: label value of each channel of what the network learns.
+        warm_up: epochs of a training into a run folder that begin it with another objective.
+        warming_up: whether these go on; set before `compile`.
+    """
+
+    maps_per_sample = 1
+    output_labels: tuple[int, ...] = ()
+    warm_up = 0
+    warming_up = False
+
+    def __init__(
+        self,
+        synthesis: keras.Model,
+        task_model: keras.Model,
+        network: keras.Model | None = None,
+        **kwargs: Any,
+    ) -> None:
+        inputs = {
+            name: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=name)
+            for name, x in synthesis.input.items()
+        }
+        outputs = self.connect(synthesis(inputs), network or task_model)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.synthesis = xla.choose(synthesis)
+        self.task_model = xla.choose(task_model)
+        self._run: Run | None = None
+
+    def describe(self, table: Any, recipe: Any, facts: Mapping[str, Any]) -> None:
+        """Say what the model was made from, so that it can be used and kept as a run.
+
+        Args:
+            table: label table of the maps.
+            recipe: of the synthesis.
+            facts: what `run.json` shall say.
+        """
+        self._run = Run(None, table, recipe, dict(facts), self.task_model)
+
+    @property
+    def run(self) -> Run:
+        """The model as a run in memory.
+
+        Raises:
+            ValueError: if it does not know what it was made from: no function of `synthtf.tasks`
+                made it.
+        """
+        if self._run is None:
+            raise ValueError(
+                f"{self.name!r} does not know its label table and recipe: make it with a function "
+                "of `synthtf.tasks`"
+            )
+        return self._run
+
+    def save_run(self, folder: str | os.PathLike) -> Run:
+        """Write the trained network with all that is needed to use it.
+
+        Args:
+            folder: made if it does not exist; gets the network, the recipe, the label table and
+                `run.json`.
+
+        Returns:
+            The run, as `synthtf.runs.Run.load` reads it from the folder.
+        """
+        return self.run.save(folder)
+
+    @staticmethod
+    def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
+        """Give the outputs that the objective needs; implemented by each task."""
+        raise NotImplementedError("a task must implement `connect`")
+
+    def objective(self, outputs: dict[str, Tensor]) -> Tensor:
+        """Give the scalar loss of a batch; implemented by each task."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `objective`")
+
+    def update_metrics(self, outputs: dict[str, Tensor]) -> None:
+        """Update the metrics that the task tracks; none by default."""
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        *,
+        metrics: Any = None,
+        jit_compile: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """Configure training as `keras.Model.compile` does, but for the loss and the metrics.
+
+        "auto" does not use XLA on TensorFlow without a GPU, where the gathers of the
+        synthesis make it many times slower than the plain graph.
+
+        Raises:
+            ValueError: if a loss or metrics are given: the task has its own.
+        """
+        weights = {name: kwargs.get(name) for name in ("loss_weights", "weighted_metrics")}
+        _refuse({"loss": loss, "metrics": metrics, **weights})
+        if jit_compile == "auto" and not xla.pays():
+            jit_compile = False
+        super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Train as `keras.Model.fit` does, on label maps and keys alone.
+
+        Raises:
+            ValueError: if targets or weights are given: the targets come from the synthesis.
+        """
+        _refuse({"y": y, "class_weight": class_weight, "sample_weight": sample_weight})
+        return super().fit(x, None, *args, **kwargs)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Build the optimizer, without which TensorFlow would trace the graph twice."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile a loaded model as it was compiled before."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Give the objective plus the regularisation losses of the layers."""
+        _refuse({"y": y, "sample_weight": sample_weight})
+        loss = self.objective(y_pred)
+        for extra in self.losses:
+            loss = loss + keras.ops.sum(keras.ops.cast(extra, loss.dtype))
+        return loss
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Update and return the metrics."""
+        self.update_metrics(y_pred)
+        return self.get_metrics_result()
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the two models; a task adds its own arguments."""
+        return {
+            "synthesis": keras.saving.serialize_keras_object(self.synthesis),
+            "task_model": keras.saving.serialize_keras_object(self.task_model),
+            "name": self.name,
+            "run": self._run and self._run.to_texts(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "CombinedModel":
+        """Rebuild the two models and connect them."""
+        texts = config.get("run")
+        config = {name: value for name, value in config.items() if name != "run"}
+        config = {
+            name: keras.saving.deserialize_keras_object(value, custom_objects)
+            if isinstance(value, dict) and "class_name" in value
+            else value
+            for name, value in config.items()
+        }
+        model = cls(**config)
+        if texts is not None:
+            model._run = Run.from_texts(texts, model.task_model)
+        return model
+
+
+def _refuse(arguments: dict[str, Any]) -> None:
+    """Refuse arguments of Keras that would have no effect, if they are given."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out: the targets come from the synthesis, and the "
+                "objective from the options of the task. "
+                f"Received: {name}={value!r}"
+            )

@@ -1,0 +1,81 @@
+"""What to train, in all but its duration."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from synthtf.arguments import Limits, as_shape
+from synthtf.options import Options, option, options, options_of
+from synthtf.ranges import Range, as_spacing
+
+_LARGEST = 2**31 - 1
+
+
+def _as_volume_shape(value: Any, name: str) -> tuple[int, ...]:
+    """Check a spatial shape of two or three axes."""
+    found = as_shape(value, name)
+    if len(found) not in (2, 3):
+        raise ValueError(f"`{name}` must have two or three sizes. Received: {name}={value!r}")
+    return found
+
+
+def _as_policy(value: Any, name: str) -> str:
+    """Check the name of a dtype policy of Keras."""
+    import keras
+
+    try:
+        keras.dtype_policies.get(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"`{name}` must be the name of a Keras dtype policy. Received: {name}={value!r}"
+        ) from error
+    return value
+
+
+@options
+class TrainingPlan(Options):
+    """Everything about a training except its duration."""
+
+    task: Any = option(text="network and objective, a `synthtf.tasks.task.Task`", flag=False)
+    labels: Any = option(
+        None,
+        "label table, .tsv or FreeSurferColorLUT, or a `LabelTable`; without one, every value is "
+        "an output label",
+        metavar="TABLE",
+    )
+    recipe: Any = option(
+        "heads",
+        "recipe of the synthesis: its file, or the name of a preset such as heads or "
+        "synthmorph-brains",
+        metavar="JSON|NAME",
+    )
+    spacing: Annotated[Range, as_spacing] | None = option(
+        None, "voxel size in mm; none for that of the first map", metavar="MM"
+    )
+    shape: Annotated[Sequence[int], _as_volume_shape] | None = option(
+        None,
+        "voxels per axis, centred on the brain if the table knows it, else on all labels; none "
+        "for the whole maps, enlarged to what the network needs",
+    )
+    batch_size: Annotated[int, Limits(1, _LARGEST)] = option(1, "samples, or pairs, per step")
+    steps_per_epoch: Annotated[int, Limits(1, _LARGEST)] = option(100, "steps between checkpoints")
+    precision: Annotated[str, _as_policy] = option(
+        "float32", "Keras dtype policy such as mixed_bfloat16", metavar="POLICY"
+    )
+    jit_compile: Any = option(
+        "auto", 'compile with XLA, True or False; "auto" does so where it is faster', flag=False
+    )
+    workers: Annotated[int, Limits(1, _LARGEST)] = option(
+        1, "threads that prepare label maps ahead of the steps"
+    )
+    seed: Annotated[int, Limits(0, _LARGEST)] = option(
+        0, "first part of every key, and seed of the initial weights"
+    )
+    start: Any = option(
+        None,
+        "run with the same network, or at least with the same detector of features, whose weights "
+        "are the initial ones; a network that labels voxels is a detector, too",
+        metavar="RUN",
+    )
+
+
+DEFAULT_RECIPE = options_of(TrainingPlan)["recipe"].default

@@ -1,0 +1,211 @@
+"""Synthetic images and their label maps as files, to look at before training."""
+
+import math
+import os
+import textwrap
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from synthtf import figures
+from synthtf.data.label_maps import LabelMaps
+from synthtf.data.paths import output_in
+from synthtf.data.volume_writer import write_volume
+from synthtf.synthesis import Recipe, random_steps
+from synthtf.training.plan import TrainingPlan
+from synthtf.training.workflow import load_table, make_maps, model_shape, table_of
+
+SHEET = "sheet.png"
+# A picture of more images takes minutes to draw, and nobody looks at it.
+_SHEET_IMAGES = 48
+# The panels of a sheet have fewer pixels than this.
+_SHEET_VOXELS = 192
+_TITLE_LETTERS = 30  # per panel
+
+
+def open_maps(
+    paths: Sequence[str | os.PathLike] | None, plan: TrainingPlan
+) -> tuple[LabelMaps, dict[Path, Exception]]:
+    """Make the data set of a plan from the label maps that can be used.
+
+    Args:
+        paths: Files; None for a recipe that makes its own label maps.
+        plan: Label table, spacing, shape and seed.
+
+    Returns:
+        The data set, and for each file that was left out why.
+
+    Raises:
+        ValueError: If no file can be used, or if the files do not fit together.
+        OSError: If the only file cannot be read.
+    """
+    table = load_table(plan.labels)
+    if paths is None:
+        return make_maps(None, table, plan), {}
+    paths = [Path(path) for path in paths]
+    try:
+        return make_maps(paths, table, plan), {}
+    except (ValueError, OSError):
+        if len(paths) == 1:
+            raise
+    failures: dict[Path, Exception] = {}
+    for path in paths:
+        try:
+            with warnings.catch_warnings():
+                # What is worth a warning is said when the data set is made.
+                warnings.simplefilter("ignore")
+                make_maps([path], table, plan)
+        except (ValueError, OSError) as error:
+            failures[path] = error
+    if len(failures) == len(paths):
+        reasons = dict.fromkeys(str(error) for error in failures.values())
+        raise ValueError(f"none of the {len(paths)} label maps can be used: {'; '.join(reasons)}")
+    return make_maps([path for path in paths if path not in failures], table, plan), failures
+
+
+def synthesis_of(maps: LabelMaps, plan: TrainingPlan, recipe: Recipe | None = None) -> keras.Model:
+    """Build the synthesis model of a plan as a training on these maps would.
+
+    With the same maps, recipe, labels, spacing, shape and seed, sample number `k` is that of the
+    training: a bad one can be looked at again.
+
+    Args:
+        maps: Made by `open_maps`.
+        plan: The same plan.
+        recipe: to take instead of the plan's.
+
+    Returns:
+        Model of `Recipe.build`, of the shape of the plan or else of the whole maps.
+    """
+    recipe = recipe or Recipe.of(plan.recipe)
+    table = table_of(maps, load_table(plan.labels), recipe)
+    return recipe.build(plan.shape or maps.shape, table, maps.spacing)
+
+
+def training_shape(maps: LabelMaps, plan: TrainingPlan) -> TrainingPlan:
+    """Give the plan whose samples are those of a training, to the bit.
+
+    Where a plan leaves the shape open, a training enlarges the whole maps to what its network
+    takes, and what is drawn depends on the shape.
+
+    Args:
+        maps: Made by `open_maps`, of the same plan.
+        plan: The same plan; its `task` is that of the training.
+    """
+    return replace(plan, shape=model_shape(maps, plan))
+
+
+def synthesize(
+    synthesis: keras.Model, maps: LabelMaps, number: int, compiled: bool = True
+) -> dict[str, np.ndarray]:
+    """Synthesise one sample.
+
+    Args:
+        synthesis: Model from label maps and keys to images and labels.
+        maps: Label maps.
+        number: Of the sample, the second integer of its key.
+        compiled: Compile the model first, which pays for more than a few samples.
+
+    Returns:
+        "image" and "labels", `(*spatial)`.
+    """
+    batch = maps.sample(number)[0]
+    output = synthesis.predict_on_batch(batch) if compiled else synthesis(batch)
+    return {
+        name: np.asarray(keras.ops.convert_to_numpy(output[name]))[0, ..., 0]
+        for name in ("image", "labels")
+    }
+
+
+def applied_steps(synthesis: keras.Model, key: tuple[int, int]) -> list[str]:
+    """Name the steps that a sample has by chance, from its key alone.
+
+    Args:
+        synthesis: Model of random layers.
+        key: Seed and number.
+
+    Returns:
+        Names of the layers that are applied to this sample and are not applied to all.
+
+    Example:
+    >>> recipe = Recipe.preset("tutorial").change("noise", probability=0.5)
+    >>> model = recipe.build((16, 16), [0, 1])
+    >>> [applied_steps(model, (0, number)) for number in range(4)]
+    [[], [], ['noise'], ['noise']]
+    """
+    keys = np.array([key], "int32")
+    names = []
+    for step, shape in random_steps(synthesis):
+        if step.probability < 1:
+            draws = step.sample(keras.ops.convert_to_tensor(keys), (1, *shape[1:]))
+            if bool(keras.ops.convert_to_numpy(draws["active"])[0]):
+                names.append(step.name)
+    return names
+
+
+def picture(image: np.ndarray) -> np.ndarray:
+    """Thin out an image to no more voxels per axis than a picture shows."""
+    step = math.ceil(max(image.shape) / _SHEET_VOXELS)
+    return image[(slice(None, None, step),) * image.ndim].copy()
+
+
+def write_samples(
+    maps: LabelMaps,
+    synthesis: keras.Model,
+    folder: str | os.PathLike,
+    numbers: Iterable[int],
+) -> list[Path]:
+    """Write synthetic images with their label maps, and a sheet of them.
+
+    The sheet shows for each image its key and the steps that were applied to it, of those that
+    are not applied to all.
+
+    Sample `k` of a label map called `a.nii.gz` becomes `a_000k_image.nii.gz` and
+    `a_000k_labels.nii.gz`, on one grid in RAS orientation whose centre is that of the conformed
+    map. Files of the same name are overwritten.
+
+    Args:
+        maps: Label maps.
+        synthesis: Model from label maps and keys to images and labels.
+        folder: Made if it does not exist.
+        numbers: Of the samples, the second integers of their keys.
+
+    Returns:
+        The files of the images.
+    """
+    folder = Path(folder)
+    written, shown, titles = [], [], []
+    for number in numbers:
+        index = maps.map_index(number)
+        output = synthesize(synthesis, maps, number)
+        image, labels = output["image"], output["labels"]
+        affine = _affine_of_output(maps.affine(index), maps.shape, image.shape)
+        name = f"{maps.names[index]}_{number:04d}"
+        written.append(output_in(folder, f"{name}_image.nii.gz"))
+        write_volume(written[-1], image, affine=affine)
+        write_volume(output_in(folder, f"{name}_labels.nii.gz"), labels, affine=affine)
+        if len(shown) < _SHEET_IMAGES:
+            shown.append(picture(image))
+            steps = applied_steps(synthesis, (maps.seed, number))
+            titles.append(_title(name, f"key {maps.seed}, {number}", steps, image.ndim))
+    figures.contact_sheet(shown, folder / SHEET, titles)
+    return written
+
+
+def _title(name: str, key: str, steps: Sequence[str], ndim: int) -> str:
+    """Lines that fit above an image, which has a panel for each plane."""
+    width = _TITLE_LETTERS * (3 if ndim == 3 else 1)
+    lines = [f"{name}  {key}"] if ndim == 3 else [name, key]
+    lines += textwrap.wrap(", ".join(step.replace("_", " ") for step in steps), width)
+    return "\n".join(lines)
+
+
+def _affine_of_output(affine: np.ndarray, maps: Sequence[int], output: Sequence[int]) -> np.ndarray:
+    """Affine of a grid with another shape than the maps', about the same centre."""
+    shift = np.eye(4)
+    shift[: len(output), 3] = [(n - m) / 2 for n, m in zip(maps, output, strict=True)]
+    return affine @ shift

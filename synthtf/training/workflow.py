@@ -1,0 +1,144 @@
+"""From a folder of label maps to a trained run."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from synthtf.data.label_maps import LabelMaps
+from synthtf.data.label_table import LabelTable
+from synthtf.runs.run import RECIPE, TABLE, Run, as_run
+from synthtf.synthesis import Recipe
+from synthtf.training.loop import finished_epochs, train
+from synthtf.training.plan import TrainingPlan
+from synthtf.training.schedule import Schedule
+
+# A map larger than the image on each side: what rotations and translations bring into
+# view is then anatomy, not emptiness.
+_MARGIN = 0.15
+
+
+def train_run(
+    maps: Sequence[Path] | str | None,
+    folder: str | os.PathLike,
+    plan: TrainingPlan,
+    schedule: Schedule,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> Run:
+    """Train a task network on label maps.
+
+    Args:
+        maps: files, or a folder or .txt list; None for a recipe that makes its own.
+        folder: of the run; made if it does not exist.
+        plan: what to train.
+        schedule: for how long.
+        resume: go on from the last checkpoint, with the run's own recipe and labels.
+        verbose: of `fit`, or "bar": one progress bar for the whole training.
+
+    Returns:
+        The run.
+
+    Raises:
+        ValueError: if a file, range or shape does not fit.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    keras.config.set_dtype_policy(plan.precision)
+    table, recipe = load_table(plan.labels), Recipe.of(plan.recipe)
+    start = None if plan.start is None else as_run(plan.start)
+    if start is not None:
+        plan = replace(plan, task=plan.task.starting_from(start))
+    data = make_maps(maps, table, plan)
+    shape = model_shape(data, plan)
+    table = recipe.table(table_of(data, table, recipe), shape, data.spacing)
+    model = plan.task.make(shape, table, data.spacing, recipe)
+    if start is not None:
+        plan.task.copy_weights(start, model.task_model)
+    facts = {
+        **model.run.metadata,
+        "precision": plan.precision,
+        "seed": plan.seed,
+        "num_maps": data.num_maps,
+    }
+    if resume and (Path(folder) / RECIPE).is_file():
+        run = Run.load(folder)
+        _refuse_difference(run, recipe, table, facts)
+    else:
+        if finished_epochs(Path(folder)):
+            raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
+        run = Run.create(folder, table, recipe, facts)
+    train(run, model, data, schedule, resume, verbose, plan.jit_compile)
+    return run
+
+
+def load_table(labels: Any) -> LabelTable | None:
+    """Give a label table from a path, or as it is."""
+    return labels if labels is None or isinstance(labels, LabelTable) else LabelTable.read(labels)
+
+
+def table_of(maps: LabelMaps, table: LabelTable | None, recipe: Any) -> LabelTable:
+    """Give the rows of a table that label maps need, or a table of their labels.
+
+    The maps that a recipe makes from nothing are not known yet: all rows remain.
+    """
+    if table is None:
+        return LabelTable.from_labels(maps.labels)
+    return table if recipe.makes_labels else table.select({0, *maps.labels})
+
+
+def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelMaps:
+    """Make the data set of a plan, with a margin around the shape that is synthesised.
+
+    Without maps, for a recipe that makes its own, it is one blank map.
+
+    Raises:
+        ValueError: if there are no maps and the recipe makes none, or the plan has no shape.
+    """
+    if maps is None:
+        maps, table = [_blank_map(plan)], None
+    options = {
+        "seed": plan.seed,
+        "batch_size": plan.batch_size * plan.task.maps_per_sample,
+        "num_batches": plan.steps_per_epoch,
+        "workers": plan.workers,
+        "table": table,
+        "spacing": plan.spacing,
+        "centre_on": table.brain_labels or None if table else None,
+    }
+    shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
+    return LabelMaps(maps, shape=shape, **options)
+
+
+def _blank_map(plan: TrainingPlan) -> np.ndarray:
+    if not Recipe.of(plan.recipe).makes_labels:
+        raise ValueError("the recipe makes no label maps of its own: name some")
+    if plan.shape is None:
+        raise ValueError("a recipe that makes its own label maps needs a `shape`")
+    return np.ones(tuple(plan.shape), "int32")
+
+
+def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
+    """Give the shape of the plan, or that of the maps enlarged to what the network needs."""
+    if plan.shape is not None:
+        return tuple(plan.shape)
+    multiple = plan.task.multiple
+    return tuple(-(-n // multiple) * multiple for n in maps.shape)
+
+
+def _refuse_difference(run: Run, recipe: Any, table: LabelTable, facts: dict[str, Any]) -> None:
+    """Refuse to resume with other settings than those of the run."""
+    for name, value in facts.items():
+        if run.metadata.get(name) != value:
+            raise ValueError(
+                f"{run.folder}: cannot resume with another `{name}`. "
+                f"Expected: {run.metadata.get(name)!r}. Received: {value!r}"
+            )
+    if run.recipe != recipe:
+        raise ValueError(f"{run.folder / RECIPE}: cannot resume with another recipe")
+    if run.table != table:
+        raise ValueError(f"{run.folder / TABLE}: cannot resume with another label table")
