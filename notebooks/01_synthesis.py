@@ -56,7 +56,6 @@ print("synthtf", synthtf.__version__)
 
 # %%
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -66,7 +65,7 @@ from IPython.display import Image, display
 from synthtf import layers
 from synthtf.data.phantoms import head_phantom, phantom_table
 from synthtf.figures import contact_sheet, label_colormap
-from synthtf.synthesis import SynthesisConfig, labels_to_image
+from synthtf.synthesis import Recipe
 
 folder = Path(tempfile.mkdtemp())
 
@@ -152,7 +151,7 @@ show(
 
 # %%
 steps = {
-    "intensities": layers.RandomIntensity(table.ids, mean=(0, 1), name="intensity"),
+    "intensities": layers.RandomIntensity(table.ids, background_probability=0, name="intensity"),
     "bias field": layers.RandomBiasField(drop=(0.4, 0.4), name="bias"),
     "blur": layers.RandomBlur(std=(1, 1), spacing=spacing, name="blur"),
     "noise": layers.RandomNoise(std=(0.05, 0.05), name="noise"),
@@ -252,10 +251,10 @@ plt.show()
 # %% [markdown]
 # ## A recipe
 #
-# `labels_to_image` chains all steps into one Keras model, from label maps and keys to images and
-# target labels. A recipe, `SynthesisConfig`, holds the ranges; what is left out keeps the
-# tutorial's starter range. Look at 20 to 30 images before you train on them. Twelve heads and
-# twelve keys:
+# A recipe is the list of these layers, in the order in which they act. `build` chains them into
+# one Keras model, from label maps and keys to images and target labels, and tells the layers what
+# the labels are and how large a voxel is. Look at 20 to 30 images before you train on them. Twelve
+# heads and twelve keys:
 
 # %%
 maps = [head_phantom(seed=number, shape=(192, 224), spacing=spacing) for number in range(12)]
@@ -265,43 +264,59 @@ batch = {
 }
 
 
-def sheet(config, name):
+def sheet(recipe, name):
     """Draw a sample of each head by a recipe."""
-    synthesis = labels_to_image((192, 224), table, config, spacing)
+    synthesis = recipe.build((192, 224), table, spacing)
     images = np.asarray(synthesis(batch)["image"])
     titles = [f"key {seed}, {number}" for seed, number in batch["key"]]
     display(Image(contact_sheet(images, folder / f"{name}.png", titles, columns=6)))
 
 
-config = SynthesisConfig.preset("tutorial")
-sheet(config, "tutorial")
+tutorial = Recipe(
+    [
+        layers.RandomAffine(),
+        layers.RandomWarp(),
+        layers.RandomFieldOfView(),
+        layers.RandomIntensity(),
+        layers.RandomBiasField(),
+        layers.RandomBlur(),
+        layers.RandomNoise(),
+        layers.RandomGamma(),
+        layers.RandomResolution(),
+    ]
+)
+sheet(tutorial, "tutorial")
 
 # %% [markdown]
 # Both bounds of each range at the maximum show the strongest effect. Can you still recognise the
 # anatomy? If not, lower the ranges: neither could the network.
 
 # %%
-sheet(config.extremes(), "extremes")
+sheet(tutorial.extremes(), "extremes")
 
 # %% [markdown]
-# A recipe is a JSON file. `synthtf train --recipe my.json` and `synthtf synthesize --recipe
-# my.json` read it.
+# On disk, a recipe is the same list as JSON. `synthtf train --recipe my.json` and `synthtf
+# synthesize --recipe my.json` read it. What is done in one pass over the volume is on one line of
+# the description.
 
 # %%
-mine = SynthesisConfig.from_json(
+mine = Recipe.from_json(
     """
-    {
-      "affine": {"translation": [-10, 10], "rotation": [-15, 15]},
-      "warp": {"strength": [0, 10], "control_points": [3, 10]},
-      "intensity": {"std": [0, 0.06], "share": "tissues", "background_probability": 0.1},
-      "bias": {"drop": [0, 0.3], "probability": 0.9},
-      "blur": {"std": [0, 1]},
-      "noise": {"std": [0, 0.05], "distribution": "rician"},
-      "resolution": {"factor": [1, 3], "probability": 0.3},
-      "skull_strip": {"probability": 0.3}
-    }
+    [
+      {"layer": "RandomAffine", "translation": [-10, 10], "rotation": [-15, 15]},
+      {"layer": "RandomWarp", "strength": [0, 10], "control_points": [3, 10]},
+      {"layer": "RandomFieldOfView"},
+      {"layer": "RandomIntensity", "std": [0, 0.06], "groups": "tissues"},
+      {"layer": "RandomBiasField", "drop": [0, 0.3], "probability": 0.9},
+      {"layer": "RandomBlur", "std": [0, 1]},
+      {"layer": "RandomNoise", "std": [0, 0.05], "distribution": "rician"},
+      {"layer": "RandomGamma"},
+      {"layer": "RandomResolution", "factor": [1, 3], "probability": 0.3},
+      {"layer": "RandomMask", "probability": 0.3}
+    ]
     """
 )
+print(mine.describe())
 mine.save(folder / "my.json")
 sheet(mine, "mine")
 
@@ -309,9 +324,9 @@ sheet(mine, "mine")
 # What is misspelt or out of range is refused, by name.
 
 # %%
-for text in ('{"blurr": {}}', '{"blur": {"std": [2, 1]}}'):
+for entry in ({"layer": "RandomBlurr"}, {"layer": "RandomBlur", "std": [2, 1]}):
     try:
-        SynthesisConfig.from_json(text)
+        Recipe([*mine, entry])
     except ValueError as error:
         print(error)
 
@@ -326,9 +341,9 @@ for text in ('{"blurr": {}}', '{"blur": {"std": [2, 1]}}'):
 head = maps[3][None, ..., None]
 
 
-def synthesise(config, number):
+def synthesise(recipe, number):
     """Make one image of one head."""
-    synthesis = labels_to_image((192, 224), table, config, spacing)
+    synthesis = recipe.build((192, 224), table, spacing)
     sample = synthesis({"labels": head, "key": np.array([[0, number]], "int32")})
     return np.asarray(sample["image"])
 
@@ -337,8 +352,8 @@ first, again, other = synthesise(mine, 10), synthesise(mine, 10), synthesise(min
 print("same key, same bits:", np.array_equal(first, again))
 print("other key, other image:", not np.array_equal(first, other))
 
-noisy = replace(mine, noise=replace(mine.noise, std=(0.15, 0.15)))
-still = replace(mine, affine=replace(mine.affine, probability=0))
+noisy = mine.change("noise", std=0.15)
+still = mine.without("affine")
 show(
     {
         "key 0, 10": first,
@@ -360,20 +375,19 @@ show(
 # %%
 def explore(number=4, rotation=10, warp=12, bias=0.4, blur=0.8, noise=0.04, gamma=0.8, voxel=1.5):
     """Draw one head: degrees, mm, share, mm, share, exponent, mm."""
-    config = SynthesisConfig.from_dict(
-        {
-            "affine": {"rotation": rotation, "translation": 0, "scaling": 1, "shear": 0},
-            "warp": {"strength": warp, "control_points": (4, 8)},
-            "field_of_view": {"probability": 0},
-            "intensity": {"background_probability": 0},
-            "bias": {"drop": bias},
-            "blur": {"std": blur},
-            "noise": {"std": noise},
-            "gamma": {"gamma": gamma},
-            "resolution": {"factor": voxel, "mode": "isotropic"},
-        }
+    recipe = Recipe(
+        [
+            layers.RandomAffine(rotation=rotation, translation=0, scaling=1, shear=0),
+            layers.RandomWarp(strength=warp, control_points=(4, 8)),
+            layers.RandomIntensity(background_probability=0),
+            layers.RandomBiasField(drop=bias),
+            layers.RandomBlur(std=blur),
+            layers.RandomNoise(std=noise),
+            layers.RandomGamma(gamma=gamma),
+            layers.RandomResolution(factor=voxel, mode="isotropic"),
+        ]
     )
-    model = labels_to_image((192, 224), table, config, spacing)
+    model = recipe.build((192, 224), table, spacing)
     sample = model({"labels": head, "key": np.array([[0, number]], "int32")})
     show({"labels": paint(sample["labels"]), "image": sample["image"]}, columns=2, size=3.6)
 

@@ -67,8 +67,17 @@ from IPython.display import Image, display
 from synthtf import figures
 from synthtf.data.phantoms import head_phantom, phantom_table, render_phantom
 from synthtf.inference import dice, normalize_intensity
+from synthtf.layers import (
+    RandomAffine,
+    RandomBiasField,
+    RandomBlur,
+    RandomGamma,
+    RandomIntensity,
+    RandomNoise,
+    RandomWarp,
+)
 from synthtf.networks import UNetConfig
-from synthtf.synthesis import SynthesisConfig
+from synthtf.synthesis import Recipe
 
 folder = Path(tempfile.mkdtemp())
 keras.utils.set_random_seed(0)
@@ -121,22 +130,16 @@ print({value: table.name(value) for value in table.output_labels})
 # all upright and minutes are few. [01_synthesis](01_synthesis.ipynb) explains the ranges.
 
 # %%
-config = SynthesisConfig.from_dict(
-    {
-        "affine": {
-            "translation": (-4, 4),
-            "rotation": (-5, 5),
-            "scaling": (0.95, 1.05),
-            "shear": (0, 0),
-        },
-        "warp": {"strength": (0, 2), "control_points": (3, 6)},
-        "field_of_view": {"probability": 0},
-        "intensity": {"std": (0, 0.05), "share": "tissues", "background_probability": 0.05},
-        "bias": {"form": "exponential", "std": (0, 0.2)},
-        "noise": {"std": (0, 0.05)},
-        "gamma": {"gamma": (0.8, 1.25)},
-        "resolution": {"probability": 0},
-    }
+recipe = Recipe(
+    [
+        RandomAffine(translation=(-4, 4), rotation=(-5, 5), scaling=(0.95, 1.05), shear=0),
+        RandomWarp(strength=(0, 2), control_points=(3, 6)),
+        RandomIntensity(std=(0, 0.05), groups="tissues", background_probability=0.05),
+        RandomBiasField(form="exponential", std=(0, 0.2)),
+        RandomBlur(),
+        RandomNoise(std=(0, 0.05)),
+        RandomGamma(gamma=(0.8, 1.25)),
+    ]
 )
 
 # %% [markdown]
@@ -152,7 +155,7 @@ model = synthtf.tasks.segmentation(
     shape,
     table,
     spacing,
-    config,
+    recipe,
     network=UNetConfig(features=12, levels=5, mixture_channels=2),
     loss="dice",
 )

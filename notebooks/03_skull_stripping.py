@@ -58,9 +58,20 @@ from scipy import ndimage
 
 from synthtf.data.phantoms import head_phantom, phantom_table, render_phantom
 from synthtf.inference import dice, normalize_intensity
-from synthtf.layers import SignedDistance
+from synthtf.layers import (
+    RandomAffine,
+    RandomBiasField,
+    RandomBlur,
+    RandomFieldOfView,
+    RandomGamma,
+    RandomIntensity,
+    RandomNoise,
+    RandomResolution,
+    RandomWarp,
+    SignedDistance,
+)
 from synthtf.networks import UNetConfig
-from synthtf.synthesis import SynthesisConfig
+from synthtf.synthesis import Recipe
 
 keras.utils.set_random_seed(0)
 
@@ -97,28 +108,24 @@ for answer in ("yes", "csf", "no"):
 # with a radius of `closing` does not fit into; the second to its tissue alone.
 
 # %%
-config = SynthesisConfig.from_dict(
-    {
-        "affine": {
-            "translation": (-10, 10),
-            "rotation": (-15, 15),
-            "scaling": (0.9, 1.1),
-            "shear": (-0.05, 0.05),
-        },
-        "warp": {"strength": (0, 5), "control_points": (3, 8)},
-        "field_of_view": {"probability": 0.1},
-        "intensity": {"std": (0, 0.06), "share": "sides", "background_probability": 0.1},
-        "bias": {"form": "exponential", "std": (0, 0.3)},
-        "noise": {"std": (0, 0.06)},
-        "gamma": {"gamma": (0.7, 1.4)},
-        "resolution": {"factor": (1, 4), "probability": 0.3},
-    }
+recipe = Recipe(
+    [
+        RandomAffine((-10, 10), rotation=(-15, 15), scaling=(0.9, 1.1), shear=(-0.05, 0.05)),
+        RandomWarp(strength=(0, 5), control_points=(3, 8)),
+        RandomFieldOfView(probability=0.1),
+        RandomIntensity(std=(0, 0.06), groups="sides", background_probability=0.1),
+        RandomBiasField(form="exponential", std=(0, 0.3)),
+        RandomBlur(),
+        RandomNoise(std=(0, 0.06)),
+        RandomGamma(gamma=(0.7, 1.4)),
+        RandomResolution(factor=(1, 4), probability=0.3),
+    ]
 )
 model = synthtf.tasks.skull_stripping(
     shape,
     table,
     spacing,
-    config,
+    recipe,
     network=UNetConfig(features=12, levels=5, max_features=48, activation="leaky_relu"),
     limit=10,
     closing=5,

@@ -70,9 +70,18 @@ from synthtf.data.shipped_models import find_model
 from synthtf.inference import apply_transform, dice, normalize_intensity, register
 from synthtf.inference.registration.picture import draw_registration
 from synthtf.interop import read_transform, write_transform
+from synthtf.layers import (
+    RandomAffine,
+    RandomBiasField,
+    RandomBlur,
+    RandomGamma,
+    RandomIntensity,
+    RandomNoise,
+    RandomWarp,
+)
 from synthtf.metrics import target_registration_error
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
-from synthtf.synthesis import SynthesisConfig, labels_to_pairs
+from synthtf.synthesis import Recipe, labels_to_pairs
 
 folder = Path(tempfile.mkdtemp())
 keras.utils.set_random_seed(0)
@@ -88,32 +97,26 @@ keras.utils.set_random_seed(0)
 spacing, shape = 2.5, (80, 96)  # mm, voxels
 maps = [head_phantom(seed=number, shape=(104, 120), spacing=spacing) for number in range(60)]
 table = phantom_table().select({int(value) for one in maps for value in np.unique(one)})
-contrast = {
-    "field_of_view": {"probability": 0},
-    "intensity": {"std": (0, 0.05), "share": "sides", "background_probability": 0.05},
-    "bias": {"form": "exponential", "std": (0, 0.2)},
-    "noise": {"std": (0, 0.05)},
-    "gamma": {"gamma": (0.8, 1.25)},
-    "resolution": {"probability": 0},
-}
-turned = SynthesisConfig.from_dict(
-    {
-        "affine": {"translation": (-15, 15), "rotation": (-20, 20), "shear": (-0.05, 0.05)},
-        "warp": {"strength": (0, 3), "control_points": (3, 6)},
-        **contrast,
-    }
+contrast = [
+    RandomIntensity(std=(0, 0.05), groups="sides", background_probability=0.05),
+    RandomBiasField(form="exponential", std=(0, 0.2)),
+    RandomBlur(),
+    RandomNoise(std=(0, 0.05)),
+    RandomGamma(gamma=(0.8, 1.25)),
+]
+turned = Recipe(
+    [
+        RandomAffine(translation=(-15, 15), rotation=(-20, 20), shear=(-0.05, 0.05)),
+        RandomWarp(strength=(0, 3), control_points=(3, 6)),
+        *contrast,
+    ]
 )
-warped = SynthesisConfig.from_dict(
-    {
-        "affine": {
-            "translation": (-2, 2),
-            "rotation": (-3, 3),
-            "scaling": (0.97, 1.03),
-            "shear": (0, 0),
-        },
-        "warp": {"strength": (0, 8), "control_points": (3, 6)},
-        **contrast,
-    }
+warped = Recipe(
+    [
+        RandomAffine(translation=(-2, 2), rotation=(-3, 3), scaling=(0.97, 1.03), shear=0),
+        RandomWarp(strength=(0, 8), control_points=(3, 6)),
+        *contrast,
+    ]
 )
 
 # %% [markdown]
@@ -153,7 +156,7 @@ plt.show()
 # %%
 detector = DetectorConfig(num_features=20, backbone=UNetConfig(8, 4, max_features=32))
 affine = synthtf.tasks.registration(
-    shape, table, "affine", spacing, turned, detector, landmarks=1.0
+    shape, table, spacing, turned, kind="affine", network=detector, landmarks=1.0
 )
 pairs = synthtf.data.LabelMaps(maps, seed=1, batch_size=4, num_batches=60, table=table)
 
@@ -269,9 +272,9 @@ print("the command and apply_transform agree:", same)
 # To be of use, it needs hours. Two epochs show how it is done.
 
 # %%
-config = RegistrationConfig(encoder=(16, 32, 32), decoder=(32, 32, 32, 32, 16), detector=detector)
+unet = RegistrationConfig(encoder=(16, 32, 32), decoder=(32, 32, 32, 32, 16), detector=detector)
 deformable = synthtf.tasks.registration(
-    shape, table, "deformable", spacing, warped, config, aligned=True, regularization=0.3
+    shape, table, spacing, warped, network=unet, aligned=True, regularization=0.3
 )
 parts = [synthtf.networks.detector(model.task_model) for model in (affine, deformable)]
 parts[1].set_weights(parts[0].get_weights())

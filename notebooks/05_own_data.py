@@ -68,7 +68,7 @@ from synthtf.inference import evaluate, segment
 from synthtf.interop.export import export_run
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
-from synthtf.synthesis import SynthesisConfig
+from synthtf.synthesis import Recipe
 from synthtf.tasks.segmenting.options import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.plan import TrainingPlan
@@ -147,24 +147,29 @@ print("output labels:", {value: table.name(value) for value in table.output_labe
 # synthesize maps/ -o samples --recipe recipe.json` before you train.
 
 # %%
-recipe = {
-    "affine": {
+recipe = [
+    {
+        "layer": "RandomAffine",
         "translation": [-4, 4],
         "rotation": [-5, 5],
         "scaling": [0.95, 1.05],
-        "shear": [0, 0],
+        "shear": 0,
     },
-    "warp": {"strength": [0, 2], "control_points": [3, 6], "integration_steps": 3},
-    "flip": {"probability": 0.5},
-    "field_of_view": {"probability": 0},
-    "intensity": {"std": [0, 0.05], "share": "tissues", "background_probability": 0.05},
-    "bias": {"form": "exponential", "std": [0, 0.2]},
-    "noise": {"std": [0, 0.04]},
-    "gamma": {"gamma": [0.8, 1.25]},
-    "resolution": {"probability": 0},
-}
+    {"layer": "RandomWarp", "strength": [0, 2], "control_points": [3, 6], "integration_steps": 3},
+    {"layer": "RandomFlip"},
+    {
+        "layer": "RandomIntensity",
+        "std": [0, 0.05],
+        "groups": "tissues",
+        "background_probability": 0.05,
+    },
+    {"layer": "RandomBiasField", "form": "exponential", "std": [0, 0.2]},
+    {"layer": "RandomBlur"},
+    {"layer": "RandomNoise", "std": [0, 0.04]},
+    {"layer": "RandomGamma", "gamma": [0.8, 1.25]},
+]
 (folder / "recipe.json").write_text(json.dumps(recipe, indent=2))
-config = SynthesisConfig.load(folder / "recipe.json")  # refuses what is misspelt
+print(Recipe.load(folder / "recipe.json").describe())  # refuses what is misspelt
 
 # %% [markdown]
 # ## Training
