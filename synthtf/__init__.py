@@ -40,10 +40,12 @@ _SUBMODULES = (
     "testing",
 )
 
-__all__ = ["__version__", *_SUBMODULES]
+__all__ = ["Recipe", "__version__", *_SUBMODULES]
 
 
 def __getattr__(name: str) -> object:
+    if name == "Recipe":
+        return importlib.import_module(f"{__name__}.synthesis").Recipe
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
