@@ -42,8 +42,8 @@ class Derivative:
     """A kind of file that is derived from scans.
 
     Attributes:
-        label: Label of the entity `desc`.
-        suffix: Such as "dseg" or "mask"; None for an image that keeps the suffix of its scan.
+        label: label of the entity `desc`.
+        suffix: such as "dseg" or "mask"; None for an image that keeps the suffix of its scan.
     """
 
     label: str
@@ -53,7 +53,7 @@ class Derivative:
         """Name the file that is derived from a scan.
 
         Args:
-            scan: Path or name of the scan, as BIDS has it.
+            scan: path or name of the scan, as BIDS has it.
 
         Example:
             >>> Derivative("brain", "mask").name("sub-01_ses-2_run-1_T1w.nii")
@@ -74,15 +74,15 @@ class Derivative:
         """Place the file that is derived from a scan.
 
         Args:
-            folder: Folder of the derivatives.
-            root: Data set of the scan.
-            scan: Path of the scan, which begins with `root`.
+            folder: folder of the derivatives.
+            root: data set of the scan.
+            scan: path of the scan, which begins with `root`.
 
         Returns:
             Path in `folder`, in folders called as those of the scan in `root`.
 
         Raises:
-            ValueError: If the path would leave the folder.
+            ValueError: if the path would leave the folder.
         """
         for part in (*scan.relative_to(root).parts[:-1], self.name(scan)):
             folder = output_in(folder, part)
@@ -93,7 +93,7 @@ def is_dataset(path: str | os.PathLike) -> bool:
     """Return whether a path is the folder of a BIDS data set.
 
     Args:
-        path: Any path.
+        path: any path.
     """
     return (Path(path) / _DESCRIPTION).is_file()
 
@@ -102,7 +102,7 @@ def find_scans(root: str | os.PathLike) -> list[Path]:
     """List the anatomical scans of a data set, sorted by subject and session.
 
     Args:
-        root: Folder of the data set. What lies in `derivatives`, `sourcedata` and other folders
+        root: folder of the data set. What lies in `derivatives`, `sourcedata` and other folders
             than `sub-<label>/[ses-<label>/]anat` is left out, as are masks, segmentations, phase
             images, and imaginary and real parts.
 
@@ -114,7 +114,7 @@ def find_scans(root: str | os.PathLike) -> list[Path]:
         UserWarning: If names of volumes are not those of BIDS; they are left out.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: if there is none.
     """
     root = Path(root)
     scans, odd = [], []
@@ -145,14 +145,14 @@ def check_output_folder(folder: str | os.PathLike, root: str | os.PathLike) -> N
     """Refuse an output that cannot become a data set of derivatives.
 
     Args:
-        folder: Where derivatives are to be written; it need not exist.
-        root: The data set that they are derived from.
+        folder: where derivatives are to be written; it need not exist.
+        root: the data set that they are derived from.
 
     Warns:
-        UserWarning: If it lies in the data set and its name breaks the rule for that place.
+        UserWarning: if it lies in the data set and its name breaks the rule for that place.
 
     Raises:
-        ValueError: If it is a file, the data set itself, or a data set of another tool.
+        ValueError: if it is a file, the data set itself, or a data set of another tool.
     """
     folder, root = Path(folder), Path(root)
     if extension(folder) or folder.suffix.lower() == ".txt" or folder.is_file():
@@ -181,13 +181,13 @@ def describe_derivatives(
     """Make a folder a BIDS data set of derivatives.
 
     Args:
-        folder: Where derivatives are written; made if it does not exist.
-        root: The data set that they are derived from.
-        version: Version of the package.
-        kinds: What is written. Files that BIDS does not know go to a new `.bidsignore`.
+        folder: where derivatives are written; made if it does not exist.
+        root: the data set that they are derived from.
+        version: version of the package.
+        kinds: what is written. Files that BIDS does not know go to a new `.bidsignore`.
 
     Raises:
-        OSError: If a file cannot be written.
+        OSError: if a file cannot be written.
     """
     folder, root = Path(folder), Path(root)
     here, there = folder.resolve(), root.resolve()
@@ -215,11 +215,11 @@ def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> 
     """Write `dseg.tsv`, which says what the labels of all segmentations of a data set stand for.
 
     Args:
-        folder: Folder of the data set.
-        names: Label value to name.
+        folder: folder of the data set.
+        names: label value to name.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: if it cannot be written.
     """
     lines = ["index\tname", *(f"{value}\t{name}" for value, name in names.items())]
     write_whole(Path(folder) / "dseg.tsv", ("\n".join(lines) + "\n").encode())
@@ -229,8 +229,8 @@ def source_facts(root: str | os.PathLike, scan: Path) -> dict[str, Any]:
     """Say in the terms of BIDS which scan a file is derived from, for its JSON file.
 
     Args:
-        root: Data set of the scan.
-        scan: Path of the scan, which begins with `root`.
+        root: data set of the scan.
+        scan: path of the scan, which begins with `root`.
 
     Returns:
         `Sources`, and `SpatialReference` where the name of the scan says nothing about it.

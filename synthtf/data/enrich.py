@@ -39,17 +39,17 @@ def enrich_labels(
     a tissue of its own, and part k of a label and part k of its partner are partners.
 
     Args:
-        image: Scan, on the grid of the label map.
-        labels: Label map.
-        table: Labels of the map.
-        num_parts: Parts per label, at least 2.
-        values: Labels to split. None: all but 0 that occur with that many intensities.
+        image: scan, on the grid of the label map.
+        labels: label map.
+        table: labels of the map.
+        num_parts: parts per label, at least 2.
+        values: labels to split. None: all but 0 that occur with that many intensities.
 
     Returns:
         The map, int32, and the table with the new rows.
 
     Raises:
-        ValueError: If the grids differ, the table does not list a label of the map, there are
+        ValueError: if the grids differ, the table does not list a label of the map, there are
             fewer than 2 parts, a label has no voxel, or fewer intensities than parts.
     """
     check_parts(num_parts)
@@ -89,17 +89,17 @@ def build_labels(
     into new labels above all others, from dark to bright, and the map of the clusters is smoothed.
 
     Args:
-        image: Scan, on the grid of the segmentation.
-        labels: Segmentation; 0 where nothing is known.
-        table: Labels of the segmentation.
-        num_parts: Number of new labels, at least 2.
-        threshold: Intensity below which a voxel may be air. None: half of Otsu's threshold.
+        image: scan, on the grid of the segmentation.
+        labels: segmentation; 0 where nothing is known.
+        table: labels of the segmentation.
+        num_parts: number of new labels, at least 2.
+        threshold: intensity below which a voxel may be air. None: half of Otsu's threshold.
 
     Returns:
         The map, int32, and the table with the new rows, which count as background.
 
     Raises:
-        ValueError: If the grids differ, the table does not list a label, there are fewer than 2
+        ValueError: if the grids differ, the table does not list a label, there are fewer than 2
             parts, or too few voxels are left to be clustered.
     """
     check_parts(num_parts)
@@ -138,7 +138,7 @@ def check_parts(num_parts: int) -> None:
     """Refuse to split into fewer than two parts, or more than 255.
 
     Raises:
-        ValueError: If there are.
+        ValueError: if there are.
     """
     if int(num_parts) != num_parts or not 2 <= num_parts <= 255:
         raise ValueError(f"expected at least 2 parts, at most 255, received {num_parts}")
@@ -151,13 +151,13 @@ def cluster(values: np.ndarray, num_parts: int) -> np.ndarray:
 
     Args:
         values: `(n,)` intensities.
-        num_parts: Number of clusters.
+        num_parts: number of clusters.
 
     Returns:
         `(n,)` integers from 0, as uint8.
 
     Raises:
-        ValueError: If there are fewer different values than clusters.
+        ValueError: if there are fewer different values than clusters.
 
     Example:
         >>> cluster(np.array([5.0, 0.0, 9.0, 0.5, 5.5]), 3).tolist()

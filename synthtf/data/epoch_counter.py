@@ -22,7 +22,7 @@ class EpochCounter:
     threads of its own instead (`ReadAhead`).
 
     Args:
-        epoch: Epochs that have ended before.
+        epoch: epochs that have ended before.
     """
 
     def __init__(self, epoch: int = 0) -> None:
@@ -37,7 +37,7 @@ class EpochCounter:
         """Return the epoch that a batch index belongs to, and note that it was drawn.
 
         Args:
-            index: Batch of the pass.
+            index: batch of the pass.
 
         Returns:
             The epoch; the same for the same index until an epoch ends.

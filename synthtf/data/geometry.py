@@ -18,7 +18,7 @@ def orientation(volume: Volume) -> str:
     """Return where each axis of a volume points, such as "RAS" or "LIA" ("RA" in 2D).
 
     Args:
-        volume: A volume; an oblique axis counts as the anatomical axis closest to it.
+        volume: a volume; an oblique axis counts as the anatomical axis closest to it.
 
     Returns:
         One letter per spatial axis.
@@ -32,14 +32,14 @@ def reorient(volume: Volume, axcodes: str = "RAS") -> Volume:
 
     Args:
         volume: 2D or 3D, with or without frames.
-        axcodes: Where the axes shall point: three letters of L/R, P/A, I/S. In 2D, the two letters
+        axcodes: where the axes shall point: three letters of L/R, P/A, I/S. In 2D, the two letters
             of the image plane are picked from the three, or given.
 
     Returns:
         The volume in the new orientation, with its affine.
 
     Raises:
-        ValueError: If `axcodes` is no orientation.
+        ValueError: if `axcodes` is no orientation.
     """
     target = _target(volume, axcodes)
     start = nib.orientations.io_orientation(volume.affine)[: volume.ndim]
@@ -64,19 +64,19 @@ def conform_labels(
     """Bring a label map to RAS, a voxel size and a shape, by nearest neighbour without rotation.
 
     Args:
-        volume: Label map, 2D or 3D.
-        spacing: Distance between voxels in mm, a scalar or one per RAS axis; None keeps it. Axes
+        volume: label map, 2D or 3D.
+        spacing: distance between voxels in mm, a scalar or one per RAS axis; None keeps it. Axes
             are scaled about the centre of the volume.
-        shape: Voxels, a scalar or one per RAS axis: the map is cropped and padded with zeros
+        shape: voxels, a scalar or one per RAS axis: the map is cropped and padded with zeros
             around the centre of the bounding box of `centre_on`; None keeps the whole extent.
-        centre_on: Labels that shape is centred on; None means every label but 0. A map that is
+        centre_on: labels that shape is centred on; None means every label but 0. A map that is
             all background is centred on itself.
 
     Returns:
         int32 label map with its affine; its header is dropped.
 
     Raises:
-        ValueError: If the values are no labels, spacing or shape are not positive or have the
+        ValueError: if the values are no labels, spacing or shape are not positive or have the
             wrong length, or none of `centre_on` occurs.
     """
     labels = as_labels(volume.data, volume.name)
@@ -96,13 +96,13 @@ def resample_nearest(volume: Volume, spacing: float | Sequence[float]) -> Volume
 
     Args:
         volume: 2D or 3D.
-        spacing: New distance between voxels in mm, a scalar or one per axis.
+        spacing: new distance between voxels in mm, a scalar or one per axis.
 
     Returns:
         The volume whose extent in mm is kept to half a voxel, with its affine.
 
     Raises:
-        ValueError: If spacing is not positive or has the wrong length.
+        ValueError: if spacing is not positive or has the wrong length.
     """
     spacing = per_axis(spacing, volume.ndim, "spacing")
     data, matrix = volume.data, np.eye(4)
@@ -126,9 +126,9 @@ def resampled_size(size: int, old: float, new: float) -> int:
     """Return the number of voxels of an axis after a change of voxel size.
 
     Args:
-        size: Voxels before.
-        old: Distance between voxels before, in mm.
-        new: Distance after.
+        size: voxels before.
+        old: distance between voxels before, in mm.
+        new: distance after.
 
     Returns:
         At least 1.
@@ -152,15 +152,15 @@ def crop_or_pad(
 
     Args:
         volume: 2D or 3D.
-        shape: Voxels, a scalar or one per axis.
-        centre: Voxel coordinates that come to lie in the middle, to half a voxel; None is the
+        shape: voxels, a scalar or one per axis.
+        centre: voxel coordinates that come to lie in the middle, to half a voxel; None is the
             centre of the volume.
 
     Returns:
         Volume of that shape, with its affine.
 
     Raises:
-        ValueError: If shape is not whole and positive, or has the wrong length.
+        ValueError: if shape is not whole and positive, or has the wrong length.
     """
     shape = per_axis(shape, volume.ndim, "shape", whole=True)
     if centre is None:
@@ -184,8 +184,8 @@ def bounding_box_centre(
     """Return the centre of the bounding box of labels, in voxel coordinates.
 
     Args:
-        volume: Label map.
-        labels: Values to enclose; None means every value but 0.
+        volume: label map.
+        labels: values to enclose; None means every value but 0.
 
     Returns:
         One coordinate per axis; None if none of the labels occurs.
@@ -207,15 +207,15 @@ def labels_centre(
     """Return the centre of the bounding box of labels, which must occur if they are given.
 
     Args:
-        volume: Label map.
-        labels: Values to enclose; None means every value but 0.
-        name: File or array, for the message.
+        volume: label map.
+        labels: values to enclose; None means every value but 0.
+        name: file or array, for the message.
 
     Returns:
         One coordinate per axis; None if `labels` is None and the map is all background.
 
     Raises:
-        ValueError: If none of the given labels occurs.
+        ValueError: if none of the given labels occurs.
     """
     centre = bounding_box_centre(volume, labels)
     if centre is None and labels is not None:
@@ -229,16 +229,16 @@ def per_axis(
     """Return one positive number per axis from a scalar or a sequence.
 
     Args:
-        value: A number, or one per axis.
-        ndim: Number of axes.
-        name: Argument, for messages.
-        whole: Whether the numbers must be whole; they are then returned as int.
+        value: a number, or one per axis.
+        ndim: number of axes.
+        name: argument, for messages.
+        whole: whether the numbers must be whole; they are then returned as int.
 
     Returns:
         `ndim` numbers.
 
     Raises:
-        ValueError: If a number is not positive, not finite or not whole, or the length is wrong.
+        ValueError: if a number is not positive, not finite or not whole, or the length is wrong.
 
     Example:
         >>> per_axis(1.5, 2, "spacing")

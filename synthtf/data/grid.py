@@ -16,11 +16,11 @@ class Grid:
     """Voxels of an image and their place in space, without their values.
 
     Attributes:
-        shape: Voxels per axis; the third is 1 for a 2D image.
+        shape: voxels per axis; the third is 1 for a 2D image.
         affine: `(4, 4)` float64, from voxel coordinates to RAS in mm.
 
     Raises:
-        ValueError: If the shape is not three positive integers, or the affine is not `(4, 4)`,
+        ValueError: if the shape is not three positive integers, or the affine is not `(4, 4)`,
             finite and invertible.
     """
 
@@ -82,7 +82,7 @@ def invertible(matrix: np.ndarray) -> np.ndarray:
         matrix: `(4, 4)`, its last row `(0, 0, 0, 1)`.
 
     Raises:
-        ValueError: If it is not `(4, 4)`, finite, affine and invertible.
+        ValueError: if it is not `(4, 4)`, finite, affine and invertible.
     """
     matrix = np.array(matrix, np.float64)
     if matrix.shape != (4, 4):
@@ -102,8 +102,8 @@ def apply_matrix(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Map points `(..., 3)` by an affine matrix `(4, 4)`.
 
     Args:
-        matrix: The matrix.
-        points: The points.
+        matrix: the matrix.
+        points: the points.
 
     Returns:
         Points of the same shape.

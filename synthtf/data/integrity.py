@@ -38,11 +38,11 @@ class FileHeader:
 
     Attributes:
         header: nibabel header, as stored.
-        shape: Voxels per axis, as stored, all positive.
-        dtype: Type of a stored voxel, with its byte order.
-        offset: Position of the first voxel in the uncompressed file, in bytes.
-        oriented: Whether the file says how the voxels lie in space.
-        doubts: What in the file contradicts itself, but leaves it readable.
+        shape: voxels per axis, as stored, all positive.
+        dtype: type of a stored voxel, with its byte order.
+        offset: position of the first voxel in the uncompressed file, in bytes.
+        oriented: whether the file says how the voxels lie in space.
+        doubts: what in the file contradicts itself, but leaves it readable.
     """
 
     header: object
@@ -62,14 +62,14 @@ def read_header(path: str | os.PathLike) -> FileHeader:
     """Read the header of a volume file, without its voxels.
 
     Args:
-        path: A .nii, .nii.gz, .mgz or .mgh file.
+        path: a .nii, .nii.gz, .mgz or .mgh file.
 
     Returns:
         The header; its claims are held against the size of the file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the ending is unknown, or the header is damaged, no header of a volume, or
+        FileNotFoundError: if there is no such file.
+        ValueError: if the ending is unknown, or the header is damaged, no header of a volume, or
             claims more voxels than the file or the memory can hold.
     """
     path = _existing(path)
@@ -81,14 +81,14 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
     """Read the header and the stored voxels of a volume file, to the end of the file.
 
     Args:
-        path: A .nii, .nii.gz, .mgz or .mgh file.
+        path: a .nii, .nii.gz, .mgz or .mgh file.
 
     Returns:
         The header, and an array of `header.shape` in the stored type, not scaled.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: As `read_header`, and if the file is truncated or corrupt.
+        FileNotFoundError: if there is no such file.
+        ValueError: as `read_header`, and if the file is truncated or corrupt.
     """
     path = _existing(path)
     with _readable(path) as stream:

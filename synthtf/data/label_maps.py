@@ -41,24 +41,24 @@ class LabelMaps(keras.utils.PyDataset):
     while they fit `cache_bytes` together; the others are read again for each sample.
 
     Args:
-        maps: Folder, file or .txt list; or a list of files or of integer arrays (2D or 3D, taken
+        maps: folder, file or .txt list; or a list of files or of integer arrays (2D or 3D, taken
             as RAS at 1 mm).
-        seed: Seed of the run, in [0, 2^31).
-        batch_size: Samples per batch.
-        num_batches: Batches per epoch; None means as many as take each map once.
-        table: Labels that may occur. Others are refused; those that never occur give one warning.
-        initial_epoch: Epochs that a resumed run has done; None hands out the same samples in
+        seed: seed of the run, in [0, 2^31).
+        batch_size: samples per batch.
+        num_batches: batches per epoch; None means as many as take each map once.
+        table: labels that may occur. Others are refused; those that never occur give one warning.
+        initial_epoch: epochs that a resumed run has done; None hands out the same samples in
             every epoch, for validation.
         **options: `shape`, `spacing` and `centre_on`, see `Grid`; and `workers`, threads that
             prepare batches ahead (default 1: none), of use where maps do not fit in memory.
 
     Attributes:
-        cache_bytes: Memory for conformed maps; set it on the class, before construction.
+        cache_bytes: memory for conformed maps; set it on the class, before construction.
 
     Raises:
-        FileNotFoundError: If a path does not exist.
-        TypeError: If an option is unknown.
-        ValueError: If an argument is out of range, a map cannot be used (the file is named), 2D
+        FileNotFoundError: if a path does not exist.
+        TypeError: if an option is unknown.
+        ValueError: if an argument is out of range, a map cannot be used (the file is named), 2D
             and 3D maps are mixed, or every map is all background.
 
     Example:
@@ -141,7 +141,7 @@ class LabelMaps(keras.utils.PyDataset):
         """Return the affine of a conformed map.
 
         Args:
-            index: Place of the map in `names`.
+            index: place of the map in `names`.
 
         Returns:
             `(4, 4)` float64, from voxel to RAS coordinates in mm.
@@ -170,14 +170,14 @@ class LabelMaps(keras.utils.PyDataset):
         """Return a batch of the current epoch.
 
         Args:
-            index: Batch of the epoch, in [0, len).
+            index: batch of the epoch, in [0, len).
 
         Returns:
             `({"labels", "key"},)`.
 
         Raises:
-            IndexError: If there is no such batch.
-            ValueError: If a map that is read again can no longer be used, or numbers run out.
+            IndexError: if there is no such batch.
+            ValueError: if a map that is read again can no longer be used, or numbers run out.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"expected a batch index in [0, {len(self)}), received {index}")
@@ -192,13 +192,13 @@ class LabelMaps(keras.utils.PyDataset):
         """Return one sample of this seed again, as a batch of one.
 
         Args:
-            number: Second integer of its key.
+            number: second integer of its key.
 
         Returns:
             `({"labels", "key"},)`, with the bits that the sample had in its batch.
 
         Raises:
-            ValueError: If the number is negative, or too large for a key.
+            ValueError: if the number is negative, or too large for a key.
         """
         return self._batch([_whole(number, "number", 0)])
 
@@ -206,7 +206,7 @@ class LabelMaps(keras.utils.PyDataset):
         """Return which map a sample is made of, a function of the seed and the number alone.
 
         Args:
-            number: Second integer of a key.
+            number: second integer of a key.
 
         Returns:
             Place of the map in `names`.

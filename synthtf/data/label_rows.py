@@ -21,14 +21,14 @@ def parse_rows(lines: list[str], path: Path) -> list[dict]:
     """Parse the lines of either format that `LabelTable.read` knows.
 
     Args:
-        lines: Lines of the file.
-        path: File, for messages.
+        lines: lines of the file.
+        path: file, for messages.
 
     Returns:
         One dict per label, with the columns that the file has; `id` and `name` always.
 
     Raises:
-        ValueError: If a line is malformed or a label is listed twice; names file and line.
+        ValueError: if a line is malformed or a label is listed twice; names file and line.
     """
     content = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
     content = [(n, line) for n, line in content if not line.lstrip().startswith("#")]
@@ -99,7 +99,7 @@ def split_side(name: str) -> tuple[str, str, str]:
     """Take the side out of the name of a structure.
 
     Args:
-        name: Such as "Left-Thalamus" or "ctx-lh-insula".
+        name: such as "Left-Thalamus" or "ctx-lh-insula".
 
     Returns:
         "left", "right" or "none"; the name on the other side, or ""; the name without its side.

@@ -19,16 +19,16 @@ class LabelTable:
     Columns have one entry per label, in the same order.
 
     Attributes:
-        ids: Label values, different, in [0, 2^31), with 0, the background.
-        names: Names, for tables and messages.
-        partners: Label of the other side, or None.
-        outputs: Label that each counts as in the output segmentation; each of them is listed.
-        groups: Tissues; labels of one tissue may share their intensities.
+        ids: label values, different, in [0, 2^31), with 0, the background.
+        names: names, for tables and messages.
+        partners: label of the other side, or None.
+        outputs: label that each counts as in the output segmentation; each of them is listed.
+        groups: tissues; labels of one tissue may share their intensities.
         brain: "yes", "no" or "csf" (inside the skull, not brain).
         sides: "left", "right" or "none"; taken from the names if left out.
 
     Raises:
-        ValueError: If columns differ in length, or a label is negative, listed twice, has a
+        ValueError: if columns differ in length, or a label is negative, listed twice, has a
             partner that is not listed or not mutual, or counts as a label that is not listed.
     """
 
@@ -69,14 +69,14 @@ class LabelTable:
         belongs to the brain unless it is 0. A missing background is added.
 
         Args:
-            path: Text file in UTF-8.
+            path: text file in UTF-8.
 
         Returns:
             The table.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If a line is malformed or a label listed twice; names the line.
+            FileNotFoundError: if there is no such file.
+            ValueError: if a line is malformed or a label listed twice; names the line.
         """
         path = Path(path)
         if not path.is_file():
@@ -96,13 +96,13 @@ class LabelTable:
         """Make a table of labels that have no names, sides or tissues.
 
         Args:
-            ids: Label values; 0 is added.
+            ids: label values; 0 is added.
 
         Returns:
             The table; labels count as themselves.
 
         Raises:
-            ValueError: If a label is negative.
+            ValueError: if a label is negative.
 
         Example:
             >>> LabelTable.from_labels([3, 1]).names
@@ -117,8 +117,8 @@ class LabelTable:
         """Give a table as it is, from its file, or of labels, see `read` and `from_labels`.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the labels are of another kind.
+            FileNotFoundError: if there is no such file.
+            ValueError: if the labels are of another kind.
         """
         if isinstance(labels, cls):
             return labels
@@ -136,7 +136,7 @@ class LabelTable:
         """Write the table as tab-separated values that `read` takes back.
 
         Args:
-            path: Text file; replaced if it exists.
+            path: text file; replaced if it exists.
         """
         lines = ["\t".join(COLUMNS)]
         for i in range(len(self.ids)):
@@ -152,13 +152,13 @@ class LabelTable:
         Those are the labels that they count as, and the partners, which a flip turns them into.
 
         Args:
-            ids: Labels of this table.
+            ids: labels of this table.
 
         Returns:
             The smaller table.
 
         Raises:
-            ValueError: If a label is not listed.
+            ValueError: if a label is not listed.
         """
         wanted: set[int] = set()
         more = {0, *(int(i) for i in ids)}
@@ -177,13 +177,13 @@ class LabelTable:
         """Return the name of a label.
 
         Args:
-            label: Label of this table.
+            label: label of this table.
 
         Returns:
             Its name.
 
         Raises:
-            ValueError: If it is not listed.
+            ValueError: if it is not listed.
         """
         return self.names[self._row(label)]
 
@@ -223,7 +223,7 @@ class LabelTable:
         """Left-right pairs, which a flip swaps.
 
         Raises:
-            ValueError: If a label of one side has no partner to become.
+            ValueError: if a label of one side has no partner to become.
         """
         for label in self.one_sided:
             other = "right" if self.sides[self._row(label)] == "left" else "left"
@@ -238,7 +238,7 @@ class LabelTable:
         """Left-right pairs among the output labels, each once.
 
         Raises:
-            ValueError: If the two labels of a pair do not count as a pair or as one label.
+            ValueError: if the two labels of a pair do not count as a pair or as one label.
         """
         partner = {}
         for left, right in self.pairs:
@@ -273,11 +273,11 @@ class LabelTable:
         """Refuse values that the table does not list.
 
         Args:
-            counts: Value to number of voxels, as from `count_labels`.
-            source: File or array, for the message.
+            counts: value to number of voxels, as from `count_labels`.
+            source: file or array, for the message.
 
         Raises:
-            ValueError: If a value is not listed; names source, value and count.
+            ValueError: if a value is not listed; names source, value and count.
         """
         unknown = {value: n for value, n in counts.items() if value not in self.mapping}
         if unknown:
@@ -294,11 +294,11 @@ class LabelTable:
         """Warn once if labels of the table never occur.
 
         Args:
-            values: Labels that occur.
-            source: Data set, for the message.
+            values: labels that occur.
+            source: data set, for the message.
 
         Warns:
-            UserWarning: One line that lists the labels.
+            UserWarning: one line that lists the labels.
         """
         unused = sorted(set(self.ids) - {0, *values})
         if unused:
@@ -325,7 +325,7 @@ def count_labels(data: np.ndarray) -> dict[int, int]:
     """Count the voxels of each value of a label map.
 
     Args:
-        data: Array of whole numbers that are not negative.
+        data: array of whole numbers that are not negative.
 
     Returns:
         Value to number of voxels, sorted by value.

@@ -24,11 +24,11 @@ class Grid:
     """The grid that label maps are conformed to.
 
     Attributes:
-        shape: Voxels, a scalar or one per RAS axis; None is the smallest box that holds the whole
+        shape: voxels, a scalar or one per RAS axis; None is the smallest box that holds the whole
             extent of every map, each in the middle.
-        spacing: Distance between voxels in mm, a scalar or one per RAS axis; None is that of the
+        spacing: distance between voxels in mm, a scalar or one per RAS axis; None is that of the
             first map.
-        centre_on: Labels whose bounding box comes to lie in the middle of `shape`; None means
+        centre_on: labels whose bounding box comes to lie in the middle of `shape`; None means
             every label but 0. Without `shape`, whole maps are centred.
     """
 
@@ -42,9 +42,9 @@ class MapSource:
     """A label map that is read when it is needed.
 
     Attributes:
-        name: For messages and tables.
-        path: File, or None.
-        array: Array, or None.
+        name: for messages and tables.
+        path: file, or None.
+        array: array, or None.
     """
 
     name: str
@@ -55,7 +55,7 @@ class MapSource:
         """Return the label map as stored, int32, and one line per finding.
 
         Raises:
-            ValueError: If it cannot be used; names the file.
+            ValueError: if it cannot be used; names the file.
         """
         if self.path is None:
             return Volume(as_labels(self.array, self.name), np.eye(4)), []
@@ -78,14 +78,14 @@ def find_sources(maps: object) -> list[MapSource]:
     """List the label maps that the user names.
 
     Args:
-        maps: Folder, file or .txt list; or a sequence of files or of integer arrays.
+        maps: folder, file or .txt list; or a sequence of files or of integer arrays.
 
     Returns:
         At least one source.
 
     Raises:
-        FileNotFoundError: If a path does not exist.
-        ValueError: If there is none, or an entry is neither a path nor an array of whole numbers
+        FileNotFoundError: if a path does not exist.
+        ValueError: if there is none, or an entry is neither a path nor an array of whole numbers
             with two or three axes.
     """
     if isinstance(maps, (str, os.PathLike)):
@@ -116,10 +116,10 @@ class Conformer:
     """Brings every map of a data set to one grid.
 
     Attributes:
-        shape: Voxels per axis.
+        shape: voxels per axis.
         spacing: mm per axis.
-        centre_on: As in `Grid`.
-        whole: Whether whole maps are centred, instead of the labels in them.
+        centre_on: as in `Grid`.
+        whole: whether whole maps are centred, instead of the labels in them.
     """
 
     shape: tuple[int, ...]
@@ -132,14 +132,14 @@ class Conformer:
         """Find the common grid of a data set from headers alone.
 
         Args:
-            sources: Label maps.
-            grid: What the user fixed.
+            sources: label maps.
+            grid: what the user fixed.
 
         Returns:
             The conformer.
 
         Raises:
-            ValueError: If 2D and 3D maps are mixed, or shape or spacing are not positive.
+            ValueError: if 2D and 3D maps are mixed, or shape or spacing are not positive.
         """
         frames = [source.frame() for source in sources]
         ndim = frames[0].ndim
@@ -166,14 +166,14 @@ class Conformer:
         """Return a label map on the common grid.
 
         Args:
-            volume: Label map.
-            name: File or array, for messages.
+            volume: label map.
+            name: file or array, for messages.
 
         Returns:
             int32 volume of `shape`.
 
         Raises:
-            ValueError: As `conform_labels`.
+            ValueError: as `conform_labels`.
         """
         conformed = conform_labels(volume, self.spacing)
         centre = None if self.whole else labels_centre(conformed, self.centre_on, name)

@@ -21,16 +21,16 @@ class MapSurvey:
     """Shape, labels and their extent in one label map.
 
     Attributes:
-        name: File or array, for messages.
-        stored: Orientation of the file, such as "LIA".
-        axes: Where the axes of all that follows point: "RAS", or two of its letters in 2D.
-        shape: Voxels per axis.
+        name: file or array, for messages.
+        stored: orientation of the file, such as "LIA".
+        axes: where the axes of all that follows point: "RAS", or two of its letters in 2D.
+        shape: voxels per axis.
         spacing: mm per axis.
-        labels: Values that occur, sorted.
-        profiles: For each axis the voxels of each label in each slice across it, int64
+        labels: values that occur, sorted.
+        profiles: for each axis the voxels of each label in each slice across it, int64
             `(len(labels), shape[axis])`.
-        digest: Of the voxels, the same for two maps of the same content.
-        notes: What reading the file gave cause to say.
+        digest: of the voxels, the same for two maps of the same content.
+        notes: what reading the file gave cause to say.
     """
 
     name: str
@@ -91,14 +91,14 @@ def survey_map(source: MapSource) -> MapSurvey:
     """Read a label map and count what is in it.
 
     Args:
-        source: Label map.
+        source: label map.
 
     Returns:
         The survey.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, is no label map, or has more than `MOST_LABELS` values.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, is no label map, or has more than `MOST_LABELS` values.
 
     Example:
         >>> survey = survey_map(MapSource("square", array=np.eye(3, dtype="int32")))

@@ -12,7 +12,7 @@ def extension(path: str | os.PathLike) -> str:
     """Return the volume ending of a path in lower case, or "" if it has none.
 
     Args:
-        path: A path or a file name.
+        path: a path or a file name.
 
     Returns:
         One of `EXTENSIONS`, or "".
@@ -29,7 +29,7 @@ def stem(path: str | os.PathLike) -> str:
     """Return the file name without its folder and without its volume ending.
 
     Args:
-        path: A path or a file name.
+        path: a path or a file name.
 
     Returns:
         The bare name; a name without a volume ending is returned whole.
@@ -46,7 +46,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     """Turn what the user names as input into a list of files.
 
     Args:
-        path: A volume file, a folder (its volumes, sorted by name, hidden files left out), or a
+        path: a volume file, a folder (its volumes, sorted by name, hidden files left out), or a
             .txt list with one path per line (blank lines and lines that start with # are
             skipped, relative paths start in the current folder).
 
@@ -55,8 +55,8 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
         does not stop the others.
 
     Raises:
-        FileNotFoundError: If the path does not exist.
-        ValueError: If the folder or the list holds no volume, or the ending is unknown.
+        FileNotFoundError: if the path does not exist.
+        ValueError: if the folder or the list holds no volume, or the ending is unknown.
     """
     path = Path(path)
     if not path.exists():
@@ -85,17 +85,17 @@ def pair_outputs(
     Existing outputs are overwritten, as field tools do, except those that are also inputs.
 
     Args:
-        inputs: The user's argument (file, folder or .txt list), or the expanded list of files.
-        output: The user's argument: a volume file, a folder (made later) or a .txt list.
-        suffix: Added to the names of the inputs where the output is a folder.
-        force: Accept an output that is one of the inputs.
+        inputs: the user's argument (file, folder or .txt list), or the expanded list of files.
+        output: the user's argument: a volume file, a folder (made later) or a .txt list.
+        suffix: added to the names of the inputs where the output is a folder.
+        force: accept an output that is one of the inputs.
 
     Returns:
         Output paths in the order of the inputs, all different.
 
     Raises:
-        FileNotFoundError: If the input or the list of outputs does not exist.
-        ValueError: If kinds or lengths do not match, if two inputs share an output, or if an
+        FileNotFoundError: if the input or the list of outputs does not exist.
+        ValueError: if kinds or lengths do not match, if two inputs share an output, or if an
             output is an input and `force` is False.
     """
     kind = _kind(inputs)
@@ -128,14 +128,14 @@ def output_in(folder: str | os.PathLike, name: str) -> Path:
     """Return the path of an output called `name`, which must lie in `folder` itself.
 
     Args:
-        folder: The output folder; it need not exist.
-        name: File name, possibly made from a subject's name.
+        folder: the output folder; it need not exist.
+        name: file name, possibly made from a subject's name.
 
     Returns:
         `folder / name`.
 
     Raises:
-        ValueError: If the name would leave the folder (a separator, "..", an absolute path).
+        ValueError: if the name would leave the folder (a separator, "..", an absolute path).
 
     Example:
         >>> output_in("results", "../../etc/passwd")
@@ -155,12 +155,12 @@ def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool 
     """Refuse outputs of one name, outputs that are inputs, and outputs that are no volumes.
 
     Args:
-        inputs: For each output, the input that it is made from.
-        outputs: Output paths.
-        force: Accept an output that is one of the inputs.
+        inputs: for each output, the input that it is made from.
+        outputs: output paths.
+        force: accept an output that is one of the inputs.
 
     Raises:
-        ValueError: If there is one; names it.
+        ValueError: if there is one; names it.
     """
     sources = {_identity(p): p for p in inputs}
     seen: dict[str, Path] = {}

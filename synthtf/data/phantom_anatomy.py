@@ -28,17 +28,17 @@ class Subject:
     """What differs from one phantom to the next; lengths in mm.
 
     Attributes:
-        scale: Size relative to the common space along x, y and z.
-        warp: Spline coefficients of the displacement, shape (3, knots, knots, knots).
+        scale: size relative to the common space along x, y and z.
+        warp: spline coefficients of the displacement, shape (3, knots, knots, knots).
         atrophy: 0 (young) to 1 (old): widens ventricles, sulci and subarachnoid space.
-        ventricles: Factor on the radii of the lateral ventricles, left and right.
-        cortex: Cortical thickness.
-        skull: Thickness of the skull.
-        scalp: Thickness of skin and fat.
-        nuclei: Factor on the radii of the deep grey nuclei.
-        fold_waves: Wave vectors of the folding pattern, in radians per mm, shape (waves, 3).
-        fold_phases: Phases of the waves, shape (waves,).
-        jaw: Factor on the length of the face.
+        ventricles: factor on the radii of the lateral ventricles, left and right.
+        cortex: cortical thickness.
+        skull: thickness of the skull.
+        scalp: thickness of skin and fat.
+        nuclei: factor on the radii of the deep grey nuclei.
+        fold_waves: wave vectors of the folding pattern, in radians per mm, shape (waves, 3).
+        fold_phases: phases of the waves, shape (waves,).
+        jaw: factor on the length of the face.
     """
 
     scale: np.ndarray
@@ -58,7 +58,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
     """Draw what is particular to one phantom.
 
     Args:
-        rng: Where the draws come from.
+        rng: where the draws come from.
 
     Returns:
         The subject.
@@ -89,8 +89,8 @@ def thicken(subject: Subject, detail: float) -> Subject:
     """Thicken what is thin, for voxels that would show shells and folds as scattered dots.
 
     Args:
-        subject: As drawn.
-        detail: Voxel size in mm to thicken for; 0 changes nothing.
+        subject: as drawn.
+        detail: voxel size in mm to thicken for; 0 changes nothing.
 
     Returns:
         The subject with wider folds, a thicker cortex, and more space for CSF.
@@ -124,7 +124,7 @@ def label_head(points: Points, cavity: np.ndarray, subject: Subject) -> np.ndarr
     Args:
         points: x, y and z in the common space, in mm.
         cavity: `cavity_depth` of the points.
-        subject: The subject.
+        subject: the subject.
 
     Returns:
         Array int32 of the shape of the points, with 0 outside the head.
@@ -294,7 +294,7 @@ def label_brain(points: Points, subject: Subject) -> np.ndarray:
 
     Args:
         points: x, y and z in the common space, in mm, shape (n,) each.
-        subject: The subject.
+        subject: the subject.
 
     Returns:
         Array int32 (n,); 24 (CSF) where there is no tissue.

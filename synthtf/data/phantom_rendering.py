@@ -68,16 +68,16 @@ def render_phantom(
     MRI, Gaussian in CT.
 
     Args:
-        labels: Label map from `head_phantom`, shape (*spatial).
+        labels: label map from `head_phantom`, shape (*spatial).
         contrast: "T1", "T2", "FLAIR" or "CT".
-        seed: Seed of everything random; another seed is another scan of the same head.
-        spacing: Voxel size in mm, one number or one per axis.
+        seed: seed of everything random; another seed is another scan of the same head.
+        spacing: voxel size in mm, one number or one per axis.
 
     Returns:
         Image, float32 in [0, 1], shape (*spatial).
 
     Raises:
-        ValueError: If the contrast is unknown, or a label is not one of the phantoms'.
+        ValueError: if the contrast is unknown, or a label is not one of the phantoms'.
 
     Example:
         >>> from synthtf.data.phantoms import head_phantom

@@ -18,8 +18,8 @@ def ellipsoid_depth(points: Points, centre: Sequence[float], radii: Sequence[flo
 
     Args:
         points: x, y and z, arrays of one shape, in mm.
-        centre: Centre, in mm.
-        radii: Semi-axes, in mm.
+        centre: centre, in mm.
+        radii: semi-axes, in mm.
 
     Returns:
         Array of the shape of the points: mm, positive inside.
@@ -42,8 +42,8 @@ def tube_depth(
 
     Args:
         points: x, y and z, arrays of one shape, in mm.
-        path: At least two rows (x, y, z, radius), in mm.
-        stretch: Factor by which the cross-section is wider along x.
+        path: at least two rows (x, y, z, radius), in mm.
+        stretch: factor by which the cross-section is wider along x.
 
     Returns:
         Array of the shape of the points: mm, positive inside.
@@ -79,9 +79,9 @@ def spline_basis(coordinates: np.ndarray, knot_spacing: float, extent: float) ->
     """Cubic B-splines on a lattice of knots that is fixed in space.
 
     Args:
-        coordinates: Where to evaluate, in mm, shape (n,).
-        knot_spacing: Distance between knots, in mm.
-        extent: The knots cover [-extent, extent] mm.
+        coordinates: where to evaluate, in mm, shape (n,).
+        knot_spacing: distance between knots, in mm.
+        extent: the knots cover [-extent, extent] mm.
 
     Returns:
         Array (n, knots), float32: the value of each spline at each coordinate.

@@ -87,11 +87,11 @@ def head_phantom(
     the head down to the upper neck.
 
     Args:
-        seed: Which head; a non-negative integer.
-        shape: Voxels per axis: left to right, back to front, bottom to top. With two axes
+        seed: which head; a non-negative integer.
+        shape: voxels per axis: left to right, back to front, bottom to top. With two axes
             the result is the axial slice through the thalamus.
-        spacing: Voxel size in mm.
-        detail: Voxel size in mm for which cortex, folds and other thin structures are
+        spacing: voxel size in mm.
+        detail: voxel size in mm for which cortex, folds and other thin structures are
             thickened; 0 leaves them as they are. Voxels of 4 mm show a cortex of 3.5 mm
             as scattered dots.
 
@@ -100,7 +100,7 @@ def head_phantom(
         head whatever the shape and the spacing.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: if an argument is out of range.
 
     Example:
         >>> labels = head_phantom(0, shape=(48, 56), spacing=4.0)
@@ -153,18 +153,18 @@ def write_phantoms(
     """Write phantoms as NIfTI files, with their label table.
 
     Args:
-        folder: Where to write `phantom_0000.nii.gz`, ... and `labels.tsv`; made if absent.
-        num: How many phantoms.
-        seed: Seed of the first; the others count up from it.
-        shape: As for `head_phantom`.
-        spacing: As for `head_phantom`.
-        detail: As for `head_phantom`.
+        folder: where to write `phantom_0000.nii.gz`, ... and `labels.tsv`; made if absent.
+        num: how many phantoms.
+        seed: seed of the first; the others count up from it.
+        shape: as for `head_phantom`.
+        spacing: as for `head_phantom`.
+        detail: as for `head_phantom`.
 
     Returns:
         The paths of the phantoms.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: if an argument is out of range.
     """
     import nibabel
 

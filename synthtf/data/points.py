@@ -20,9 +20,9 @@ class PointTable:
 
     Attributes:
         points: `(n, 3)` float64, RAS coordinates in mm.
-        header: Lines before the first point.
-        rest: Per point, the text after its third column, with the delimiter before it.
-        delimiter: Between columns.
+        header: lines before the first point.
+        rest: per point, the text after its third column, with the delimiter before it.
+        delimiter: between columns.
     """
 
     points: np.ndarray
@@ -37,7 +37,7 @@ class PointTable:
             points: `(n, 3)` in mm.
 
         Raises:
-            ValueError: If the shape differs.
+            ValueError: if the shape differs.
         """
         if np.shape(points) != self.points.shape:
             raise ValueError(f"expected {len(self.points)} points, received {np.shape(points)}")
@@ -51,14 +51,14 @@ def read_points(path: str | os.PathLike) -> PointTable:
     that start with #, and one line of column names, are the header. Blank lines are skipped.
 
     Args:
-        path: Text file.
+        path: text file.
 
     Returns:
         The points, at least one.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no text, too large, holds no point, or a row does not start with three
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no text, too large, holds no point, or a row does not start with three
             finite numbers; names the line.
     """
     path = Path(path)
@@ -98,11 +98,11 @@ def write_points(path: str | os.PathLike, table: PointTable) -> None:
     """Write points as `read_points` reads them, to a nanometre; replaces an existing file.
 
     Args:
-        path: File to write; folders are made.
-        table: The points.
+        path: file to write; folders are made.
+        table: the points.
 
     Raises:
-        OSError: If the file cannot be written; it is then as it was.
+        OSError: if the file cannot be written; it is then as it was.
     """
     rounded = np.round(table.points, 6) + 0.0  # no -0
     rows = [table.delimiter.join(f"{number:.6f}" for number in point) for point in rounded]

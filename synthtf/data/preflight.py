@@ -27,9 +27,9 @@ class Finding:
     Attributes:
         severity: "error" for what stops or spoils a training, "warning" for what may, "note" for
             what is good to know.
-        kind: A word for it, such as "duplicate".
-        message: One line.
-        details: One line per file or label.
+        kind: a word for it, such as "duplicate".
+        message: one line.
+        details: one line per file or label.
     """
 
     severity: str
@@ -49,8 +49,8 @@ def survey_maps(
     """Survey the maps that can be read.
 
     Args:
-        paths: Files.
-        progress: Is given the paths, and goes through them, as `tqdm` does.
+        paths: files.
+        progress: is given the paths, and goes through them, as `tqdm` does.
 
     Returns:
         Surveys, and an error that lists the files which cannot be used, if there are any.
@@ -76,8 +76,8 @@ def check_maps(surveys: Sequence[MapSurvey], table: LabelTable | None = None) ->
     """Run every check of label maps that does not depend on what is trained.
 
     Args:
-        surveys: Of the maps that can be read.
-        table: Label table; None leaves out what only a table can tell.
+        surveys: of the maps that can be read.
+        table: label table; None leaves out what only a table can tell.
 
     Returns:
         Findings, in no order of severity.
@@ -104,8 +104,8 @@ def label_rows(
     """Tell for each label in how many maps it occurs and how large it is.
 
     Args:
-        surveys: Of the maps.
-        table: Adds the names, and the labels that never occur.
+        surveys: of the maps.
+        table: adds the names, and the labels that never occur.
 
     Returns:
         One dict per label, sorted: "label", "name", "maps", and in mL, or in cm² for 2D maps, the

@@ -13,9 +13,9 @@ class ReadAhead:
     follow each other (a shuffled epoch, a replay), nothing is read ahead.
 
     Args:
-        load: Function of a number.
-        step: Distance between consecutive numbers.
-        workers: Threads, and items that are read ahead; 1 means neither.
+        load: function of a number.
+        step: distance between consecutive numbers.
+        workers: threads, and items that are read ahead; 1 means neither.
     """
 
     def __init__(self, load: Callable[[int], Any], step: int, workers: int = 1) -> None:
@@ -30,13 +30,13 @@ class ReadAhead:
         """Return `load(number)`.
 
         Args:
-            number: What to load.
+            number: what to load.
 
         Returns:
             The result.
 
         Raises:
-            Exception: What `load` raises for this number, in whichever thread it ran.
+            Exception: what `load` raises for this number, in whichever thread it ran.
         """
         if self._executor is None:
             return self._load(number)

@@ -39,10 +39,10 @@ def find_model(model: str | os.PathLike) -> Path:
     """Return the folder of a model.
 
     Args:
-        model: A folder, or the name of a model that comes with the package.
+        model: a folder, or the name of a model that comes with the package.
 
     Raises:
-        FileNotFoundError: If there is neither.
+        FileNotFoundError: if there is neither.
     """
     folder, shipped = Path(model), shipped_models()
     if folder.is_dir():
@@ -59,10 +59,10 @@ def default_model(purpose: str) -> Path:
     """Return the folder of the model that is used where none is given.
 
     Args:
-        purpose: One of `DEFAULTS`.
+        purpose: one of `DEFAULTS`.
 
     Raises:
-        FileNotFoundError: If no such model comes with the package.
+        FileNotFoundError: if no such model comes with the package.
     """
     name = DEFAULTS.get(purpose)
     if name not in shipped_models():
@@ -76,10 +76,10 @@ def check_files(folder: str | os.PathLike) -> None:
     """Compare the files of a folder with the digests in it, if it has any.
 
     Args:
-        folder: Of a model.
+        folder: of a model.
 
     Raises:
-        ValueError: If a file is missing or another; the message names it.
+        ValueError: if a file is missing or another; the message names it.
     """
     sums = Path(folder) / CHECKSUMS
     if not sums.is_file():

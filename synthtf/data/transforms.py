@@ -27,8 +27,8 @@ class Transform(abc.ABC):
     """Map from points of the fixed image to points of the moving image, in RAS mm.
 
     Attributes:
-        fixed: Grid of the fixed image, where it is known.
-        moving: Grid of the moving image, where it is known.
+        fixed: grid of the fixed image, where it is known.
+        moving: grid of the moving image, where it is known.
     """
 
     fixed: Grid | None
@@ -53,11 +53,11 @@ class Affine(Transform):
 
     Attributes:
         matrix: `(4, 4)` float64, from RAS mm of the fixed to RAS mm of the moving image.
-        fixed: Grid of the fixed image, where it is known.
-        moving: Grid of the moving image, where it is known.
+        fixed: grid of the fixed image, where it is known.
+        moving: grid of the moving image, where it is known.
 
     Raises:
-        ValueError: If the matrix is not `(4, 4)`, finite, affine and invertible.
+        ValueError: if the matrix is not `(4, 4)`, finite, affine and invertible.
 
     Example:
         >>> Affine(np.diag([2, 1, 1, 1]))(np.ones(3)).tolist()
@@ -91,11 +91,11 @@ class Displacement(Transform):
     Attributes:
         field: `(x, y, z, 3)` float32, RAS displacements in mm.
         affine: `(4, 4)` float64, from voxels of the field to RAS in mm.
-        fixed: Grid of the fixed image, where it is known; it need not be that of the field.
-        moving: Grid of the moving image, where it is known.
+        fixed: grid of the fixed image, where it is known; it need not be that of the field.
+        moving: grid of the moving image, where it is known.
 
     Raises:
-        ValueError: If the field is not `(x, y, z, 3)` and finite, or the affine is not invertible.
+        ValueError: if the field is not `(x, y, z, 3)` and finite, or the affine is not invertible.
     """
 
     field: np.ndarray
@@ -123,8 +123,8 @@ class Displacement(Transform):
         """Sample any transform at the voxels of a grid, which becomes that of the field.
 
         Args:
-            transform: The transform.
-            grid: Where to sample; as a rule, the grid of the fixed image.
+            transform: the transform.
+            grid: where to sample; as a rule, the grid of the fixed image.
         """
         field = np.empty((*grid.shape, 3), np.float32)
         for rows, points in grid.slabs():
@@ -198,10 +198,10 @@ class Chain(Transform):
     `Chain((a, b))(x) = a(b(x))`.
 
     Attributes:
-        transforms: At least one.
+        transforms: at least one.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: if there is none.
     """
 
     transforms: tuple[Transform, ...]
@@ -243,13 +243,13 @@ def compose(*transforms: Transform) -> Transform:
     """Chain transforms in the order in which an image passes them; neighbouring affines merge.
 
     Args:
-        transforms: At least one; chains among them are taken apart.
+        transforms: at least one; chains among them are taken apart.
 
     Returns:
         One transform, `compose(a, b)(x) = a(b(x))`; no chain if one is left.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: if there is none.
 
     Example:
         >>> scale, shift = np.diag([2.0, 2, 2, 1]), np.eye(4)

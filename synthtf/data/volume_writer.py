@@ -44,18 +44,18 @@ def write_volume(
     float32. Equal arguments give equal bytes.
 
     Args:
-        path: File to write; the ending decides on the format.
+        path: file to write; the ending decides on the format.
         data: `(*spatial)` or `(*spatial, frames)` array; `(x, y)` is written as the header of
             `like` has it, with two axes or with a third of length one.
-        like: Volume whose geometry is kept to the bit within its format: affine, qform, sform and
+        like: volume whose geometry is kept to the bit within its format: affine, qform, sform and
             their codes, units.
         affine: `(4, 4)`, from voxel coordinates to RAS in mm, if it is not that of `like`.
 
     Raises:
-        ValueError: If the ending is unknown, neither `like` nor `affine` is given, the affine is
+        ValueError: if the ending is unknown, neither `like` nor `affine` is given, the affine is
             not `(4, 4)` and finite, the array is not that of a volume, or its grid is not that of
             `like` and no affine is given.
-        OSError: If the file cannot be written; `path` is then as it was.
+        OSError: if the file cannot be written; `path` is then as it was.
     """
     path = Path(path)
     if not extension(path):
@@ -73,13 +73,13 @@ def smallest_integers(data: np.ndarray) -> np.ndarray:
     """Return whole numbers in the smallest of uint8, int16 and int32 that holds them.
 
     Args:
-        data: Integer or boolean array.
+        data: integer or boolean array.
 
     Returns:
         The array in its new type; the same one if the type fits.
 
     Raises:
-        ValueError: If a value does not fit int32.
+        ValueError: if a value does not fit int32.
     """
     low, high = (int(data.min()), int(data.max())) if data.size else (0, 0)
     for kind in ("uint8", "int16", "int32"):

@@ -39,8 +39,8 @@ class Volume:
         affine: `(4, 4)` float64, from voxel coordinates to RAS coordinates in mm. A 2D image
             lies in the plane of the first two columns.
         header: nibabel header of the file, or None.
-        path: File it was read from, or None.
-        ndim: Number of spatial axes, 2 or 3; that of `data` unless given.
+        path: file it was read from, or None.
+        ndim: number of spatial axes, 2 or 3; that of `data` unless given.
     """
 
     data: np.ndarray
@@ -83,20 +83,20 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
     The file is verified to its end: checksum, length, and a header that the file can hold.
 
     Args:
-        path: File to read.
-        labels: Read a label map: whole numbers in [0, 2^31), as int32.
-        frames: Accept several frames or vector components, as the last axis of `data`.
+        path: file to read.
+        labels: read a label map: whole numbers in [0, 2^31), as int32.
+        frames: accept several frames or vector components, as the last axis of `data`.
 
     Returns:
         The volume, float32 or int32.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, corrupt, no volume, of colour or complex voxels, of more
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is truncated, corrupt, no volume, of colour or complex voxels, of more
             axes than expected, without a usable affine, or holds values that are no labels.
 
     Warns:
-        UserWarning: One line per finding, each naming the file.
+        UserWarning: one line per finding, each naming the file.
     """
     volume, notes = read_with_notes(path, labels, frames)
     for note in notes:
@@ -111,16 +111,16 @@ def read_with_notes(
     """Read a volume as `read_volume` does, and return its warnings instead of issuing them.
 
     Args:
-        path: File to read.
-        labels: Read a label map.
-        frames: Accept several frames.
+        path: file to read.
+        labels: read a label map.
+        frames: accept several frames.
 
     Returns:
         The volume, and one line per finding.
 
     Raises:
-        FileNotFoundError: As `read_volume`.
-        ValueError: As `read_volume`.
+        FileNotFoundError: as `read_volume`.
+        ValueError: as `read_volume`.
     """
     path = Path(path)
     notes: list[str] = []
@@ -141,14 +141,14 @@ def read_geometry(path: str | os.PathLike) -> tuple[tuple[int, ...], np.ndarray]
     """Read the spatial shape and the affine of a volume file from its header alone.
 
     Args:
-        path: File to read.
+        path: file to read.
 
     Returns:
         Voxels per axis (two or three), and the `(4, 4)` affine.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the header is damaged, or is not that of one 2D or 3D volume.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the header is damaged, or is not that of one 2D or 3D volume.
     """
     path = Path(path)
     found = read_header(path)
@@ -160,14 +160,14 @@ def as_labels(data: np.ndarray, name: str) -> np.ndarray:
     """Return an array of whole numbers in [0, 2^31) as int32.
 
     Args:
-        data: Array of any shape and type.
-        name: File or argument, for messages.
+        data: array of any shape and type.
+        name: file or argument, for messages.
 
     Returns:
         int32 array in memory order C.
 
     Raises:
-        ValueError: If a value is negative, too large, or no whole number.
+        ValueError: if a value is negative, too large, or no whole number.
     """
     data = np.asarray(data)
     if data.dtype.kind not in "biuf":

@@ -16,14 +16,14 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
     """Write a file aside and move it into place, so that nothing partial is found under its name.
 
     Args:
-        path: The file; an existing one is replaced, folders are made.
+        path: the file; an existing one is replaced, folders are made.
 
     Yields:
         Path in the same folder, of the same ending, to write to. If the block fails, it is
         deleted, and `path` is as it was.
 
     Raises:
-        OSError: If the file cannot be moved into place.
+        OSError: if the file cannot be moved into place.
     """
     path = Path(path)
     ending = extension(path) or path.suffix
@@ -40,11 +40,11 @@ def check_archive(path: str | os.PathLike) -> None:
     """Read a zip archive, as .keras files are, to its end, and compare its checksums.
 
     Args:
-        path: The file.
+        path: the file.
 
     Raises:
-        ValueError: If it is truncated or corrupt.
-        OSError: If it cannot be read.
+        ValueError: if it is truncated or corrupt.
+        OSError: if it cannot be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -59,11 +59,11 @@ def write_whole(path: str | os.PathLike, data: bytes) -> None:
     """Write bytes to a file, in one piece.
 
     Args:
-        path: The file; an existing one is replaced, folders are made.
-        data: Its content.
+        path: the file; an existing one is replaced, folders are made.
+        data: its content.
 
     Raises:
-        OSError: If it cannot be written; it is then as it was.
+        OSError: if it cannot be written; it is then as it was.
     """
     with written_aside(path) as aside:
         aside.write_bytes(data)

@@ -13,16 +13,16 @@ def learning_curve(log_csv: str | Path, path: str | Path) -> Path:
     """Draw loss and Dice over the epochs of a training.
 
     Args:
-        log_csv: File of `keras.callbacks.CSVLogger`: `epoch`, `loss` and further columns.
+        log_csv: file of `keras.callbacks.CSVLogger`: `epoch`, `loss` and further columns.
             Those whose names contain "loss" go to one panel, those with "dice" to another.
-        path: File to write; its folder is made if absent.
+        path: file to write; its folder is made if absent.
 
     Returns:
         The path.
 
     Raises:
-        FileNotFoundError: If there is no such log.
-        ValueError: If the log has no epoch or no loss column.
+        FileNotFoundError: if there is no such log.
+        ValueError: if the log has no epoch or no loss column.
     """
     log_csv = Path(log_csv)
     if not log_csv.is_file():
@@ -63,13 +63,13 @@ def dice_table(rows: Sequence[tuple[str, str, float]], path: str | Path) -> Path
     Args:
         rows: (structure, contrast, Dice) triples; structures and contrasts are drawn in
             the order in which they first occur, and several values of a pair averaged.
-        path: File to write; its folder is made if absent.
+        path: file to write; its folder is made if absent.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If there are no rows, or a Dice is not in [0, 1] or NaN.
+        ValueError: if there are no rows, or a Dice is not in [0, 1] or NaN.
     """
     if not rows:
         raise ValueError("Expected rows of (structure, contrast, Dice), received none.")

@@ -20,7 +20,7 @@ def label_colormap(labels: np.ndarray | Sequence[int]) -> dict[int, tuple[float,
     """Give each label value a colour that depends on nothing but the value.
 
     Args:
-        labels: Label map or list of labels, integers of any shape.
+        labels: label map or list of labels, integers of any shape.
 
     Returns:
         Red, green, blue and alpha in [0, 1] of each value that occurs, in ascending order;

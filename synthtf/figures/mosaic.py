@@ -35,7 +35,7 @@ def outline_colours(labels: np.ndarray | Sequence[int]) -> dict[int, tuple[float
     """Give each label value its colour, made vivid enough for thin lines on grey.
 
     Args:
-        labels: Label map or list of labels, integers of any shape.
+        labels: label map or list of labels, integers of any shape.
 
     Returns:
         Red, green, blue and alpha in [0, 1] of each value that occurs, in ascending order; the
@@ -65,8 +65,8 @@ class Mosaic:
 
     Attributes:
         plane: "sagittal", "coronal" or "axial".
-        axis: Axis of the volume across the plane.
-        slices: Index of each slice along that axis.
+        axis: axis of the volume across the plane.
+        slices: index of each slice along that axis.
         picture: `(height, width)` uint8, the slices in grey.
         outlines: `(height, width, 4)` uint8, outlines in the colours of the labels, else
             transparent; or the labels, half transparent.
@@ -108,19 +108,19 @@ def mosaics(
 
     Args:
         image: RAS array, 3D, or 2D for one axial slice.
-        labels: Label map on the grid of the image; 0 is not drawn.
-        spacing: Voxel size in mm, one number or three.
-        window: Intensities that are black and white.
-        num_slices: Slices of the widest plane, evenly spaced.
-        size: Pixels along the longest axis of the volume.
-        filled: Whether to fill the labels, which suits small pictures, instead of outlining them.
+        labels: label map on the grid of the image; 0 is not drawn.
+        spacing: voxel size in mm, one number or three.
+        window: intensities that are black and white.
+        num_slices: slices of the widest plane, evenly spaced.
+        size: pixels along the longest axis of the volume.
+        filled: whether to fill the labels, which suits small pictures, instead of outlining them.
 
     Returns:
         Sagittal, coronal and axial mosaic; without those planes of which the volume, if it is one
         voxel thick, shows no more than a line.
 
     Raises:
-        ValueError: If the shapes do not match, the window is empty, or a number is below 1.
+        ValueError: if the shapes do not match, the window is empty, or a number is below 1.
     """
     image = as_spatial(image, "image")
     labels = same_grid(image, labels)
@@ -164,9 +164,9 @@ def robust_window(image: np.ndarray, labels: np.ndarray, enough: int) -> tuple[f
     percentiles are those of all voxels that differ from the lowest.
 
     Args:
-        image: Array of any shape.
-        labels: Label map of that shape.
-        enough: Number of labelled voxels that suffice.
+        image: array of any shape.
+        labels: label map of that shape.
+        enough: number of labelled voxels that suffice.
 
     Returns:
         Two intensities, the second larger.
@@ -189,8 +189,8 @@ def picture_png(mosaic: Mosaic, captions: Sequence[str] = ()) -> bytes:
     """Encode the slices of a mosaic without outlines, each with the marks of its directions.
 
     Args:
-        mosaic: The mosaic.
-        captions: Text in the corner of each slice.
+        mosaic: the mosaic.
+        captions: text in the corner of each slice.
 
     Returns:
         PNG file of the size of the mosaic.
@@ -212,7 +212,7 @@ def thumbnail_png(found: Sequence[Mosaic]) -> bytes:
     """Encode mosaics with their outlines side by side, as a small PNG file without marks.
 
     Args:
-        found: Mosaics, at least one.
+        found: mosaics, at least one.
     """
     height = max(m.picture.shape[0] for m in found)
     tiles = []
@@ -233,11 +233,11 @@ def report_sheet(
     """Draw mosaics with their outlines, and lines of text beside them.
 
     Args:
-        found: Mosaics, at least one.
-        path: File to write.
-        title: Title of the figure.
-        captions: Per mosaic, the text in the corner of each slice.
-        lines: Text, set in columns of even width, and the labels whose colours stand before it.
+        found: mosaics, at least one.
+        path: file to write.
+        title: title of the figure.
+        captions: per mosaic, the text in the corner of each slice.
+        lines: text, set in columns of even width, and the labels whose colours stand before it.
 
     Returns:
         The path.

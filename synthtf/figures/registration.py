@@ -46,19 +46,19 @@ def registration(
 
     Args:
         fixed: RAS array, 2D or 3D.
-        before: The moving image on the grid of the fixed one, not yet moved.
-        after: Likewise, moved.
-        path: File to write; its folder is made if absent.
+        before: the moving image on the grid of the fixed one, not yet moved.
+        after: likewise, moved.
+        path: file to write; its folder is made if absent.
         coordinates: `(*spatial, ndim)`, where in the moving image each voxel comes from, in mm
             along the axes of the array.
-        title: Title of the figure.
-        spacing: Voxel size in mm, one number or one per axis.
+        title: title of the figure.
+        spacing: voxel size in mm, one number or one per axis.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If the shapes do not match.
+        ValueError: if the shapes do not match.
     """
     fixed = as_spatial(fixed, "fixed")
     spacing = as_spacing(spacing, fixed.ndim)

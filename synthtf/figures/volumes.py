@@ -35,16 +35,16 @@ def contact_sheet(
 
     Args:
         images: RAS arrays, 2D or 3D; a trailing axis of one channel is dropped.
-        path: File to write; its folder is made if absent.
-        titles: One per image, of one or several lines.
-        labels: Label maps to colour the images with, one per image, on the same grid.
-        columns: Images per row; by default about as many as rows.
+        path: file to write; its folder is made if absent.
+        titles: one per image, of one or several lines.
+        labels: label maps to colour the images with, one per image, on the same grid.
+        columns: images per row; by default about as many as rows.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If there is no image, or the numbers or shapes do not match.
+        ValueError: if there is no image, or the numbers or shapes do not match.
     """
     images = [as_spatial(image, "images") for image in images]
     if not images:
@@ -90,17 +90,17 @@ def overlay(
 
     Args:
         image: RAS array, 3D, or 2D for one axial slice.
-        labels: Label map on the grid of the image; 0 is not drawn.
-        path: File to write; its folder is made if absent.
-        title: Title of the figure.
-        num_slices: Slices per plane.
-        spacing: Voxel size in mm, one number or one per axis, for the aspect ratio.
+        labels: label map on the grid of the image; 0 is not drawn.
+        path: file to write; its folder is made if absent.
+        title: title of the figure.
+        num_slices: slices per plane.
+        spacing: voxel size in mm, one number or one per axis, for the aspect ratio.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If the shapes do not match or `num_slices` is less than 1.
+        ValueError: if the shapes do not match or `num_slices` is less than 1.
     """
     image = as_spatial(image, "image")
     labels = same_grid(image, labels)

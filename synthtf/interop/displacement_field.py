@@ -35,17 +35,17 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
     """Read a displacement field of ITK or in RAS; the module's docstring says how they differ.
 
     Args:
-        path: File ending in .nii.gz or .nii.
+        path: file ending in .nii.gz or .nii.
 
     Returns:
         The transform in RAS, whose fixed image has the grid of the field.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, no displacement field, or holds NaN or infinite numbers.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, no displacement field, or holds NaN or infinite numbers.
 
     Warns:
-        UserWarning: If the header contradicts the file, or does not say how the voxels lie in
+        UserWarning: if the header contradicts the file, or does not say how the voxels lie in
             space.
     """
     found, voxels = read_verified(path)
@@ -75,14 +75,14 @@ def write_displacement_field(
     """Write any transform as a displacement field on the grid of the fixed image.
 
     Args:
-        path: File ending in .nii.gz or .nii.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image.
-        itk: Whether to write LPS components in five axes, for ITK and ANTs, instead of RAS
+        path: file ending in .nii.gz or .nii.
+        transform: from the fixed to the moving image.
+        fixed: fixed image.
+        itk: whether to write LPS components in five axes, for ITK and ANTs, instead of RAS
             components in four.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     grid = Grid.of(fixed)
     field = Displacement.of(transform, grid).field

@@ -33,9 +33,9 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
     and `labels.tsv` what the labels mean.
 
     Args:
-        run: A training run.
-        folder: To write to; made if absent. What an earlier export wrote is replaced.
-        kind: One of `FORMATS`.
+        run: a training run.
+        folder: to write to; made if absent. What an earlier export wrote is replaced.
+        kind: one of `FORMATS`.
 
     Returns:
         The network: a folder for a SavedModel, else a file.
@@ -44,7 +44,7 @@ def export_run(run: "Run", folder: str | os.PathLike, kind: str = "savedmodel") 
         UserWarning: If the format is not exact for this network; see the README.
 
     Raises:
-        ValueError: If the format is unknown, the library that it needs is not installed, or the
+        ValueError: if the format is unknown, the library that it needs is not installed, or the
             backend is not TensorFlow.
     """
     import keras
@@ -82,8 +82,8 @@ def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
     """Give the same network in a form that other libraries can run, and run with little rounding.
 
     Args:
-        model: The network.
-        pooling: Whether to replace pooling in 3D, too, which LiteRT lacks.
+        model: the network.
+        pooling: whether to replace pooling in 3D, too, which LiteRT lacks.
     """
     import keras
     from keras import ops

@@ -25,16 +25,16 @@ def read_fsl(
     """Read a matrix of FLIRT.
 
     Args:
-        path: Text file of four rows of four numbers.
-        fixed: Fixed image (FLIRT's `-ref`).
-        moving: Moving image (FLIRT's `-in`).
+        path: text file of four rows of four numbers.
+        fixed: fixed image (FLIRT's `-ref`).
+        moving: moving image (FLIRT's `-in`).
 
     Returns:
         The transform, with the grids of both images.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is malformed, the matrix singular, or an image is missing.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is malformed, the matrix singular, or an image is missing.
     """
     text = read_text(path)
     with naming(path):
@@ -63,13 +63,13 @@ def write_fsl(
     """Write a matrix for FLIRT's `-applyxfm -init`.
 
     Args:
-        path: File to write.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image (FLIRT's `-ref`).
-        moving: Moving image (FLIRT's `-in`).
+        path: file to write.
+        transform: from the fixed to the moving image.
+        fixed: fixed image (FLIRT's `-ref`).
+        moving: moving image (FLIRT's `-in`).
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     from_fixed, from_moving = _to_fsl(Grid.of(fixed)), _to_fsl(Grid.of(moving))
     matrix = from_fixed @ np.linalg.inv(from_moving @ transform.matrix)

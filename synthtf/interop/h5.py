@@ -37,14 +37,14 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
     ":0" of TensorFlow 1; Keras 3 counts the tensors of a layer instead, from "0".
 
     Args:
-        path: File in HDF5 format.
+        path: file in HDF5 format.
 
     Returns:
         Layer name to weight name to float32 array; layers without weights are left out.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no HDF5 file or is damaged, holds links, data of another type than
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no HDF5 file or is damaged, holds links, data of another type than
             floating point, tensors stored elsewhere, two tensors of one name, or too much.
     """
     path = Path(path)
@@ -63,13 +63,13 @@ def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
     """Read how a model of legacy Keras was configured, as far as its file says.
 
     Args:
-        path: File in HDF5 format, that `read_keras_h5` can read.
+        path: file in HDF5 format, that `read_keras_h5` can read.
 
     Returns:
         What the model's `get_config` returned; empty if the file holds weights only.
 
     Raises:
-        ValueError: If the configuration is damaged or too long.
+        ValueError: if the configuration is damaged or too long.
     """
     with _readable(path) as file:
         text: object = "{}"
@@ -93,12 +93,12 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
     """Refuse weights unless they are exactly the expected ones.
 
     Args:
-        weights: What `read_keras_h5` returned.
-        expected: Layer name to weight name to shape, in the order of the network.
-        path: File, for the message.
+        weights: what `read_keras_h5` returned.
+        expected: layer name to weight name to shape, in the order of the network.
+        path: file, for the message.
 
     Raises:
-        ValueError: Names the first tensor that is missing, of another shape, or unexpected.
+        ValueError: names the first tensor that is missing, of another shape, or unexpected.
     """
     for layer, shapes in expected.items():
         for name, shape in shapes.items():

@@ -32,14 +32,14 @@ def read_itk(path: str | os.PathLike) -> Affine:
     """Read an affine transform of ITK or ANTs, text or binary; the content decides.
 
     Args:
-        path: File ending in .txt, .tfm or .mat.
+        path: file ending in .txt, .tfm or .mat.
 
     Returns:
         The transform in RAS.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is malformed, or its transform is not affine or not 3D.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is malformed, or its transform is not affine or not 3D.
     """
     data = read_small(path)
     with naming(path):
@@ -51,12 +51,12 @@ def write_itk(path: str | os.PathLike, transform: Affine, *, binary: bool = Fals
     """Write an affine transform for ITK and ANTs.
 
     Args:
-        path: File to write.
-        transform: From the fixed to the moving image.
-        binary: Whether to write the binary .mat of ANTs instead of text.
+        path: file to write.
+        transform: from the fixed to the moving image.
+        binary: whether to write the binary .mat of ANTs instead of text.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     matrix = _LPS @ transform.matrix @ _LPS
     parameters = np.concatenate([matrix[:3, :3].ravel(), matrix[:3, 3]])

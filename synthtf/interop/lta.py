@@ -29,14 +29,14 @@ def read_lta(path: str | os.PathLike) -> Affine:
     """Read an LTA.
 
     Args:
-        path: File ending in .lta.
+        path: file ending in .lta.
 
     Returns:
         The transform, with the grids of both images where the file holds them.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is malformed, of another type, or holds several matrices.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is malformed, of another type, or holds several matrices.
     """
     text = read_text(path)
     with naming(path):
@@ -53,13 +53,13 @@ def write_lta(
     """Write an LTA of type 1 (RAS to RAS), from `moving` (source) to `fixed` (destination).
 
     Args:
-        path: File to write.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image.
-        moving: Moving image.
+        path: file to write.
+        transform: from the fixed to the moving image.
+        fixed: fixed image.
+        moving: moving image.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     matrix = transform.inverse().matrix
     lines = [

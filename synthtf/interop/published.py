@@ -19,7 +19,7 @@ def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Mo
     """Build a network with published weights.
 
     Args:
-        path: File of weights: HDF5 as Keras writes it, or a state dict of PyTorch for VoxelMorph.
+        path: file of weights: HDF5 as Keras writes it, or a state dict of PyTorch for VoxelMorph.
         kind: "voxelmorph", which includes SynthMorph, or "synthseg". None: what the names of the
             tensors suggest.
 
@@ -27,8 +27,8 @@ def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Mo
         Model as of `load_voxelmorph`, `load_voxelmorph_torch` or `load_synthseg`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the kind is unknown, or the file does not suit it.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the kind is unknown, or the file does not suit it.
     """
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind must be one of {KINDS} or None, received {kind!r}")

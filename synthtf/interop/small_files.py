@@ -14,11 +14,11 @@ def read_small(path: str | os.PathLike) -> bytes:
     """Read a file of at most 1 MB.
 
     Args:
-        path: The file.
+        path: the file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty or larger.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is empty or larger.
     """
     path = Path(path)
     if not path.is_file():
@@ -36,11 +36,11 @@ def read_text(path: str | os.PathLike) -> str:
     """Read a text file of at most 1 MB.
 
     Args:
-        path: The file, in UTF-8.
+        path: the file, in UTF-8.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, larger, or no text.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is empty, larger, or no text.
     """
     try:
         text = read_small(path).decode("utf-8-sig")
@@ -55,12 +55,12 @@ def parse_numbers(words: Sequence[str], what: str, count: int | None = None) -> 
     """Return words as finite numbers, float64.
 
     Args:
-        words: The words.
-        what: What they are, for the message.
-        count: How many are expected; None for any.
+        words: the words.
+        what: what they are, for the message.
+        count: how many are expected; None for any.
 
     Raises:
-        ValueError: If there are more or fewer, or one is not a finite number.
+        ValueError: if there are more or fewer, or one is not a finite number.
     """
     try:
         numbers = np.array([float(word) for word in words], np.float64)

@@ -17,7 +17,7 @@ def load_synthseg(path: str | os.PathLike) -> keras.Model:
     """Build SynthSeg's U-Net with published weights; its size follows from the file.
 
     Args:
-        path: File of legacy Keras in HDF5 format, with layers such as `unet_conv_downarm_0_0`,
+        path: file of legacy Keras in HDF5 format, with layers such as `unet_conv_downarm_0_0`,
             `unet_bn_down_0`, `unet_conv_uparm_5_0`, `unet_bn_up_0` and `unet_likelihood`.
 
     Returns:
@@ -25,8 +25,8 @@ def load_synthseg(path: str | os.PathLike) -> keras.Model:
         shape `(batch, *spatial, 1)`, with intensities in [0, 1], into posteriors.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a file of such a network; names the first tensor at fault.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a file of such a network; names the first tensor at fault.
 
     Reference:
         Billot et al., SynthSeg: segmentation of brain MRI scans of any contrast and resolution
@@ -43,12 +43,12 @@ def load_synthseg_weights(model: keras.Model, path: str | os.PathLike) -> None:
     """Load published weights of SynthSeg into a network; all of them or none.
 
     Args:
-        model: Network that `synthtf.networks.unet` built, with batch normalisation.
-        path: As of `load_synthseg`.
+        model: network that `synthtf.networks.unet` built, with batch normalisation.
+        path: as of `load_synthseg`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file and the network differ; names the first tensor at fault.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file and the network differ; names the first tensor at fault.
     """
     _assign(model, read_keras_h5(path), path)
 

@@ -40,8 +40,8 @@ class TransformFile:
     """A file of a transform, and whether it is to be inverted.
 
     Attributes:
-        path: The file.
-        inverse: Whether the inverse of its transform is meant.
+        path: the file.
+        inverse: whether the inverse of its transform is meant.
     """
 
     path: Path
@@ -52,11 +52,11 @@ class TransformFile:
         """Take apart what a user gives: files separated by commas, in the order of the image.
 
         Args:
-            text: Such as "a.lta,b.nii.gz:inverse". A file whose own name is the text is that file.
+            text: such as "a.lta,b.nii.gz:inverse". A file whose own name is the text is that file.
 
         Raises:
-            FileNotFoundError: If one does not exist.
-            ValueError: If an ending is unknown, or a name is missing.
+            FileNotFoundError: if one does not exist.
+            ValueError: if an ending is unknown, or a name is missing.
         """
         words = [text] if Path(text).is_file() else [word.strip() for word in text.split(",")]
         files = [cls(Path(word.removesuffix(_INVERSE)), word.endswith(_INVERSE)) for word in words]
@@ -76,13 +76,13 @@ def transform_extension(path: str | os.PathLike) -> str:
     """Return the ending of a file of a transform, in lower case.
 
     Args:
-        path: A path or a file name.
+        path: a path or a file name.
 
     Returns:
         One of `ENDINGS`.
 
     Raises:
-        ValueError: If it is none of them.
+        ValueError: if it is none of them.
 
     Example:
         >>> transform_extension("sub-01_0GenericAffine.MAT")
@@ -105,17 +105,17 @@ def read_transform(
     """Read a transform; the module's docstring lists the formats.
 
     Args:
-        path: File to read.
-        moving: Moving image; only FSL's matrices need it.
-        fixed: Fixed image; only FSL's matrices need it.
+        path: file to read.
+        moving: moving image; only FSL's matrices need it.
+        fixed: fixed image; only FSL's matrices need it.
 
     Returns:
         The transform from the fixed to the moving image in RAS mm, with their grids where the
         file tells them.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is malformed or of an unknown type, its matrix is not invertible,
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is malformed or of an unknown type, its matrix is not invertible,
             or an image that it needs is missing.
     """
     ending = transform_extension(path)
@@ -137,17 +137,17 @@ def read_transforms(
     """Read several transforms as one.
 
     Args:
-        files: In the order in which an image passes them.
-        moving: Moving image of the first; see `read_transform`.
-        fixed: Fixed image of the last. A matrix of FSL in between takes the grids that the files
+        files: in the order in which an image passes them.
+        moving: moving image of the first; see `read_transform`.
+        fixed: fixed image of the last. A matrix of FSL in between takes the grids that the files
             before and after it hold.
 
     Returns:
         Their composition.
 
     Raises:
-        FileNotFoundError: As `read_transform`.
-        ValueError: As `read_transform`.
+        FileNotFoundError: as `read_transform`.
+        ValueError: as `read_transform`.
     """
     parts: list[Transform | None] = [
         None if file.needs_images else _read_one(file) for file in files
@@ -172,15 +172,15 @@ def write_transform(
     Displacement fields are sampled on the grid of the fixed image.
 
     Args:
-        path: File to write; an existing one is replaced.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image.
-        moving: Moving image.
+        path: file to write; an existing one is replaced.
+        transform: from the fixed to the moving image.
+        fixed: fixed image.
+        moving: moving image.
 
     Raises:
-        ValueError: If the ending is unknown, or the format holds affine transforms only and this
+        ValueError: if the ending is unknown, or the format holds affine transforms only and this
             is none.
-        OSError: If the file cannot be written; it is then as it was.
+        OSError: if the file cannot be written; it is then as it was.
     """
     ending = transform_extension(path)
     bare = Path(path).name[: -len(ending)].lower()

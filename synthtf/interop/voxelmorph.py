@@ -35,19 +35,19 @@ def load_voxelmorph(path: str | os.PathLike, integration_steps: int | None = Non
     SynthMorph's networks for deformable registration of 2021 are networks of this kind.
 
     Args:
-        path: File in HDF5 format: of legacy Keras, with layers such as
+        path: file in HDF5 format: of legacy Keras, with layers such as
             `vxm_dense_unet_enc_conv_0_0`, `vxm_dense_unet_dec_conv_3_0`,
             `vxm_dense_unet_dec_final_conv_0` and `vxm_dense_flow`, or weights of Keras 3, whose
             convolutions are `conv3d`, `conv3d_1` and so on.
-        integration_steps: Squarings that turn the velocity into a displacement. None: what the
+        integration_steps: squarings that turn the velocity into a displacement. None: what the
             file says, else VoxelMorph's default of 7.
 
     Returns:
         Model as of `synthtf.networks.registration_unet`, not symmetric, for images in [0, 1].
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a file of such a network; names the first tensor at fault.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a file of such a network; names the first tensor at fault.
 
     Reference:
         Balakrishnan et al., VoxelMorph: a learning framework for deformable medical image

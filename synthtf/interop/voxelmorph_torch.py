@@ -24,16 +24,16 @@ def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -
     differ, since that package takes velocities to be zero outside it.
 
     Args:
-        path: File that `torch.save` wrote, with the state dict of a `voxelmorph.nn.models.
+        path: file that `torch.save` wrote, with the state dict of a `voxelmorph.nn.models.
             VxmPairwise` of voxelmorph 0.3.4 or newer, for images of one channel.
-        integration_steps: Squarings that turn the velocity into a displacement.
+        integration_steps: squarings that turn the velocity into a displacement.
 
     Returns:
         Model as of `synthtf.networks.pairwise_unet`, for images in [0, 1].
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If PyTorch is not installed, or if it is not a file of such a network; names
+        FileNotFoundError: if there is no such file.
+        ValueError: if PyTorch is not installed, or if it is not a file of such a network; names
             the first tensor at fault.
 
     Reference:
