@@ -84,7 +84,7 @@ class LabelTable:
         """
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: there is no such label table")
+            raise FileNotFoundError(f"{path} does not exist; give a label table")
         try:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:

@@ -31,7 +31,7 @@ class DetectorConfig:
     """Size of the network that detects corresponding features in each of two images.
 
     Attributes:
-        num_features: Feature maps, each of which becomes one pair of points.
+        num_features: number of feature maps; each becomes one pair of points.
         backbone: U-Net that finds them.
         halve: Whether a convolution of stride two comes before the U-Net, which then works on
             voxels of twice the size.
@@ -188,10 +188,10 @@ class FitTransform(SynthesisLayer):
         confidence: what says how much a map counts: its "power", the mean over voxels, as in
             SynthMorph, or its "peak", the largest value, with which small structures that are
             found count as much as large ones.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `[maps, images]`: feature maps `(2 · batch, *coarse, features)`, non-negative,
-        those of the moving images first; and the images, of which only the shape matters.
+        those of the moving images first; and the images, used only for their shape.
     Output shape: `(batch, ndim + 1, ndim + 1)`, from fixed to moving voxels about the centre.
 
     Raises:

@@ -178,7 +178,7 @@ def test_a_malformed_transform_fails(folder, capsys):
     (folder / "bad.lta").write_text("type = 1\n")
     assert run("bad.lta scan.nii.gz a.nii.gz") == 1
     message = capsys.readouterr().err
-    assert message.startswith("synthtf apply: bad.lta: expected an LTA")
+    assert message.startswith("synthtf apply: bad.lta: an LTA must have")
     assert message.count("\n") == 1
 
 

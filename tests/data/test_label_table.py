@@ -147,7 +147,7 @@ def test_malformed_lut_names_file_and_line(tmp_path, old, new, message):
 
 
 def test_missing_empty_and_binary_tables(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.tsv: there is no such label table"):
+    with pytest.raises(FileNotFoundError, match=r"none\.tsv does not exist"):
         LabelTable.read(tmp_path / "none.tsv")
     with pytest.raises(ValueError, match="lists no labels"):
         LabelTable.read(write(tmp_path / "empty.txt", "# nothing\n"))

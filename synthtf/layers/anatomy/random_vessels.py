@@ -149,7 +149,7 @@ class RandomVessels(LabelSource):
 
         Args:
             draws: as `sample` returns them.
-            shape: of the input, batch axis included.
+            shape: shape of the input, with the batch axis.
 
         Returns:
             Per generation, points `(batch, branches, points, ndim)` from the first voxel of the

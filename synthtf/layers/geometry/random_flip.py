@@ -26,7 +26,7 @@ class RandomFlip(RandomLayer):
     Args:
         axis: spatial axis to flip, 0 for left-right in RAS.
         pairs: `(left, right)` label values that change places, in label maps.
-        probability: that a sample is flipped; drawn per sample.
+        probability: chance that a sample is flipped; drawn per sample.
         **kwargs: `seed`, `name`.
 
     Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`;
@@ -53,7 +53,7 @@ class RandomFlip(RandomLayer):
         super().__init__(axis=axis, pairs=pairs, probability=probability, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw nothing but whether a sample is flipped."""
+        """Draw only whether a sample is flipped."""
         if self.axis >= len(shape) - 2:
             raise ValueError(f"{self.name}: axis {self.axis} is not spatial in shape {shape}")
         return {}
