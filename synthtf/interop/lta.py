@@ -134,7 +134,7 @@ def _grid(fields: dict[str, str]) -> Grid | None:
     affine = np.eye(4)
     affine[:3, :3] = np.stack(axes, 1) * spacing
     affine[:3, 3] = centre - affine[:3, :3] @ shape / 2
-    return Grid(tuple(shape), affine)
+    return Grid(tuple(shape.tolist()), affine)
 
 
 def _geometry_lines(image: Volume | Grid) -> list[str]:

@@ -219,7 +219,7 @@ def test_figures_are_released(tmp_path, monkeypatch, volume):
             lambda p: figures.overlay(
                 np.zeros((4, 4, 4)), np.zeros((4, 4, 4)), p, spacing=(1, -1, 1)
             ),
-            "spacing to be one or 3 numbers above 0",
+            "`spacing` must be one or 3 numbers above 0",
         ),
         (lambda p: figures.dice_table([], p), r"Received: rows=\[\]"),
         (lambda p: figures.dice_table([("a", "T1", 1.2)], p), "Received: 1.2 for a in T1"),
@@ -232,7 +232,7 @@ def test_errors(tmp_path, call, message):
 
 
 def test_learning_curve_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"found no file .*none\.csv"):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv does not exist"):
         figures.learning_curve(tmp_path / "none.csv", tmp_path / "x.png")
     (tmp_path / "bad.csv").write_text("step,value\n1,2\n")
     with pytest.raises(ValueError, match=r"columns epoch and loss.* Received: \['step', 'value'\]"):

@@ -132,7 +132,7 @@ def test_matrix_offset_transforms_turn_about_their_centre(tmp_path):
     "old, new, message",
     [
         ("#Insight", "Insight", "an ITK transform must"),
-        ("Transform: A", "Transfer: A", "with a line 'Transform: '"),
+        ("Transform: A", "Transfer: A", "must have a line 'Transform: '"),
         ("AffineTransform", "BSplineTransform", "unknown transform type BSpline.*Euler3DTransform"),
         ("double_3_3", "double_2_2", "unknown transform type AffineTransform_double_2_2"),
         (" 4 5 6", " 4 5", "must have 12 parameters. Received: 11"),
@@ -163,7 +163,7 @@ def test_a_long_versor_is_refused(tmp_path):
     text = TEXT.replace("AffineTransform", "VersorRigid3DTransform")
     text = text.replace("1 0 0 0 1 0 0 0 1 4 5 6", "0.9 0.9 0 1 2 3")
     (tmp_path / "a.txt").write_text(text)
-    with pytest.raises(ValueError, match="versor of length at most 1"):
+    with pytest.raises(ValueError, match="a versor must have a length of at most 1"):
         read_itk(tmp_path / "a.txt")
 
 

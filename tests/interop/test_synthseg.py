@@ -179,7 +179,10 @@ BREAKS = {
         lambda file: replace(file, KERNEL, np.zeros((3, 3, 4, 4), "i4")),
         "kernel:0 must be floating-point. Received: int32",
     ),
-    "strings": (lambda file: replace(file, KERNEL, "text"), "kernel:0 is of type object"),
+    "strings": (
+        lambda file: replace(file, KERNEL, "text"),
+        "kernel:0 must be floating-point. Received: object",
+    ),
     "empty": (lambda file: replace(file, KERNEL, h5py.Empty("f4")), "kernel:0 is empty"),
     "not finite": (
         lambda file: replace(file, KERNEL, np.full((3, 3, 4, 4), np.nan)),

@@ -106,7 +106,7 @@ class RandomSliceIntensity(RandomLayer):
 
     def _gain(self, draws: dict[str, Tensor], size: int, mm: float) -> Tensor:
         """Gain of each position along an axis, `(batch, size)`."""
-        # More slices thinner than voxels would be needed than were drawn, and they would not be seen.
+        # More slices thinner than voxels would be needed than were drawn, and they would not show.
         thickness = ops.maximum(draws["thickness"] / mm, 1.0)
         index = slice_index(thickness, draws["phase"], size)
         changed = draws["chance"] < draws["proportion"][:, None]
