@@ -45,7 +45,7 @@ class SynthesisLayer(keras.layers.Layer):
 
     @classmethod
     def arguments(cls) -> dict[str, Argument]:
-        """Describe the constructor's arguments by name, those of Keras' layers excepted."""
+        """Describe the constructor's arguments by name, without those of Keras' layers."""
         return dict(_arguments_of_class(cls))
 
     @_OfClassOrLayer
