@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthtf.arguments import as_shape
 from synthtf.data.phantom_anatomy import (
     WARP_EXTENT,
     WARP_KNOT_SPACING,
@@ -189,8 +188,10 @@ def write_phantoms(
 
 def _check_arguments(seed: int, shape: Sequence[int], spacing: float, detail: float) -> None:
     as_whole(seed, "seed", 0)
-    if len(as_shape(shape, "shape")) not in (2, 3):
+    if len(shape) not in (2, 3):
         raise ValueError(f"`shape` must have two or three axes. Received: shape={tuple(shape)}")
+    for size in shape:
+        as_whole(size, "shape", 1)
     as_spacing(as_number(spacing, "spacing"))
     as_number(detail, "detail", 0)
 

@@ -22,6 +22,7 @@ from synthtf.figures.drawing import (
     same_grid,
     slices_through,
 )
+from synthtf.ranges import as_whole
 
 _DPI = 100
 _GAP = 4  # pixels between slices
@@ -127,10 +128,10 @@ def mosaics(
     if image.ndim == 2:
         image, labels = image[..., None], labels[..., None]
     low, high = window
-    if num_slices < 1 or size < 1 or not high > low:
+    num_slices, size = as_whole(num_slices, "num_slices", 1), as_whole(size, "size", 1)
+    if not high > low:
         raise ValueError(
-            "`num_slices` and `size` must be at least 1, and `window` (low, high). "
-            f"Received: num_slices={num_slices}, size={size}, window={window}"
+            f"`window` must be (low, high) with low < high. Received: window={window!r}"
         )
     extent = as_spacing(spacing, 3) * image.shape
     pixels = np.maximum(1, np.round(extent * size / extent.max())).astype(int)

@@ -250,7 +250,7 @@ def test_maps_that_are_all_background(runs, tmp_path, capsys, command):
     ("name", "message"),
     [
         ("gone.nii.gz", "does not exist"),
-        ("empty", "the endings that are read: .nii.gz, .nii, .mgz, .mgh"),
+        ("empty", "the ending must be one of .nii.gz, .nii, .mgz, .mgh"),
         ("a.png", "unknown ending; it must be one of .nii.gz, .nii, .mgz, .mgh"),
         ("list.txt", "is an empty list"),
     ],

@@ -245,7 +245,7 @@ def test_rendering_in_2d_and_at_another_spacing():
         ),
         (
             lambda: head_phantom(0, (5, 0, 5)),
-            r"`shape` must be above 0 .* Received: shape=\(5, 0, 5\)",
+            r"`shape` must lie in .* Received: shape=0",
         ),
         (lambda: head_phantom(0, (5, 5), 0), "`spacing` must be positive"),
         (lambda: write_phantoms("unused", 0), "`num` must lie in .* Received: num=0"),

@@ -130,9 +130,12 @@ BREAKS = {
         r"flow_layer.conv0/weight has the shape \(2, 2, 5, 5\), but",
     ),
     "axes": ({FLOW: torch.ones(2, 2, 3)}, "must have kernels of a 2D or a 3D network"),
-    "integers": ({FLOW: torch.ones(2, 2, 3, 3, dtype=torch.int32)}, "floating-point numbers at"),
-    "no tensor": ({FLOW: [1.0]}, "floating-point numbers at 'flow_layer.conv0.weight'"),
-    "not finite": ({FLOW: torch.full((2, 2, 3, 3), torch.nan)}, "numbers that are not finite"),
+    "integers": (
+        {FLOW: torch.ones(2, 2, 3, 3, dtype=torch.int32)},
+        "must be a floating-point tensor",
+    ),
+    "no tensor": ({FLOW: [1.0]}, "'flow_layer.conv0.weight' must be a floating-point tensor"),
+    "not finite": ({FLOW: torch.full((2, 2, 3, 3), torch.nan)}, "must be finite"),
     "huge": ({FLOW: torch.ones(1).expand(2**30)}, "must hold at most .* numbers. Received: 107374"),
     "far level": (
         {"model__downsampling_conv_blocks__99999999999__conv_block__conv0__weight": torch.ones(1)},
