@@ -208,7 +208,7 @@ def _unlisted(surveys: Sequence[MapSurvey], table: LabelTable) -> Iterator[Findi
             details.append(f"{survey.name}: {shortened(values)}")
     if details:
         maps = number_of_maps(details)
-        message = f"{maps} with labels that the table does not list: add them, or relabel"
+        message = f"{maps} with values that the table does not list: add them, or relabel"
         yield Finding("error", "unlisted", message, tuple(details))
 
 
