@@ -1,4 +1,4 @@
-"""Arguments: what may be given for them, said once, in the signature of a constructor.
+"""What may be given for an argument, said once, in the signature of a constructor.
 
     def __init__(
         self,
@@ -9,9 +9,9 @@
         **kwargs,
     ):
 
-A type, here `Range`, `int` or `Literal`, says what kind of value is meant, and `Limits` between
-which numbers it lies and in which unit. `Annotated[TYPE, parser]`, where `parser(value, name)`
-returns the value or raises a ValueError, is for everything else. `TYPE | None` allows None.
+The type, here `Range`, `int` or `Literal`, says what kind of value is meant. `Limits` gives the
+smallest and largest number, and the unit. `Annotated[TYPE, parser]` is for everything else:
+`parser(value, name)` returns the value or raises a ValueError. `TYPE | None` allows None.
 """
 
 import functools
@@ -37,7 +37,7 @@ Parser = Callable[[Any, str], Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """What the values of a number or a range may be.
+    """Limits and unit of a number or a range.
 
     Attributes:
         minimum: smallest value allowed.
@@ -52,13 +52,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Limited:
-    """A number or a range, its limits and its unit.
+    """A number or a range with its limits and its unit.
 
     Attributes:
-        name: of the argument.
-        low: smallest value that is drawn. None: not given.
-        high: largest value that is drawn; of a number, that number. None: not given.
-        unit: as of `Limits`.
+        name: name of the argument.
+        low: smallest value that is drawn, or None if the argument was not given.
+        high: largest value that is drawn, or None if the argument was not given. Equal to `low` for
+            a number.
+        unit: the same as in `Limits`.
         minimum: smallest value allowed.
         maximum: largest value allowed.
         default: `(low, high)`, a number, or None.
@@ -78,12 +79,12 @@ class Argument:
     """An argument of a function.
 
     Attributes:
-        name: of the argument.
-        default: as written in the signature, or `inspect.Parameter.empty`.
-        parser: gives the value to store, from what the user wrote and the name, or raises a
-            ValueError. None: the annotation says nothing.
-        limits: of a number, or a range of numbers; else None.
-        optional: whether None may be given.
+        name: name of the argument.
+        default: default as written in the signature, or `inspect.Parameter.empty`.
+        parser: takes what the user wrote and the name, and returns the value to store or raises a
+            ValueError. None if the annotation says nothing.
+        limits: limits of a number or a range of numbers, else None.
+        optional: whether None is allowed.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Argument:
     optional: bool
 
     def parse(self, value: Any) -> Any:
-        """Give the value to store.
+        """Return the value to store.
 
         Raises:
             ValueError: if the value is not what the annotation says.
@@ -103,7 +104,7 @@ class Argument:
         return self.parser(value, self.name)
 
     def limited(self, value: Any) -> Limited:
-        """Describe a value, in which a missing default is as good as None."""
+        """Describe a value; a missing default counts as None."""
         default, value = (
             None if x is inspect.Parameter.empty else self.parse(x) for x in (self.default, value)
         )
@@ -115,11 +116,17 @@ class Argument:
 def arguments_of(function: Callable) -> dict[str, Argument]:
     """Describe the named arguments of a function, or of a constructor, from its signature.
 
+    Args:
+        function: the function; `self` is left out.
+
+    Returns:
+        Each argument by its name, in the order of the signature.
+
     Example:
-    >>> def blur(std: Annotated[Range, Limits(0, unit="mm")] = (0, 2)): ...
-    >>> argument = arguments_of(blur)["std"]
-    >>> argument.limits.unit, argument.parse(1)
-    ('mm', (1.0, 1.0))
+        >>> def blur(std: Annotated[Range, Limits(0, unit="mm")] = (0, 2)): ...
+        >>> argument = arguments_of(blur)["std"]
+        >>> argument.limits.unit, argument.parse(1)
+        ('mm', (1.0, 1.0))
     """
     hints = typing.get_type_hints(function, include_extras=True)
     kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
@@ -131,7 +138,7 @@ def arguments_of(function: Callable) -> dict[str, Argument]:
 
 
 def _read(hint: Any) -> tuple[Parser | None, Limits | None, bool]:
-    """Give the parser and the limits that an annotation stands for, and whether None may be."""
+    """Return the parser and the limits of an annotation, and whether it allows None."""
     members = typing.get_args(hint)
     optional = type(None) in members
     if optional:
@@ -153,7 +160,7 @@ def _read(hint: Any) -> tuple[Parser | None, Limits | None, bool]:
 
 
 def as_choice(value: Any, name: str, choices: Sequence) -> Any:
-    """Check that a value is one of several.
+    """Check that a value is one of several strings.
 
     Raises:
         ValueError: if it is not.
@@ -164,7 +171,7 @@ def as_choice(value: Any, name: str, choices: Sequence) -> Any:
 
 
 def as_switch(value: Any, name: str) -> bool:
-    """Check a value that is True or False.
+    """Check that a value is True or False.
 
     Raises:
         ValueError: if it is neither.
@@ -179,9 +186,19 @@ def as_label_list(
 ) -> tuple[int, ...]:
     """Check a list of label values.
 
+    Args:
+        values: the labels.
+        name: name of the parameter, for the message.
+        distinct: refuse a label that occurs twice. Default False.
+        minimum: smallest label allowed. Default 0.
+        empty: allow an empty list. Default False.
+
+    Returns:
+        The labels as a tuple of integers.
+
     Raises:
-        ValueError: if one is not whole or below `minimum`, there is none (unless it may be
-            `empty`), or one occurs twice although they must be `distinct`.
+        ValueError: if a label is not a whole number, is below `minimum` or is repeated where labels
+            must be `distinct`, or if there is no label and the list must not be `empty`.
     """
     found = as_whole_numbers(values, name)
     repeated = distinct and len(set(found)) < len(found)
@@ -196,10 +213,10 @@ def as_label_list(
 
 
 def as_label_groups(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
-    """Check groups of labels; a single label may stand for a group of its own.
+    """Check groups of labels; a single label is a group of its own.
 
     Raises:
-        ValueError: if there is none, one is empty, or a label is negative or occurs twice.
+        ValueError: if there is no group, a group is empty, or a label is negative or repeated.
     """
     entries = values if hasattr(values, "__len__") else ()
     groups = tuple(as_whole_numbers(v if hasattr(v, "__len__") else [v], name) for v in entries)
@@ -282,7 +299,7 @@ def as_whole_numbers(values: Any, name: str) -> tuple[int, ...]:
     """Check a list of whole numbers.
 
     Raises:
-        ValueError: if it is no list, or one is not whole.
+        ValueError: if it is not a list, or a number is not whole.
     """
     try:
         given = tuple(values)
@@ -300,7 +317,7 @@ def as_ranges(
     """Check a list of ranges.
 
     Raises:
-        ValueError: if it is no list, or as `as_range`.
+        ValueError: if it is not a list, or if `as_range` refuses an entry.
     """
     if not hasattr(values, "__len__") or isinstance(values, str):
         raise ValueError(f"`{name}` must be a list of ranges. Received: {name}={values!r}")
@@ -331,10 +348,10 @@ def as_axis(value: Any, name: str) -> int:
 
 
 def as_axes(values: Any, name: str) -> tuple[int, ...]:
-    """Check the spatial axes to choose from.
+    """Check a list of spatial axes.
 
     Raises:
-        ValueError: if there is none, one occurs twice, or one is not 0, 1 or 2.
+        ValueError: if it is empty, or an axis is repeated or not 0, 1 or 2.
     """
     found = tuple(values) if hasattr(values, "__len__") else ()
     if not found or len(set(found)) < len(found) or not set(found) <= {0, 1, 2}:
@@ -345,10 +362,10 @@ def as_axes(values: Any, name: str) -> tuple[int, ...]:
 
 
 def check_one_per_label(layer: Any, *names: str) -> None:
-    """Check that arguments that are lists, unless None, have one entry per label of a layer.
+    """Check that list arguments of a layer have one entry per label; None is allowed.
 
     Raises:
-        ValueError: if one has not.
+        ValueError: if the length of a list is not the number of labels.
     """
     for name in names:
         given = getattr(layer, name)
@@ -359,7 +376,7 @@ def check_one_per_label(layer: Any, *names: str) -> None:
         if len(given) != len(layer.labels):
             raise ValueError(
                 f"`{name}` must have one entry per label ({len(layer.labels)}). "
-                f"Received: {len(given)} entries"
+                f"Received: {name} with {len(given)} entries"
             )
 
 

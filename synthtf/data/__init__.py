@@ -1,6 +1,6 @@
 """Volumes, label tables and the data set of label maps.
 
-Everything but `LabelMaps` is NumPy and nibabel; `LabelMaps` loads Keras when it is first used.
+`LabelMaps` loads Keras when it is first used; everything else needs only NumPy and nibabel.
 """
 
 import importlib

@@ -1,11 +1,11 @@
-"""Networks and recipes of the package: where they are, and whether networks are whole."""
+"""Networks and recipes that come with the package, and the checksums of networks."""
 
 import hashlib
 import os
 from pathlib import Path
 
 CHECKSUMS = "SHA256SUMS"
-"""File of a model's folder with the digests of the others, as `sha256sum -c` reads it."""
+"""File in a model's folder with the checksums of the other files, for `sha256sum -c`."""
 
 DEFAULTS = {
     "segmentation": "heads-2mm",
@@ -13,20 +13,20 @@ DEFAULTS = {
     "affine": "affine-2mm",
     "deformable": "deformable-2mm",
 }
-"""What a network is for, the task of a run or its kind, to the name of the one that is used."""
+"""Name of the default network for each purpose, the task of a run or its kind."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# In an installed package, and in a checkout.
+# Of an installed package, and of a checkout.
 _FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name to folder of each model that comes with the package."""
+    """Return the folder of each model that comes with the package, by its name."""
     return {path.parent.name: path.parent for path in _files(CHECKSUMS)}
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Name to file of each recipe that comes with the package, those of models aside."""
+    """Return the file of each recipe that comes with the package, by name, without models."""
     models = shipped_models()
     return {p.parent.name: p for p in _files("recipe.json") if p.parent.name not in models}
 
@@ -39,10 +39,13 @@ def find_model(model: str | os.PathLike) -> Path:
     """Return the folder of a model.
 
     Args:
-        model: A folder, or the name of a model that comes with the package.
+        model: a folder, or the name of a model that comes with the package.
+
+    Returns:
+        The folder.
 
     Raises:
-        FileNotFoundError: If there is neither.
+        FileNotFoundError: if there is neither.
     """
     folder, shipped = Path(model), shipped_models()
     if folder.is_dir():
@@ -50,19 +53,22 @@ def find_model(model: str | os.PathLike) -> Path:
     if os.fspath(model) in shipped:
         return shipped[os.fspath(model)]
     raise FileNotFoundError(
-        f"no such folder: {model}, nor such a model of the package; "
-        f"there are {', '.join(shipped) or 'none'}"
+        f"{model} is neither a folder nor a model of the package; "
+        f"these are {', '.join(shipped) or 'none'}"
     )
 
 
 def default_model(purpose: str) -> Path:
-    """Return the folder of the model that is used where none is given.
+    """Return the folder of the default model for a purpose.
 
     Args:
-        purpose: One of `DEFAULTS`.
+        purpose: one of `DEFAULTS`.
+
+    Returns:
+        The folder.
 
     Raises:
-        FileNotFoundError: If no such model comes with the package.
+        FileNotFoundError: if no such model comes with the package.
     """
     name = DEFAULTS.get(purpose)
     if name not in shipped_models():
@@ -73,13 +79,13 @@ def default_model(purpose: str) -> Path:
 
 
 def check_files(folder: str | os.PathLike) -> None:
-    """Compare the files of a folder with the digests in it, if it has any.
+    """Verify the files of a model by the checksums in its folder, if there are any.
 
     Args:
-        folder: Of a model.
+        folder: folder of the model.
 
     Raises:
-        ValueError: If a file is missing or another; the message names it.
+        ValueError: if a file is missing or its checksum differs; the message names it.
     """
     sums = Path(folder) / CHECKSUMS
     if not sums.is_file():
@@ -89,6 +95,6 @@ def check_files(folder: str | os.PathLike) -> None:
         path = sums.parent / Path(name.lstrip("*")).name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise ValueError(
-                f"{path}: not the file of which {CHECKSUMS} tells, it is damaged or was changed; "
-                f"install the package again, or delete {sums} if the change was yours"
+                f"{path}: checksum mismatch with {CHECKSUMS}, it is damaged or was changed; "
+                f"install the package again, or delete {sums} if you changed it"
             )

@@ -23,9 +23,9 @@ from synthtf.figures.drawing import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FIELDS = 8  # of the checkerboard, along the longest axis
+_FIELDS = 8  # number of fields of the checkerboard along the longest axis
 _LINES = 10.0  # mm between the lines of the grid
-_RANGE = 2.0  # of the colours: from a half to twice the volume
+_RANGE = 2.0  # range of the colours: from a half to twice the volume
 
 
 def registration(
@@ -37,28 +37,28 @@ def registration(
     title: str | None = None,
     spacing: float | Sequence[float] = (1, 1, 1),
 ) -> Path:
-    """Draw how well two images agree before and after, and what moved them.
+    """Draw how well two images agree before and after registration, and the deformation.
 
-    One row per plane: checkerboards of the fixed and the moving image before and after; and,
-    with `coordinates`, the deformation as a grid of the moving image drawn on the fixed one, 10 mm
-    between lines, and its Jacobian determinant, the local change of volume, with folds in black.
-    Each image is windowed from its lowest value to its 99.5th percentile.
+    One row per plane: checkerboards of the fixed and the moving image before and after. With
+    `coordinates`, each row also shows the deformation as a grid of the moving image on the fixed
+    image, 10 mm between lines, and the Jacobian determinant, the local change of volume, with
+    folds in black. Each image is windowed from its lowest value to its 99.5th percentile.
 
     Args:
         fixed: RAS array, 2D or 3D.
-        before: The moving image on the grid of the fixed one, not yet moved.
-        after: Likewise, moved.
-        path: File to write; its folder is made if absent.
-        coordinates: `(*spatial, ndim)`, where in the moving image each voxel comes from, in mm
-            along the axes of the array.
-        title: Title of the figure.
-        spacing: Voxel size in mm, one number or one per axis.
+        before: moving image on the grid of the fixed image, before registration.
+        after: moving image on the grid of the fixed image, after registration.
+        path: file to write; its folder is made if absent.
+        coordinates: place in the moving image that each voxel comes from, `(*spatial, ndim)`, in
+            mm along the axes of the array. Default: no deformation is drawn.
+        title: title of the figure. Default: none.
+        spacing: mm per voxel, a scalar or one per axis.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If the shapes do not match.
+        ValueError: if the shapes do not match.
     """
     fixed = as_spatial(fixed, "fixed")
     spacing = as_spacing(spacing, fixed.ndim)
@@ -72,8 +72,8 @@ def registration(
         coordinates = np.asarray(coordinates, np.float64)
         if coordinates.shape != (*fixed.shape, fixed.ndim):
             raise ValueError(
-                f"Expected coordinates of shape {(*fixed.shape, fixed.ndim)}, "
-                f"received {coordinates.shape}."
+                f"`coordinates` must have the shape {(*fixed.shape, fixed.ndim)}. "
+                f"Received: coordinates with shape {coordinates.shape}"
             )
         jacobian = _jacobian(coordinates, spacing)
     planes = PLANES if fixed.ndim == 3 else PLANES[:1]

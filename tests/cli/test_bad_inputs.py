@@ -62,11 +62,11 @@ REFUSED = {
     "empty.mgz": (lambda: b"", "corrupt"),
     "colour.nii": (
         lambda: volume(np.zeros((4, 4, 4), [(c, "u1") for c in "RGB"])),
-        "colour voxels are not read",
+        "voxels must be real numbers. Received: colour",
     ),
     "complex.nii": (
         lambda: volume(np.ones((4, 4, 4), "complex64")),
-        "complex voxels are not read",
+        "voxels must be real numbers. Received: complex",
     ),
     "singular.nii": (
         lambda: volume(srow_x=[0, 0, 0, 1], sform_code=1, qform_code=0),
@@ -80,13 +80,16 @@ REFUSED = {
         lambda: volume(srow_x=[MM, 0, 0, 1e30], sform_code=1, qform_code=0),
         "km away",
     ),
-    "frames.nii": (lambda: volume(np.stack([labels()] * 3, -1)), "has 4 axes (3 frames"),
+    "frames.nii": (lambda: volume(np.stack([labels()] * 3, -1)), "4 axes (3 frames"),
 }
 NO_LABELS = {
-    "real.nii": (lambda: volume(labels() + np.float32(0.25)), "must be whole numbers, received"),
-    "nan.nii": (lambda: volume(np.full((4, 4, 4), np.nan, "f4")), "whole numbers, received nan"),
-    "negative.nii": (lambda: volume(-labels()), "must lie in [0, 2^31), received -"),
-    "large.nii": (lambda: volume(labels() * 2.0**33), "must lie in [0, 2^31), received"),
+    "real.nii": (lambda: volume(labels() + np.float32(0.25)), "must be whole numbers; is this"),
+    "nan.nii": (
+        lambda: volume(np.full((4, 4, 4), np.nan, "f4")),
+        "is this an image? Received: nan",
+    ),
+    "negative.nii": (lambda: volume(-labels()), "[0, 2^31); relabel it. Received: -"),
+    "large.nii": (lambda: volume(labels() * 2.0**33), "must lie in [0, 2^31); relabel"),
 }
 WARNED = {
     "forms.nii.gz": (
@@ -247,8 +250,8 @@ def test_maps_that_are_all_background(runs, tmp_path, capsys, command):
     ("name", "message"),
     [
         ("gone.nii.gz", "does not exist"),
-        ("empty", "the endings that are read: .nii.gz, .nii, .mgz, .mgh"),
-        ("a.png", "unknown ending; expected one of .nii.gz, .nii, .mgz, .mgh"),
+        ("empty", "the ending must be one of .nii.gz, .nii, .mgz, .mgh"),
+        ("a.png", "unknown ending; it must be one of .nii.gz, .nii, .mgz, .mgh"),
         ("list.txt", "is an empty list"),
     ],
 )

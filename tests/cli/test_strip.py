@@ -95,7 +95,7 @@ def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, error_lines):
     ("words", "message"),
     [
         ((), "expected at least one output: -o, -m or -d"),
-        (("-m", "m.nii.gz", "--model", "none"), "no such folder: none"),
+        (("-m", "m.nii.gz", "--model", "none"), "none is neither a folder nor a model"),
         (("-m", "x.nii.gz", "-o", "x.nii.gz"), "two outputs of"),
     ],
 )

@@ -55,7 +55,7 @@ def test_empty_folder_names_the_endings(tmp_path):
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.pkl"])
 def test_pickled_and_unknown_files_are_refused(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=f"{name}: unknown ending; expected one of"):
+    with pytest.raises(ValueError, match=f"{name}: unknown ending; it must be one of"):
         expand_inputs(tmp_path / name)
 
 
@@ -96,7 +96,7 @@ def test_kinds_that_do_not_match_are_refused(scans, tmp_path):
 
 def test_lists_of_different_length(scans, tmp_path):
     (tmp_path / "t.txt").write_text("1.nii\n")
-    with pytest.raises(ValueError, match="lists 1 outputs, expected 3"):
+    with pytest.raises(ValueError, match="lists 1 outputs for 3 inputs"):
         pair_outputs(expand_inputs(scans), tmp_path / "t.txt", "")
 
 

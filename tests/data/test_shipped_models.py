@@ -42,7 +42,7 @@ def test_refuses_what_was_changed(tmp_path, name):
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(data)
-    with pytest.raises(ValueError, match=f"{name}: not the file of which SHA256SUMS tells"):
+    with pytest.raises(ValueError, match=f"{name}: checksum mismatch with SHA256SUMS"):
         Run.load(folder)
     (folder / name).unlink()
     with pytest.raises(ValueError, match=name):
@@ -58,7 +58,7 @@ def test_sums_are_those_of_sha256sum(tmp_path):
 
 
 def test_unknown_models_are_named():
-    with pytest.raises(FileNotFoundError, match="no such folder: nothing-9mm, nor such a model"):
+    with pytest.raises(FileNotFoundError, match="nothing-9mm is neither a folder nor a model"):
         shipped.find_model("nothing-9mm")
     with pytest.raises(FileNotFoundError, match="no model for tractography"):
         shipped.default_model("tractography")

@@ -72,8 +72,8 @@ def test_the_lines_of_the_grid_are_ten_mm_apart(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"after": np.zeros((8, 9))}, "Expected after on the grid"),
-        ({"coordinates": np.zeros((8, 8, 3))}, "Expected coordinates of shape"),
+        ({"after": np.zeros((8, 9))}, "`after` must be on the grid"),
+        ({"coordinates": np.zeros((8, 8, 3))}, "`coordinates` must have the shape"),
     ],
 )
 def test_refuses(change, message, tmp_path):

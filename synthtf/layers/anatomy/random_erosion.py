@@ -34,7 +34,7 @@ class RandomErosion(RandomLayer):
             sample.
         roughness_size: `(low, high)`, mm between the lattice points of that variation, whose
             bumps are about twice as wide; drawn per sample.
-        fill: label of lost voxels. None: that of the closest voxel outside the region.
+        fill: label of lost voxels. Default: the label of the closest voxel outside the region.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 

@@ -27,7 +27,7 @@ class SignedDistance(SynthesisLayer):
         closing: radius in mm of the ball that closes the region first, at least 0: gaps that it
             does not fit into, such as sulci, count as the region.
         within: label values that gaps may have to be closed. None: any.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, 1)`, integer.
     Output shape: `(batch, *spatial, 1)`, float32.

@@ -17,10 +17,10 @@ _COARSE = 2
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class AlignPairs(SynthesisLayer):
-    """Bring both label maps of each pair into the space in the middle by an affine transform.
+    """Bring both label maps of each pair into the halfway space by an affine transform.
 
-    It fits the centres of the structures that both have, in closed form, each structure counting
-    the same. With fewer than four, what they leave open is the identity.
+    It fits the centres of the structures that both have, in closed form, with equal weights. Where
+    fewer than four structures leave the fit open, it is the identity.
 
     Args:
         labels: label values of the structures. None: in a recipe, those of the brain, or all but
