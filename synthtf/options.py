@@ -166,7 +166,7 @@ def signature_of(function: Callable, cls: type[Options]) -> inspect.Signature:
 
     Args:
         function: takes some arguments and the options.
-        cls: of the options.
+        cls: class of the options.
     """
     signature, hints = inspect.signature(function), typing.get_type_hints(cls)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]

@@ -158,7 +158,7 @@ def region_labels(table: LabelTable, region: str) -> list[int]:
     ]
     if not found:
         raise ValueError(
-            f"no label of the table is of the region {region!r}; expected left, right, brain, "
+            f"no label of the table is of the region {region!r}; must be left, right, brain, "
             f"outside, a tissue ({', '.join(sorted(set(table.groups)))}) or a part of a name"
         )
     return found

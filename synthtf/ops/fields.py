@@ -161,10 +161,10 @@ def mirror_transform(transform: Tensor, axis: int, shape: Sequence[int]) -> Tens
         Tensor of the same shape. What it moves comes out flipped, without an interpolation more.
 
     Example:
-    >>> import numpy as np
-    >>> matrix = mirror_transform(np.eye(3, dtype="float32")[None], axis=0, shape=(8, 8))
-    >>> np.diag(matrix[0]).tolist()
-    [-1.0, 1.0, 1.0]
+        >>> import numpy as np
+        >>> matrix = mirror_transform(np.eye(3, dtype="float32")[None], axis=0, shape=(8, 8))
+        >>> np.diag(matrix[0]).tolist()
+        [-1.0, 1.0, 1.0]
     """
     ndim = len(shape)
     if len(transform.shape) == 3:

@@ -25,7 +25,7 @@ class AlignPairs(SynthesisLayer):
     Args:
         labels: label values of the structures. None: in a recipe, those of the brain, or all but
             the background where the label table does not know them.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(2 · pairs, *spatial, 1)`, integer.
     Output shape: `(2 · pairs, ndim + 1, ndim + 1)`, float32, from the middle to the voxels of
