@@ -25,6 +25,7 @@ from synthtf.data.transforms import Displacement, Transform
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming
+from synthtf.interop.transform_format import TransformFormat
 
 _DISPVECT, _VECTOR = 1006, 1007
 _TO_RAS = np.array([-1, -1, 1], np.float32)
@@ -109,3 +110,19 @@ def _is_lps(found: FileHeader) -> bool:
         "intent 1007 (ITK, LPS) or 1006 (RAS), or (x, y, z, 3) with intent 0, 1006 or 1007 (RAS). "
         f"Received: axes {found.shape}, intent {intent}"
     )
+
+
+def _format(itk: bool) -> TransformFormat:
+    return TransformFormat(
+        (".nii.gz", ".nii"),
+        read=lambda path, fixed, moving: read_displacement_field(path),
+        write=lambda path, transform, fixed, moving: write_displacement_field(
+            path, transform, fixed=fixed, itk=itk
+        ),
+        is_name=lambda name: name.endswith("warp") or not itk,
+        only_affine=False,
+    )
+
+
+# Reading tells them apart by the axes of the file, writing by the name that ANTs gives.
+ITK_FIELD, RAS_FIELD = _format(itk=True), _format(itk=False)

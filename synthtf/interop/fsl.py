@@ -17,6 +17,7 @@ from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming, parse_numbers, read_text
+from synthtf.interop.transform_format import TransformFormat
 
 
 def read_fsl(
@@ -85,3 +86,13 @@ def _to_fsl(grid: Grid) -> np.ndarray:
         scaled[0, 0] = -spacing[0]
         scaled[0, 3] = (grid.shape[0] - 1) * spacing[0]
     return scaled @ np.linalg.inv(grid.affine)
+
+
+FLIRT = TransformFormat(
+    (".mat",),
+    read=lambda path, fixed, moving: read_fsl(path, fixed=fixed, moving=moving),
+    write=lambda path, transform, fixed, moving: write_fsl(
+        path, transform, fixed=fixed, moving=moving
+    ),
+    needs_images=True,
+)

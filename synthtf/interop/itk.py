@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation
 from synthtf.data.transforms import Affine
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming, parse_numbers, read_small, read_text
+from synthtf.interop.transform_format import TransformFormat
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _BANNER = "#Insight Transform File V1.0"
@@ -186,3 +187,18 @@ _KINDS: dict[str, tuple[int, Callable]] = {
     "TranslationTransform": (3, _translation),
     "IdentityTransform": (0, _identity),
 }
+
+
+TEXT = TransformFormat(
+    (".txt", ".tfm"),
+    read=lambda path, fixed, moving: read_itk(path),
+    write=lambda path, transform, fixed, moving: write_itk(path, transform),
+)
+# ANTs gives its MATLAB files this name; all others with this ending are FSL's.
+BINARY = TransformFormat(
+    (".mat",),
+    read=lambda path, fixed, moving: read_itk(path),
+    write=lambda path, transform, fixed, moving: write_itk(path, transform, binary=True),
+    holds=lambda path: b"\0" in read_small(path),
+    is_name=lambda name: name.endswith("genericaffine"),
+)

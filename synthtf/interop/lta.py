@@ -20,6 +20,7 @@ from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming, parse_numbers, read_text
+from synthtf.interop.transform_format import TransformFormat
 
 _VOXEL_TO_VOXEL, _RAS_TO_RAS = 0, 1
 _AXES = ("xras", "yras", "zras")
@@ -155,3 +156,12 @@ def _geometry_lines(image: Volume | Grid) -> list[str]:
 
 def _words(numbers: np.ndarray) -> str:
     return " ".join(f"{number:.15e}" for number in numbers)
+
+
+LTA = TransformFormat(
+    (".lta",),
+    read=lambda path, fixed, moving: read_lta(path),
+    write=lambda path, transform, fixed, moving: write_lta(
+        path, transform, fixed=fixed, moving=moving
+    ),
+)

@@ -23,14 +23,21 @@ from synthtf.data.grid import Grid
 from synthtf.data.paths import extension
 from synthtf.data.transforms import Affine, Transform, compose
 from synthtf.data.volumes import Volume
-from synthtf.interop.displacement_field import read_displacement_field, write_displacement_field
-from synthtf.interop.fsl import read_fsl, write_fsl
-from synthtf.interop.itk import read_itk, write_itk
-from synthtf.interop.lta import read_lta, write_lta
-from synthtf.interop.small_files import read_small
+from synthtf.interop import displacement_field, fsl, itk, lta
+from synthtf.interop.transform_format import TransformFormat
 
-ENDINGS = (".lta", ".txt", ".tfm", ".mat", ".nii.gz", ".nii")
-"""Endings of transform files."""
+FORMATS: tuple[TransformFormat, ...] = (
+    lta.LTA,
+    itk.TEXT,
+    itk.BINARY,
+    fsl.FLIRT,
+    displacement_field.ITK_FIELD,
+    displacement_field.RAS_FIELD,
+)
+"""All formats; of those with one ending, the first that fits is taken."""
+
+ENDINGS = tuple(dict.fromkeys(ending for known in FORMATS for ending in known.endings))
+"""Endings of the files of transforms."""
 
 _INVERSE = ":inverse"
 
@@ -72,7 +79,7 @@ class TransformFile:
     @property
     def needs_images(self) -> bool:
         """Whether reading the file needs the images, as for FSL's matrices."""
-        return self.path.suffix.lower() == ".mat" and b"\0" not in read_small(self.path)
+        return _format_of(self.path).needs_images
 
 
 def transform_extension(path: str | os.PathLike) -> str:
@@ -121,14 +128,14 @@ def read_transform(
         ValueError: if the file is malformed or of an unknown type, its matrix is not invertible,
             or an image that it needs is missing.
     """
+    return _format_of(path).read(Path(path), fixed, moving)
+
+
+def _format_of(path: str | os.PathLike) -> TransformFormat:
+    """Find the format of a file by its ending, and by its content where several have it."""
     ending = transform_extension(path)
-    if ending == ".lta":
-        return read_lta(path)
-    if ending in {".nii", ".nii.gz"}:
-        return read_displacement_field(path)
-    if TransformFile(Path(path)).needs_images:
-        return read_fsl(path, fixed=fixed, moving=moving)
-    return read_itk(path)
+    known = [each for each in FORMATS if ending in each.endings]
+    return next(each for each in known if each is known[-1] or each.holds(Path(path)))
 
 
 def read_transforms(
@@ -187,20 +194,13 @@ def write_transform(
     """
     ending = transform_extension(path)
     bare = Path(path).name[: -len(ending)].lower()
-    if ending in {".nii", ".nii.gz"}:
-        write_displacement_field(path, transform, fixed=fixed, itk=bare.endswith("warp"))
-        return
-    transform = compose(transform)
-    if not isinstance(transform, Affine):
-        raise ValueError(f"{path}: {ending} holds only affine transforms; write a .nii.gz")
-    if ending == ".lta":
-        write_lta(path, transform, fixed=fixed, moving=moving)
-    elif ending in {".txt", ".tfm"}:
-        write_itk(path, transform)
-    elif bare.endswith("genericaffine"):
-        write_itk(path, transform, binary=True)
-    else:
-        write_fsl(path, transform, fixed=fixed, moving=moving)
+    known = [each for each in FORMATS if ending in each.endings]
+    chosen = next(each for each in known if each.is_name(bare))
+    if chosen.only_affine:
+        transform = compose(transform)
+        if not isinstance(transform, Affine):
+            raise ValueError(f"{path}: {ending} holds only affine transforms; write a .nii.gz")
+    chosen.write(Path(path), transform, fixed, moving)
 
 
 def _read_one(
