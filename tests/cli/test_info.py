@@ -43,7 +43,7 @@ def test_labels_show_their_partners_and_what_they_are_made_from(model, monkeypat
 
 def test_a_missing_run_is_wrong_usage(tmp_path, capsys):
     assert main(["info", str(tmp_path / "absent")]) == 2
-    assert "RUN: no such folder" in capsys.readouterr().err
+    assert "absent is neither a folder nor a model" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_run(tmp_path, capsys):

@@ -217,5 +217,5 @@ def test_a_grid_that_is_too_large_is_refused():
 
 
 def test_points_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match="received \\(2,\\)"):
+    with pytest.raises(ValueError, match=r"Received: points with shape \(2,\)"):
         apply_to_points(np.zeros(2), IDENTITY)
