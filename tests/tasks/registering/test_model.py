@@ -62,7 +62,7 @@ def numpy(outputs):
     ],
 )
 def test_learns_from_label_maps_alone(kind, options, learning_rate):
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(1)
     model = make(2, kind, **options)
     model.compile(keras.optimizers.Adam(learning_rate))
     history = model.fit(maps(2, num_batches=30), epochs=6, verbose=0, shuffle=False).history
