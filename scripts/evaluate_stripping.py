@@ -18,8 +18,9 @@ import numpy as np
 from evaluate_scans import CASES, Case, draw_all, read_mask, table, thumbnails
 
 from synthtf.data import read_volume
-from synthtf.inference import Stripping, dice, strip
-from synthtf.inference.strip import DEFAULT_BORDER
+from synthtf.evaluation import dice
+from synthtf.inference import Stripping, strip
+from synthtf.inference.stripping import DEFAULT_BORDER
 from synthtf.tasks.run import Run
 
 BORDERS = (0.0, 1.0, DEFAULT_BORDER, 2.0)

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pkgutil
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -22,6 +23,10 @@ ALLOWED = {
     "xla": set(),
     "optimizers": set(),
     "version": set(),
+    "messages": set(),
+    "usage": {"messages"},
+    "startup": set(),
+    "batch": {"messages"},
     "figures": set(),
     "ops": set(),
     "losses": {"ops"},
@@ -34,7 +39,12 @@ ALLOWED = {
         *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
         *("xla", "version", "layers", "optimizers"),
     },
-    "inference": {"tasks", "data", "networks", "interop", "ops", "figures", "version", "xla"},
+    "evaluation": {"data", "batch", "messages", "usage"},
+    "inference": {
+        *("tasks", "data", "networks", "interop", "ops", "figures", "version", "xla"),
+        *("evaluation", "batch", "messages", "usage", "startup"),
+    },
+    "reports": {"inference", "evaluation", "data", "figures", "batch", "messages", "usage"},
     "interop": {"networks", "data", "version"},
     "argument_contract": {"layers", "arguments"},
     "testing": {"layers", "random", "argument_contract"},
@@ -85,6 +95,19 @@ def test_public_names_are_documented(name):
     for public in getattr(module, "__all__", ()):
         value = getattr(module, public)
         assert not callable(value) or value.__doc__
+
+
+# Packages in which names still shadow modules.
+SHADOWED = {"synthtf.tasks", "synthtf.synthesis", "synthtf.networks", "synthtf.ops"}
+PACKAGES = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES}
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES - SHADOWED - {"synthtf"}))
+def test_no_public_name_is_that_of_a_module(name):
+    """`synthtf.inference.segment` cannot be a function and the module that holds it."""
+    package = importlib.import_module(name)
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set(getattr(package, "__all__", ()))
 
 
 def test_metadata_names_every_package():

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthtf.cli.batch import for_each_file
-from synthtf.cli.usage import UsageError, usage_errors
+from synthtf.batch import for_each_file
+from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
     from synthtf.data.transforms import Transform
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from synthtf.data.points import read_points, write_points
     from synthtf.data.volume_writer import write_volume
     from synthtf.data.volumes import read_volume
-    from synthtf.inference.apply import apply_to_points, apply_transform
+    from synthtf.inference.applying import apply_to_points, apply_transform
     from synthtf.interop.transform_files import TransformFile, read_transforms
 
     with usage_errors():

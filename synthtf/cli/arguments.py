@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthtf.cli.usage import UsageError
+from synthtf.usage import UsageError
 
 if TYPE_CHECKING:
     from synthtf.inference.patches.memory import MemoryBudget
@@ -97,8 +97,8 @@ def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
     Raises:
         UsageError: If there are neither one nor three sizes, or the limit is not positive.
     """
-    from synthtf.cli.messages import print_line
     from synthtf.inference.patches.memory import MemoryBudget
+    from synthtf.messages import print_line
 
     try:
         return MemoryBudget(

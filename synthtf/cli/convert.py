@@ -3,8 +3,8 @@
 import argparse
 
 from synthtf.cli.arguments import writable_file
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import UsageError
+from synthtf.startup import load_backend
+from synthtf.usage import UsageError
 
 _KINDS = ("voxelmorph", "synthseg")
 

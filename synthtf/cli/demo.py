@@ -3,8 +3,8 @@
 import argparse
 
 from synthtf.cli.arguments import output_folder
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from synthtf.batch import for_each_file
 from synthtf.cli.arguments import writable_file
-from synthtf.cli.batch import for_each_file
-from synthtf.cli.messages import print_line
-from synthtf.cli.usage import usage_errors
+from synthtf.messages import print_line
+from synthtf.usage import usage_errors
 
 _COLUMNS = {
     "label": "d",
@@ -38,9 +38,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate all pairs; 1 if some failed or have no partner."""
     from synthtf.data.label_table import LabelTable, count_labels
-    from synthtf.inference.pairing import pair_files
-    from synthtf.inference.summary import MEASURES
-    from synthtf.inference.tables import write_table
+    from synthtf.data.pairing import pair_files
+    from synthtf.data.tables import write_table
+    from synthtf.evaluation.averages import MEASURES
 
     with usage_errors():
         pairs, alone = pair_files(args.prediction, args.reference)
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         output = writable_file(args.csv, "--csv")
 
     from synthtf.data.volumes import read_volume
-    from synthtf.inference.evaluate import evaluate
+    from synthtf.evaluation.comparing import evaluate
 
     found = {}
 
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_summary(found: dict[Path, list[dict]]) -> None:
-    from synthtf.inference.summary import mean_over_labels, mean_over_scans
-    from synthtf.inference.tables import format_table
+    from synthtf.data.tables import format_table
+    from synthtf.evaluation.averages import mean_over_labels, mean_over_scans
 
     if not found:
         return

@@ -3,8 +3,8 @@
 import argparse
 
 from synthtf.cli.arguments import model_folder, output_folder
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 _FORMATS = ("savedmodel", "onnx", "litert")
 

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from synthtf.cli.arguments import model_folder
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from synthtf.cli.usage import usage_errors
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:

@@ -9,8 +9,8 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 
-from synthtf.cli.messages import describe, print_line
-from synthtf.cli.usage import UsageError
+from synthtf.messages import describe, print_line
+from synthtf.usage import UsageError
 from synthtf.version import __version__
 
 COMMANDS = (

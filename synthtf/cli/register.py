@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthtf.batch import for_each_file
 from synthtf.cli.arguments import add_model, add_threads, model_folder
-from synthtf.cli.batch import for_each_file
-from synthtf.cli.startup import limit_threads, load_backend
-from synthtf.cli.usage import UsageError, usage_errors
+from synthtf.startup import limit_threads, load_backend
+from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
     from synthtf.data.volumes import Volume
-    from synthtf.inference.registration.register import Registration
+    from synthtf.inference.registration.registering import Registration
 
 _METHODS = ("rigid", "affine", "deformable", "joint")
 _MOST_STEPS = 20  # a time step of a millionth
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         jobs = _plan_jobs(args, [file.path for file in start])
     load_backend()
     from synthtf.data.volumes import read_volume
-    from synthtf.inference.registration.register import register
+    from synthtf.inference.registration.registering import register
     from synthtf.tasks.run import Run
 
     model = Run.load(folder)
@@ -307,7 +307,7 @@ def _write_moved(
     path: Path, scan: "Volume", like: "Volume", transform: object, args: argparse.Namespace
 ) -> None:
     from synthtf.data.volume_writer import write_volume
-    from synthtf.inference.apply import apply_transform
+    from synthtf.inference.applying import apply_transform
 
     if args.header_only:
         affine = transform.inverse().matrix @ scan.affine

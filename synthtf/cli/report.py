@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from synthtf.batch import for_each_file
 from synthtf.cli.arguments import writable_file
-from synthtf.cli.batch import for_each_file
-from synthtf.cli.messages import describe, print_line
-from synthtf.cli.usage import UsageError, usage_errors
+from synthtf.messages import describe, print_line
+from synthtf.usage import UsageError, usage_errors
 
 _ALONE = "no file of the same name on the other side"
 
@@ -41,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(args: argparse.Namespace) -> int:
     """Report all pairs; 1 if some failed or have no partner."""
     from synthtf.data.label_table import LabelTable
-    from synthtf.inference.pairing import pair_files
+    from synthtf.data.pairing import pair_files
 
     single = not Path(args.input).is_dir() and Path(args.input).suffix.lower() != ".txt"
     with usage_errors():
@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
         pairs, alone = pair_files(args.segmentation, args.input)
         table = LabelTable.read(args.labels) if args.labels else None
 
-    from synthtf.inference.reports.files import ScansReport, write_report
-    from synthtf.inference.reports.measure import report
+    from synthtf.reports.files import ScansReport, write_report
+    from synthtf.reports.measure import report
     from synthtf.version import __version__
 
     generator = f"synthtf {__version__}"

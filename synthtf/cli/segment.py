@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthtf.batch import process_cohort
 from synthtf.cli.arguments import (
     add_cohort,
     add_input_output,
@@ -17,13 +18,12 @@ from synthtf.cli.arguments import (
     model_folder,
     writable_file,
 )
-from synthtf.cli.batch import process_cohort
-from synthtf.cli.startup import limit_threads, load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import limit_threads, load_backend
+from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
-    from synthtf.inference.cohort import Cohort, Job
-    from synthtf.inference.tables import ScanTable
+    from synthtf.data.tables import ScanTable
+    from synthtf.inference.cohorts.cohort import Cohort, Job
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -74,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     """Segment all inputs; 1 if some failed."""
     limit_threads(args.threads)
     from synthtf.data.bids import Derivative
-    from synthtf.inference.cohort import Cohort, Output
+    from synthtf.data.tables import ScanTable
+    from synthtf.inference.cohorts.cohort import Cohort, Output
     from synthtf.inference.components import Cleaning
-    from synthtf.inference.tables import ScanTable
 
     with usage_errors():
         kinds = {"labels": Output(args.output, "_seg", Derivative("synthtf", "dseg"))}
@@ -101,10 +101,10 @@ def _prepare(
 ) -> Callable[["Job"], None]:
     """Load the model; returns what segments a scan."""
     load_backend()
-    from synthtf.inference.cohort import Prediction
-    from synthtf.inference.provenance import Provenance
-    from synthtf.inference.segment import EmptySegmentationWarning, segment
-    from synthtf.inference.tables import volume_columns
+    from synthtf.data.tables import volume_columns
+    from synthtf.inference.cohorts.cohort import Prediction
+    from synthtf.inference.cohorts.provenance import Provenance
+    from synthtf.inference.segmenting import EmptySegmentationWarning, segment
     from synthtf.tasks.run import Run
 
     model = Run.load(folder)

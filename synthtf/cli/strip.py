@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthtf.batch import process_cohort
 from synthtf.cli.arguments import (
     add_cohort,
     add_input,
@@ -16,12 +17,11 @@ from synthtf.cli.arguments import (
     memory_budget,
     model_folder,
 )
-from synthtf.cli.batch import process_cohort
-from synthtf.cli.startup import limit_threads, load_backend
-from synthtf.cli.usage import UsageError, usage_errors
+from synthtf.startup import limit_threads, load_backend
+from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
-    from synthtf.inference.cohort import Cohort, Job
+    from synthtf.inference.cohorts.cohort import Cohort, Job
     from synthtf.inference.patches.memory import MemoryBudget
 
 _OUTPUTS = {"output": ("_brain", None), "mask": ("_mask", "mask"), "distance": ("_sdt", "sdt")}
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     """Strip all inputs; 1 if some failed."""
     limit_threads(args.threads)
     from synthtf.data.bids import Derivative
-    from synthtf.inference.cohort import Cohort, Output
+    from synthtf.inference.cohorts.cohort import Cohort, Output
 
     with usage_errors():
         kinds = {
@@ -95,9 +95,9 @@ def _prepare(
 ) -> Callable[["Job"], None]:
     """Load the model; returns what strips a scan."""
     load_backend()
-    from synthtf.inference.cohort import Prediction
-    from synthtf.inference.provenance import Provenance
-    from synthtf.inference.strip import EmptyMaskWarning, strip
+    from synthtf.inference.cohorts.cohort import Prediction
+    from synthtf.inference.cohorts.provenance import Provenance
+    from synthtf.inference.stripping import EmptyMaskWarning, strip
     from synthtf.tasks.run import Run
 
     model = Run.load(folder)

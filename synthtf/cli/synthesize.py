@@ -3,9 +3,9 @@
 import argparse
 
 from synthtf.cli.arguments import key_part, output_folder, positive_integer
-from synthtf.cli.messages import describe, print_line
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.messages import describe, print_line
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:

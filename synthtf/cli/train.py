@@ -4,8 +4,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from synthtf.cli.arguments import model_folder, output_folder
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
     from synthtf.tasks.plans import TaskPlan

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthtf.data.epoch_counter import EpochCounter
 from synthtf.data.label_table import LabelTable, count_labels
-from synthtf.data.map_sources import Conformer, Grid, MapSource, find_sources
+from synthtf.data.map_sources import Conformer, MapGrid, MapSource, find_sources
 from synthtf.data.read_ahead import ReadAhead
 from synthtf.data.volume_writer import smallest_integers
 
@@ -49,7 +49,7 @@ class LabelMaps(keras.utils.PyDataset):
         table: Labels that may occur. Others are refused; those that never occur give one warning.
         initial_epoch: Epochs that a resumed run has done; None hands out the same samples in
             every epoch, for validation.
-        **options: `shape`, `spacing` and `centre_on`, see `Grid`; and `workers`, threads that
+        **options: `shape`, `spacing` and `centre_on`, see `MapGrid`; and `workers`, threads that
             prepare batches ahead (default 1: none), of use where maps do not fit in memory.
 
     Attributes:
@@ -266,14 +266,14 @@ class LabelMaps(keras.utils.PyDataset):
             self.table.warn_unused(seen, f"{len(sources)} label maps")
 
 
-def _grid(options: dict) -> Grid:
+def _grid(options: dict) -> MapGrid:
     unknown = sorted(set(options) - set(_GRID))
     if unknown:
         raise TypeError(
             f"unexpected option {unknown[0]!r}; expected {', '.join(_GRID)} or workers "
             "(threads; processes and queues of Keras are not used)"
         )
-    return Grid(**options)
+    return MapGrid(**options)
 
 
 def _whole(value: int, name: str, minimum: int) -> int:

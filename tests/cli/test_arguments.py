@@ -3,7 +3,7 @@ import argparse
 import pytest
 
 from synthtf.cli import arguments
-from synthtf.cli.usage import UsageError
+from synthtf.usage import UsageError
 
 
 def parse(*words):

@@ -7,7 +7,7 @@ from synthtf.cli.main import main
 from synthtf.data.transforms import Affine
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import read_volume
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.transform_files import read_transform
 
 
@@ -151,7 +151,7 @@ def test_hounsfield_units_are_passed_on(folder, tmp_path, monkeypatch):
         seen.append(ct)
         raise ValueError("enough")
 
-    monkeypatch.setattr("synthtf.inference.registration.register.register", note)
+    monkeypatch.setattr("synthtf.inference.registration.registering.register", note)
     for word in ("moving", "both"):
         assert run(folder, "-t", tmp_path / "t.lta", "--ct", word) == 1
     assert seen == [("moving",), ("moving", "fixed")]

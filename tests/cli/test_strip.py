@@ -10,7 +10,7 @@ from stripping_runs import scan, write_run
 from synthtf.cli.main import main
 from synthtf.cli.strip import add_parser
 from synthtf.data.volume_writer import write_volume
-from synthtf.inference.strip import DEFAULT_BORDER
+from synthtf.inference.stripping import DEFAULT_BORDER
 
 
 @pytest.fixture(scope="module")

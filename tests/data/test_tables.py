@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from synthtf.inference.tables import ScanTable, format_table, volume_columns, write_table
+from synthtf.data.tables import ScanTable, format_table, volume_columns, write_table
 
 
 def test_names_with_commas_and_missing_values_survive(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synthtf.cli.batch import _summary, for_each_file, process_cohort
+from synthtf.batch import _summary, for_each_file, process_cohort
 
 
 def failing(*names):

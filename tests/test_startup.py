@@ -16,7 +16,7 @@ def run_python(code, **environment):
 
 def test_the_backend_loads_in_silence_with_the_threads_asked_for():
     code = """
-from synthtf.cli.startup import limit_threads, load_backend
+from synthtf.startup import limit_threads, load_backend
 limit_threads(1)
 load_backend()
 import sys, os
@@ -36,7 +36,7 @@ def test_what_a_failing_import_says_is_shown(tmp_path):
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from synthtf.cli.startup import load_backend
+from synthtf.startup import load_backend
 load_backend()
 """
     answer = run_python(code)
@@ -50,7 +50,7 @@ def test_the_log_level_of_the_user_stays(level):
     code = """
 import os, sys, types
 sys.modules["keras"] = types.ModuleType("keras")
-from synthtf.cli.startup import load_backend
+from synthtf.startup import load_backend
 load_backend()
 print(os.environ["TF_CPP_MIN_LOG_LEVEL"])
 """

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from synthtf.data.volumes import Volume
-from synthtf.inference.reports.markup import SCRIPT, escape
-from synthtf.inference.reports.measure import Report, Structure
-from synthtf.inference.reports.page import ScanRow, scan_page, scans_page
-from synthtf.inference.reports.view import View
+from synthtf.reports.markup import SCRIPT, escape
+from synthtf.reports.measure import Report, Structure
+from synthtf.reports.page import ScanRow, scan_page, scans_page
+from synthtf.reports.view import View
 
 EVIL = "</script><script>alert('1')</script>\"><img src=x onerror=alert(2)>&\x00\udcff"
 VOID = {"meta", "img", "input"}

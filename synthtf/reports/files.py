@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.paths import output_in, stem
+from synthtf.data.tables import format_table
 from synthtf.data.whole_files import write_whole, written_aside
 from synthtf.figures.mosaic import report_sheet, thumbnail_png
-from synthtf.inference.reports.markup import printable
-from synthtf.inference.reports.measure import Report, report
-from synthtf.inference.reports.page import ScanRow, scan_page, scans_page
-from synthtf.inference.tables import format_table
+from synthtf.reports.markup import printable
+from synthtf.reports.measure import Report, report
+from synthtf.reports.page import ScanRow, scan_page, scans_page
 
 _NUM_SLICES, _SIZE = 6, 320
 _THUMBNAIL = 110  # pixels along the longest axis

@@ -5,7 +5,7 @@ import pytest
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
-from synthtf.inference.reports.checks import check_labels, check_mask, check_total, fragments
+from synthtf.reports.checks import check_labels, check_mask, check_total, fragments
 
 TABLE = """id\tname\tside\tpartner\toutput\ttissue\tbrain
 0\tbackground\tnone\t-\t0\tbackground\tno

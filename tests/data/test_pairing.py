@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from synthtf.inference.pairing import match_names, pair_files
+from synthtf.data.pairing import match_names, pair_files
 
 
 @pytest.fixture

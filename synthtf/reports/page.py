@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from synthtf.figures.drawing import CONVENTION
 from synthtf.figures.mosaic import Mosaic, outline_colours, outlines_png, picture_png
-from synthtf.inference.reports.markup import SCRIPT, STYLE, escape
-from synthtf.inference.reports.measure import Report, Structure
+from synthtf.reports.markup import SCRIPT, STYLE, escape
+from synthtf.reports.measure import Report, Structure
 
 _NUM_SLICES, _SIZE = 6, 320
 _NUM_GROUPS = 8  # columns of volumes in the table of scans

@@ -24,7 +24,7 @@ from synthtf.data.paths import (
 )
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
-from synthtf.inference.provenance import (
+from synthtf.inference.cohorts.provenance import (
     Provenance,
     model_digest,
     noted_warnings,

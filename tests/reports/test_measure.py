@@ -10,9 +10,9 @@ import pytest
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
-from synthtf.inference.reports.measure import report
+from synthtf.reports.measure import report
 
-DATA = Path(os.environ.get("SYNTHTF_DATA", Path(__file__).parents[4] / "shared" / "data"))
+DATA = Path(os.environ.get("SYNTHTF_DATA", Path(__file__).parents[3] / "shared" / "data"))
 AFFINE = np.diag([-1.0, 1.0, 2.0, 1.0])  # LAS
 
 

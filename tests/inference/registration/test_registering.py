@@ -7,10 +7,10 @@ from registration_runs import scan, write_run
 from scipy.spatial.transform import Rotation
 
 from synthtf.data.transforms import Affine
-from synthtf.inference.registration.register import register
+from synthtf.inference.registration.registering import register
 from synthtf.networks import DetectorConfig, UNetConfig, affine_detector
 
-module = importlib.import_module("synthtf.inference.registration.register")
+module = importlib.import_module("synthtf.inference.registration.registering")
 POINTS = np.random.default_rng(1).uniform(-30, 30, (50, 3))
 
 

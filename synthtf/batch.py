@@ -9,10 +9,10 @@ from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from synthtf.cli.messages import describe, print_line
+from synthtf.messages import describe, print_line
 
 if TYPE_CHECKING:
-    from synthtf.inference.cohort import Cohort, Job
+    from synthtf.inference.cohorts.cohort import Cohort, Job
 
 Item = TypeVar("Item")
 _MOST_NAMES = 10  # of failed files in the summary; each has had its own line

@@ -11,7 +11,7 @@ from synthtf.data.grid import Grid
 from synthtf.data.transforms import Affine, Displacement, compose
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
-from synthtf.inference.apply import apply_to_points, apply_transform
+from synthtf.inference.applying import apply_to_points, apply_transform
 
 IDENTITY = Affine(np.eye(4))
 

@@ -16,8 +16,8 @@ from synthtf.data.label_rows import split_side
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.paths import stem
 from synthtf.data.volumes import Volume, as_labels, read_with_notes
-from synthtf.inference.reports.checks import check_labels, check_mask, check_total
-from synthtf.inference.reports.view import View
+from synthtf.reports.checks import check_labels, check_mask, check_total
+from synthtf.reports.view import View
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from nibabel import orientations
 from synthtf.data.geometry import reorient
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
+from synthtf.evaluation.comparing import check_same_grid
 from synthtf.figures.mosaic import Mosaic, mosaics, robust_window
-from synthtf.inference.apply import apply_transform
-from synthtf.inference.evaluate import check_same_grid
+from synthtf.inference.applying import apply_transform
 from synthtf.inference.foreground import foreground_box
 
 _ENOUGH = 1e5  # mm³ of labels within which the intensities are those of a brain

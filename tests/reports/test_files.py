@@ -9,8 +9,8 @@ import pytest
 from matplotlib.image import imread
 
 from synthtf.data.volume_writer import write_volume
-from synthtf.inference.reports.files import ScansReport, write_report
-from synthtf.inference.reports.measure import report
+from synthtf.reports.files import ScansReport, write_report
+from synthtf.reports.measure import report
 
 
 def save(path, like_labels=False):
@@ -29,7 +29,7 @@ def pair(folder, name):
 
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
-    monkeypatch.setattr("synthtf.inference.reports.page._SIZE", 40)
+    monkeypatch.setattr("synthtf.reports.page._SIZE", 40)
 
 
 NAMES = ["a/x", "b/x", "b/X", "a/<script>alert(1)", "a/100%2F #? ü $x$ 'q'", "a/x-2"]

@@ -1,5 +1,5 @@
 """Reports on segmentations: measures and warnings, pictures, pages."""
 
-from synthtf.inference.reports.measure import Report, report
+from synthtf.reports.measure import Report, report
 
 __all__ = ["Report", "report"]

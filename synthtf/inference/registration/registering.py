@@ -10,7 +10,7 @@ import numpy as np
 
 from synthtf.data.transforms import Affine, Displacement, Transform, compose
 from synthtf.data.volumes import Volume, read_volume
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.inference.normalize import clip_to_window
 from synthtf.inference.prediction import load_run
 from synthtf.inference.registration.dense_alignment import align_densely

@@ -3,7 +3,7 @@
 import numpy as np
 
 from synthtf.data.volumes import Volume
-from synthtf.inference.reports.view import View
+from synthtf.reports.view import View
 
 # The axes of the file run to the front, to the feet and to the right.
 AFFINE = np.array([[0, 0, 2.0, 0], [1.0, 0, 0, 0], [0, -1.0, 0, 0], [0, 0, 0, 1]])

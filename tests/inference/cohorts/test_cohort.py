@@ -9,8 +9,8 @@ import pytest
 
 from synthtf.data.bids import Derivative
 from synthtf.data.volumes import Volume
-from synthtf.inference.cohort import Cohort, Output, Prediction
-from synthtf.inference.provenance import Provenance, write_sidecar
+from synthtf.inference.cohorts.cohort import Cohort, Output, Prediction
+from synthtf.inference.cohorts.provenance import Provenance, write_sidecar
 
 
 def kinds(target, second=None):
@@ -48,7 +48,7 @@ def process(cohort, job, provenance, error=None):
 
 def test_planning_needs_no_keras():
     """Which is loaded later, silently and with the right settings."""
-    code = "import sys, synthtf.inference.cohort; print('keras' in sys.modules)"
+    code = "import sys, synthtf.inference.cohorts.cohort; print('keras' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

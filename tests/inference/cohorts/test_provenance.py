@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synthtf.inference.provenance import (
+from synthtf.inference.cohorts.provenance import (
     Provenance,
     file_digest,
     noted_warnings,

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from synthtf.inference.summary import mean_over_labels, mean_over_scans
+from synthtf.evaluation.averages import mean_over_labels, mean_over_scans
 
 
 def row(label, dice, distance=1.0):

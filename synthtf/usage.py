@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from synthtf.cli.messages import describe
+from synthtf.messages import describe
 
 
 class UsageError(ValueError):

@@ -6,7 +6,7 @@ import pytest
 
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
-from synthtf.inference.evaluate import check_same_grid, dice, evaluate, hausdorff95, volumes
+from synthtf.evaluation.comparing import check_same_grid, dice, evaluate, hausdorff95, volumes
 
 
 def label_map(*boxes, shape=(12, 10, 8)):
@@ -136,7 +136,7 @@ def test_unknown_label_is_refused(table):
 
 
 def test_keras_is_not_imported():
-    code = "import sys, synthtf.inference.evaluate; print('keras' in sys.modules)"
+    code = "import sys, synthtf.evaluation.comparing; print('keras' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
