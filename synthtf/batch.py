@@ -1,21 +1,40 @@
 """Doing the same for many files: one bad file never stops the others."""
 
-import argparse
 import datetime
 import sys
 import time
 import traceback
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from synthtf.messages import describe, print_line
-
-if TYPE_CHECKING:
-    from synthtf.inference.cohorts.cohort import Cohort, Job
+from synthtf.messages import TRACEBACKS, describe, print_line
 
 Item = TypeVar("Item")
 _MOST_NAMES = 10  # of failed files in the summary; each has had its own line
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of many files.
+
+    Attributes:
+        done: how many were processed.
+        skipped: how many were left out, since their outputs exist.
+        failures: name of a file and why it failed, for each that did.
+        text: what was found, to be read; empty where files say it.
+    """
+
+    done: int
+    skipped: int = 0
+    failures: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+
+    @property
+    def status(self) -> int:
+        """Exit status of a command: 1 if some failed."""
+        return 1 if self.failures else 0
 
 
 def for_each_file(
@@ -23,29 +42,27 @@ def for_each_file(
     items: Sequence[Item],
     action: Callable[[Item], None],
     *,
-    path: Callable[[Item], Path] = Path,
-    debug: bool = False,
+    name: Callable[[Item], str | Path] = str,
     skipped: int | None = None,
-) -> int:
+) -> Outcome:
     """Call a function for each item, name the ones that fail, and go on.
 
     A progress bar with the time left is shown for several items on a terminal.
 
     Args:
-        command: Subcommand, for the messages.
-        items: What to work on.
-        action: Called with each item.
-        path: The file of an item, for the messages; by default the item itself.
-        debug: Whether to show tracebacks.
-        skipped: How many more items were left out. With it, several items end in a line that
+        command: subcommand, for the messages.
+        items: what to work on.
+        action: called with each item.
+        name: of an item, for the messages; by default the item itself.
+        skipped: how many more items were left out. With it, several items end in a line that
             counts them, also when interrupted; None for no such line.
 
     Returns:
-        How many failed.
+        The counts, and the failures.
     """
     from tqdm import tqdm
 
-    failed: list[str] = []
+    failures: list[tuple[str, str]] = []
     done, start = 0, time.monotonic()
     hidden = None if len(items) > 1 else True
     try:
@@ -56,48 +73,18 @@ def for_each_file(
                     done += 1
                 # Whatever goes wrong with one file, the others are still wanted.
                 except Exception as error:
-                    failed.append(str(path(item)))
-                    if debug:
+                    if TRACEBACKS.get():
                         traceback.print_exc()
-                    message = describe(error).removeprefix(failed[-1]).lstrip(": ")
-                    print_line(f"synthtf {command}: {failed[-1]}: {message}")
+                    failed = str(name(item))
+                    failures.append((failed, describe(error).removeprefix(failed).lstrip(": ")))
+                    print_line(f"synthtf {command}: {': '.join(failures[-1])}")
     finally:
         if skipped is not None and len(items) + skipped > 1:
-            left = len(items) - done - len(failed)
-            text = _summary(done, skipped, left, failed, time.monotonic() - start)
+            left = len(items) - done - len(failures)
+            names = [failed for failed, _ in failures]
+            text = _summary(done, skipped, left, names, time.monotonic() - start)
             print_line(f"synthtf {command}: {text}")
-    return len(failed)
-
-
-def process_cohort(
-    args: argparse.Namespace,
-    cohort: "Cohort",
-    model: Path,
-    prepare: Callable[[], Callable[["Job"], None]],
-    table: Container[Path] | None = None,
-) -> int:
-    """Process the scans of a cohort, with `--skip-existing` those of which something is missing.
-
-    Args:
-        args: What the user gave.
-        cohort: The scans and their outputs.
-        model: Folder of the run; what another network made is not skipped.
-        prepare: Loads the model and returns what processes a scan; not called if nothing is left.
-        table: Scans with a row in the table, if one is written.
-
-    Returns:
-        Exit status: 1 if some failed.
-    """
-    jobs = cohort.unfinished(table, model) if args.skip_existing else cohort.jobs
-    failed = for_each_file(
-        args.command,
-        jobs,
-        prepare() if jobs else lambda job: None,
-        path=lambda job: job.scan,
-        debug=args.debug,
-        skipped=len(cohort.jobs) - len(jobs),
-    )
-    return 1 if failed else 0
+    return Outcome(done, skipped or 0, tuple(failures))
 
 
 def _summary(done: int, skipped: int, left: int, failed: Sequence[str], seconds: float) -> str:

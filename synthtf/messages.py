@@ -1,6 +1,10 @@
 """One-line messages on the standard error stream."""
 
+import contextvars
 import sys
+
+TRACEBACKS = contextvars.ContextVar("tracebacks", default=False)
+"""Whether the traceback of a failure is shown beside its message."""
 
 _LONGEST = 600  # what a damaged file holds may be of any length
 

@@ -12,7 +12,7 @@ class UsageError(ValueError):
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turn a ValueError or OSError of the block into wrong usage."""
+    """Turn a ValueError or OSError of the block, or of a function, into wrong usage."""
     try:
         yield
     except (ValueError, OSError) as error:

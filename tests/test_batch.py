@@ -1,10 +1,10 @@
 import re
-import types
 from pathlib import Path
 
 import pytest
 
-from synthtf.batch import _summary, for_each_file, process_cohort
+from synthtf.batch import Outcome, _summary, for_each_file
+from synthtf.messages import TRACEBACKS
 
 
 def failing(*names):
@@ -17,7 +17,9 @@ def failing(*names):
 
 def test_failures_are_named_and_counted(capsys):
     paths = [Path(name) for name in "abc"]
-    assert for_each_file("test", paths, failing("b"), skipped=2) == 1
+    outcome = for_each_file("test", paths, failing("b"), skipped=2)
+    assert outcome == Outcome(2, 2, (("b", "cannot be read"),))
+    assert (outcome.status, Outcome(2).status) == (1, 0)
     first, last = capsys.readouterr().err.splitlines()
     assert first == "synthtf test: b: cannot be read"
     pattern = r"synthtf test: 2 done, 2 skipped, 1 failed in 0:0\d; failed: b"
@@ -27,7 +29,7 @@ def test_failures_are_named_and_counted(capsys):
 @pytest.mark.parametrize(("count", "skipped"), [(1, 0), (3, None), (0, 1)])
 def test_no_summary_of_one_file_or_where_none_is_asked_for(capsys, count, skipped):
     paths = [Path(str(number)) for number in range(count)]
-    assert for_each_file("test", paths, failing(), skipped=skipped) == 0
+    assert for_each_file("test", paths, failing(), skipped=skipped).done == count
     assert capsys.readouterr().err == ""
 
 
@@ -48,31 +50,11 @@ def test_the_summary_is_short_and_tells_hours():
     assert _summary(1, 0, 0, [], 600) == "1 done, 0 failed in 10:00"
 
 
-def cohort(*missing):
-    jobs = [types.SimpleNamespace(scan=Path(name)) for name in "abc"]
-    unfinished = [job for job in jobs if job.scan.name in missing]
-    return types.SimpleNamespace(jobs=jobs, unfinished=lambda table, model: unfinished)
-
-
-def process(cohort, skip, names=()):
-    """Exit status, and the scans that were processed."""
-    args = types.SimpleNamespace(command="test", skip_existing=skip, debug=False)
-    seen = []
-
-    def prepare():
-        seen.append("model")
-        return lambda job: (seen.append(job.scan.name), failing(*names)(job.scan))
-
-    return process_cohort(args, cohort, Path("run"), prepare), seen
-
-
-def test_only_what_is_unfinished_is_processed_where_that_is_asked_for(capsys):
-    assert process(cohort("b"), skip=False) == (0, ["model", "a", "b", "c"])
-    assert process(cohort("b"), skip=True) == (0, ["model", "b"])
-    assert "1 done, 2 skipped, 0 failed" in capsys.readouterr().err
-    assert process(cohort("b"), skip=True, names="b") == (1, ["model", "b"])
-
-
-def test_no_model_is_loaded_for_nothing(capsys):
-    assert process(cohort(), skip=True) == (0, [])
-    assert "0 done, 3 skipped, 0 failed" in capsys.readouterr().err
+@pytest.mark.parametrize("shown", [False, True])
+def test_tracebacks_are_shown_where_they_are_asked_for(capsys, shown):
+    token = TRACEBACKS.set(shown)
+    try:
+        for_each_file("test", [Path("a")], failing("a"))
+    finally:
+        TRACEBACKS.reset(token)
+    assert ("Traceback" in capsys.readouterr().err) == shown

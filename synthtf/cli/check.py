@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import model_folder, positive_integer, writable_file
+from synthtf.cli.arguments import positive_integer
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
@@ -106,7 +106,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(args: argparse.Namespace) -> int:
     """Report; 1 if there is an error."""
     with usage_errors():
-        from synthtf.data.paths import expand_inputs
+        from synthtf.data.paths import expand_inputs, writable_file
+        from synthtf.data.shipped_models import model_folder
 
         paths = expand_inputs(args.maps)
         table_file = writable_file(args.csv, "--csv")

@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 
-from synthtf.messages import describe, print_line
+from synthtf.messages import TRACEBACKS, describe, print_line
 from synthtf.usage import UsageError
 from synthtf.version import __version__
 
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(argv)
     args.command_line = shlex.join(["synthtf", *(sys.argv[1:] if argv is None else argv)])
+    TRACEBACKS.set(args.debug)
     with _one_line_warnings():
         try:
             return _module(args.command).run(args)

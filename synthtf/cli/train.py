@@ -3,7 +3,6 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from synthtf.cli.arguments import model_folder, output_folder
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
@@ -239,7 +238,8 @@ def _add_number(group: Group, flag: str, default: int, text: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train."""
     with usage_errors():
-        from synthtf.data.paths import expand_inputs
+        from synthtf.data.paths import expand_inputs, output_folder
+        from synthtf.data.shipped_models import model_folder
 
         paths = expand_inputs(args.maps) if args.maps else None
         output = output_folder(args.output, "-o")

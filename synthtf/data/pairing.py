@@ -2,9 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from synthtf.batch import Outcome
 from synthtf.data.paths import expand_inputs, stem
+from synthtf.messages import print_line
+
+ALONE = "no file of the same name on the other side"
+"""Why a file has no partner."""
 
 
 def pair_files(
@@ -82,6 +88,20 @@ def match_names(
             pairs.append((path, waiting.pop(match)))
     matched = {reference for _, reference in pairs}
     return pairs, alone + [path for path in references if path not in matched]
+
+
+def name_partnerless(command: str, alone: Sequence[Path], outcome: Outcome) -> Outcome:
+    """Name files without a partner, and count them as failures.
+
+    Args:
+        command: Subcommand, for the messages.
+        alone: The files.
+        outcome: What became of the pairs.
+    """
+    for path in alone:
+        print_line(f"synthtf {command}: {path}: {ALONE}")
+    more = tuple((str(path), ALONE) for path in alone)
+    return replace(outcome, failures=outcome.failures + more)
 
 
 def _kind(path: str | os.PathLike) -> str:

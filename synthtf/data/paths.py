@@ -120,6 +120,8 @@ def pair_outputs(
         paths = _read_list(output) if target == "list" else [output]
     if len(paths) != len(files):
         raise ValueError(f"{output} lists {len(paths)} outputs, expected {len(files)}")
+    for path in paths:
+        check_ending(path)
     refuse_clashes(files, paths, force)
     return paths
 
@@ -151,22 +153,40 @@ def output_in(folder: str | os.PathLike, name: str) -> Path:
     return Path(folder) / name
 
 
-def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool = False) -> None:
-    """Refuse outputs of one name, outputs that are inputs, and outputs that are no volumes.
+def check_ending(path: str | os.PathLike, endings: Sequence[str] = EXTENSIONS) -> None:
+    """Refuse an output whose name does not say what it is.
+
+    Args:
+        path: The output.
+        endings: What it may end in.
+
+    Raises:
+        ValueError: If it ends in something else.
+    """
+    if not os.fspath(path).lower().endswith(tuple(endings)):
+        raise ValueError(f"output {path}: unknown ending; expected one of {', '.join(endings)}")
+
+
+def refuse_clashes(
+    inputs: Sequence[Path],
+    outputs: Sequence[Path],
+    force: bool = False,
+    others: Sequence[Path] = (),
+) -> None:
+    """Refuse outputs of one name, and outputs that are inputs.
 
     Args:
         inputs: For each output, the input that it is made from.
         outputs: Output paths.
         force: Accept an output that is one of the inputs.
+        others: More files that are read.
 
     Raises:
         ValueError: If there is one; names it.
     """
-    sources = {_identity(p): p for p in inputs}
+    sources = {_identity(p) for p in (*inputs, *others)}
     seen: dict[str, Path] = {}
     for source, path in zip(inputs, outputs, strict=True):
-        if not extension(path):
-            raise ValueError(f"output {path}: unknown ending; expected one of {_endings()}")
         identity = _identity(path)
         if identity in sources and not force:
             raise ValueError(f"output {path} is also an input; choose another name or folder")
@@ -176,6 +196,45 @@ def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool 
                 "give a .txt list of outputs"
             )
         seen[identity] = source
+
+
+def writable_file(path: str | os.PathLike | None, argument: str) -> Path | None:
+    """Return a file, no volume, that could be written; None if none is asked for.
+
+    Args:
+        path: The file, or None.
+        argument: What it was given as, for the message.
+
+    Raises:
+        ValueError: If it is a folder or named like a volume, or its folder is missing.
+    """
+    if path is None:
+        return None
+    file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"{argument}: expected a file, received a folder: {path}")
+    if not file.parent.is_dir():
+        raise ValueError(f"{argument}: no such folder: {file.parent}")
+    if extension(file):  # most likely a scan, which must not be lost
+        raise ValueError(f"{argument}: expected another ending than that of a volume: {path}")
+    return file
+
+
+def output_folder(path: str | os.PathLike, argument: str) -> Path:
+    """Return a folder to write to; it may be made later.
+
+    Args:
+        path: The folder.
+        argument: What it was given as, for the message.
+
+    Raises:
+        ValueError: If it is a file, or lies in one.
+    """
+    folder = Path(path)
+    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise ValueError(f"{argument}: expected a folder, received a file: {existing}")
+    return folder
 
 
 def _kind(path: object) -> str:

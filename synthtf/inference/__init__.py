@@ -7,19 +7,28 @@ import importlib
 
 _MODULES = {
     "Cleaning": "components",
+    "CohortOptions": "cohorts.cohort",
     "ConformedGrid": "conform",
     "EmptyMaskWarning": "stripping",
     "EmptySegmentationWarning": "segmenting",
     "MemoryBudget": "patches.memory",
     "Registration": "registration.registering",
+    "RegistrationOutputs": "cohorts.registering",
+    "ScanPairs": "cohorts.pairing",
     "Segmentation": "segmenting",
     "Stripping": "stripping",
+    "apply_to_files": "cohorts.applying",
     "apply_to_points": "applying",
     "apply_transform": "applying",
+    "describe_run": "describing",
+    "export_model": "exporting",
     "normalize_intensity": "normalize",
     "register": "registration.registering",
+    "register_cohort": "cohorts.registering",
     "segment": "segmenting",
+    "segment_cohort": "cohorts.segmenting",
     "strip": "stripping",
+    "strip_cohort": "cohorts.stripping",
 }
 
 __all__ = list(_MODULES)

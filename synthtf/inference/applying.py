@@ -10,9 +10,7 @@ from synthtf.data.grid import Grid
 from synthtf.data.transforms import Transform
 from synthtf.data.volumes import Volume
 from synthtf.inference.conform import MAX_VOXELS
-
-INTERPOLATIONS = ("linear", "nearest")
-"""How the moving image is resampled."""
+from synthtf.inference.defaults import FILL, INTERPOLATIONS
 
 _EDGE = 0.5 + 1e-4  # voxels; headers in float32 place border voxels no better
 
@@ -22,8 +20,8 @@ def apply_transform(
     transform: Transform,
     *,
     like: Volume | None = None,
-    interpolation: str = "linear",
-    fill: float = 0.0,
+    interpolation: str = INTERPOLATIONS[0],
+    fill: float = FILL,
 ) -> Volume:
     """Move an image or a label map by a transform, with one resampling.
 

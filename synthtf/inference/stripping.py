@@ -9,15 +9,13 @@ import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.conform import ConformedGrid
+from synthtf.inference.defaults import BORDER
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
-
-DEFAULT_BORDER = 1.5
-"""mm between the brain and the edge of its mask; SynthStrip's is 1."""
 
 _BORDERS = {True: 0, False: 1}  # channel of the network, with and without CSF
 
@@ -52,7 +50,7 @@ def strip(
     scan: "Volume | str | PathLike",
     model: "Run | str | PathLike",
     *,
-    border: float = DEFAULT_BORDER,
+    border: float = BORDER,
     csf: bool = True,
     flip: bool = True,
     ct: bool = False,

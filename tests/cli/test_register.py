@@ -126,9 +126,11 @@ def test_a_folder_of_scans_with_a_bad_one(folder, tmp_path, capsys):
     finally:
         (folder / "moving" / "c.nii.gz").unlink()
     assert status == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    bad, summary = capsys.readouterr().err.splitlines()
+    assert bad.startswith(f"synthtf register: {folder / 'moving' / 'c.nii.gz'}: ")
+    assert summary.startswith("synthtf register: 2 done, 1 failed in ")
     names = {path.name for path in (tmp_path / "m").iterdir()}
-    assert names == {"a_to_fixed_moved.nii.gz", "b_to_fixed_moved.nii.gz"}
+    assert names == {f"{n}_to_fixed_moved.{e}" for n in "ab" for e in ("nii.gz", "json")}
     assert (tmp_path / "t" / "a_to_fixed_trans.nii.gz").is_file()
 
 
@@ -151,7 +153,7 @@ def test_hounsfield_units_are_passed_on(folder, tmp_path, monkeypatch):
         seen.append(ct)
         raise ValueError("enough")
 
-    monkeypatch.setattr("synthtf.inference.registration.registering.register", note)
+    monkeypatch.setattr("synthtf.inference.cohorts.registering.register", note)
     for word in ("moving", "both"):
         assert run(folder, "-t", tmp_path / "t.lta", "--ct", word) == 1
     assert seen == [("moving",), ("moving", "fixed")]

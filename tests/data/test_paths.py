@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-from synthtf.data.paths import expand_inputs, extension, output_in, pair_outputs, stem
+from synthtf.data.paths import (
+    expand_inputs,
+    extension,
+    output_folder,
+    output_in,
+    pair_outputs,
+    stem,
+    writable_file,
+)
 
 
 @pytest.fixture
@@ -128,3 +136,21 @@ def test_output_names_stay_in_the_folder(tmp_path, name):
 def test_inputs_with_dots_write_into_the_folder(tmp_path):
     out = pair_outputs(["../../etc/x.nii", "y.nii"], tmp_path / "out", "_seg")
     assert out == [tmp_path / "out" / "x_seg.nii", tmp_path / "out" / "y_seg.nii"]
+
+
+def test_a_file_to_write_needs_its_folder(tmp_path):
+    assert writable_file(None, "--vol") is None
+    assert writable_file(tmp_path / "v.csv", "--vol") == tmp_path / "v.csv"
+    with pytest.raises(ValueError, match="--vol: expected a file, received a folder"):
+        writable_file(tmp_path, "--vol")
+    with pytest.raises(ValueError, match=r"--vol: no such folder: .*absent"):
+        writable_file(tmp_path / "absent" / "v.csv", "--vol")
+    with pytest.raises(ValueError, match="another ending than that of a volume"):
+        writable_file(tmp_path / "v.nii.gz", "--vol")
+
+
+def test_a_folder_to_write_to_may_be_made_later(tmp_path):
+    assert output_folder(tmp_path / "a" / "b", "-o") == tmp_path / "a" / "b"
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="-o: expected a folder, received a file: "):
+        output_folder(tmp_path / "file" / "b", "-o")

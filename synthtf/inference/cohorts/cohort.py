@@ -1,13 +1,15 @@
 """Many scans: which outputs they get, which of these exist, and how they are written."""
 
+import functools
 import os
 import time
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
+from synthtf.batch import Outcome, for_each_file
 from synthtf.data.bids import (
-    Derivative,
     check_output_folder,
     describe_derivatives,
     find_scans,
@@ -15,6 +17,8 @@ from synthtf.data.bids import (
     write_look_up_table,
 )
 from synthtf.data.paths import (
+    EXTENSIONS,
+    check_ending,
     expand_inputs,
     extension,
     output_in,
@@ -24,9 +28,10 @@ from synthtf.data.paths import (
 )
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
+from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.cohorts.provenance import (
     Provenance,
-    model_digest,
+    model_digests,
     noted_warnings,
     sidecar_path,
     succeeded,
@@ -34,29 +39,73 @@ from synthtf.inference.cohorts.provenance import (
 )
 from synthtf.version import __version__
 
+Writer = Callable[[Path], object]
+
+
+class DerivedName(Protocol):
+    """How an output is called in a BIDS data set; see `Derivative` and `PairDerivative`."""
+
+    suffix: str | None
+
+    def path(self, folder: Path, root: Path, *scans: Path) -> Path:
+        """Place the file that is derived from scans of the data set `root`."""
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """How many scans are processed.
+
+    Attributes:
+        sidecars: whether outputs get a JSON file beside them, which says where they come from.
+        skip_existing: whether scans are left out whose outputs of this model all exist.
+        command: what the JSON files name as the command. None: the function that was called.
+    """
+
+    sidecars: bool = True
+    skip_existing: bool = False
+    command: str | None = None
+
 
 @dataclass(frozen=True)
 class Output:
-    """A kind of volume that each scan gets.
+    """A kind of file that each scan gets.
 
     Attributes:
-        target: What the user gave: a volume file, a folder or a .txt list; None for files beside
-            those of the first kind.
+        target: What the user gave: a file, a folder or a .txt list; None for files beside those
+            of the first kind.
         ending: Added to the scan's name in a folder; without a target, to that of the first kind.
         derivative: How it is called where the scans are a BIDS data set.
+        file_ending: Of the files in a folder; None: that of the scan.
+        endings: What a file may end in.
+        sidecar: Whether it may have a JSON file.
     """
 
     target: str | os.PathLike | None
     ending: str
-    derivative: Derivative
+    derivative: DerivedName
+    file_ending: str | None = None
+    endings: tuple[str, ...] = EXTENSIONS
+    sidecar: bool = True
 
 
 @dataclass(frozen=True)
 class Job:
-    """A scan, and for each kind of output its file."""
+    """What is processed at once.
 
-    scan: Path
+    Attributes:
+        scans: Role to scan: "Input", or "Moving" and "Fixed".
+        outputs: Kind of output to its file.
+        sidecars: Kind of output to its JSON file, if it gets one.
+    """
+
+    scans: dict[str, Path]
     outputs: dict[str, Path]
+    sidecars: dict[str, Path]
+
+    @property
+    def scan(self) -> Path:
+        """The scan, or the moving one."""
+        return next(iter(self.scans.values()))
 
 
 @dataclass(frozen=True)
@@ -64,12 +113,14 @@ class Prediction:
     """What was found in a scan.
 
     Attributes:
-        volumes: Kind of output to volume.
+        outputs: Kind of output to a volume, or to a function that writes the file.
         error: Why it is of no use, if it is not.
+        facts: Kind of output to what its JSON file says about it besides.
     """
 
-    volumes: Mapping[str, Volume]
+    outputs: Mapping[str, Volume | Writer]
     error: str | None = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,68 +128,88 @@ class Cohort:
     """Scans that are processed alike; `plan` makes one.
 
     Attributes:
-        jobs: A job for each scan.
-        sidecars: Whether outputs get a JSON file beside them.
+        jobs: A job for each scan, or pair of scans.
         root: BIDS data set of the scans, if they belong to one.
         derivatives: Folder to the kinds of derivatives in it, if they do.
     """
 
     jobs: list[Job]
-    sidecars: bool
     root: Path | None
-    derivatives: dict[Path, list[Derivative]]
+    derivatives: dict[Path, list[DerivedName]]
 
     @classmethod
     def plan(
-        cls, source: str | os.PathLike, outputs: Mapping[str, Output], *, sidecars: bool = True
+        cls,
+        source: str | os.PathLike | ScanPairs,
+        outputs: Mapping[str, Output],
+        *,
+        sidecars: bool = True,
+        others: Sequence[Path] = (),
     ) -> "Cohort":
         """Name all outputs, before anything is loaded.
 
         Args:
             source: A volume, a folder, a .txt list, or the folder of a BIDS data set, whose
-                outputs are folders that become BIDS data sets of derivatives.
+                outputs are folders that become BIDS data sets of derivatives; or pairs of scans.
             outputs: The kinds of output.
             sidecars: Whether outputs get a JSON file beside them.
+            others: More files that are read, which no output may replace.
 
         Raises:
             FileNotFoundError: If the source or a list of outputs does not exist.
             ValueError: If outputs do not fit the source, or two files would have one name.
         """
-        root = Path(source) if is_dataset(source) else None
-        scans = expand_inputs(source) if root is None else find_scans(root)
+        if isinstance(source, ScanPairs):
+            root = source.root
+            scans = [{"Moving": moving, "Fixed": fixed} for moving, fixed in source.pairs]
+        else:
+            root = Path(source) if is_dataset(source) else None
+            files = expand_inputs(source) if root is None else find_scans(root)
+            scans = [{"Input": file} for file in files]
         paths = _plain_paths(source, outputs) if root is None else {}
-        derivatives: dict[Path, list[Derivative]] = {}
+        derivatives: dict[Path, list[DerivedName]] = {}
         for name, output in outputs.items() if root is not None else ():
             folder = Path(output.target or next(iter(outputs.values())).target)
             derivatives.setdefault(folder, []).append(output.derivative)
-            paths[name] = [output.derivative.path(folder, root, scan) for scan in scans]
+            paths[name] = [output.derivative.path(folder, root, *s.values()) for s in scans]
         for folder in derivatives:
             check_output_folder(folder, root)
-        jobs = [Job(scan, {name: paths[name][i] for name in paths}) for i, scan in enumerate(scans)]
-        _refuse_double_names(jobs, sidecars)
-        return cls(jobs, sidecars, root, derivatives)
+        for name, output in outputs.items():
+            for path in paths[name]:
+                check_ending(path, output.endings)
+        jobs = []
+        for index, files in enumerate(scans):
+            named = {name: paths[name][index] for name in outputs}
+            noted = [name for name in named if sidecars and outputs[name].sidecar]
+            jobs.append(Job(files, named, {n: _sidecar(named[n], root) for n in noted}))
+        _refuse_double_names(jobs, others)
+        return cls(jobs, root, derivatives)
 
     def unfinished(
-        self, table: Container[Path] | None = None, model: Path | None = None
+        self,
+        table: Container[Path] | None = None,
+        models: Mapping[str, Path] | None = None,
     ) -> list[Job]:
         """List the jobs of which something is missing.
 
-        A job is finished if all its volumes exist, their JSON files, where they get any, tell of
-        no error and of the same network, and its scan is in the table. A JSON file is written
-        after its volume.
+        A job is finished if all its files exist, its JSON files report no error and the same
+        networks, and its scan is in the table. A JSON file is written after its output.
 
         Args:
             table: Scans with a row in the table, if one is written.
-            model: Folder of the run whose network is used; None: outputs of any count.
+            models: Role to folder of the runs whose networks are used; None: outputs of any
+                network are accepted.
 
         Raises:
-            OSError: If the network cannot be read.
+            OSError: If a network cannot be read.
         """
-        digest = None if model is None else model_digest(model)
+        digests = None if models is None else model_digests(models)
         return [
             job
             for job in self.jobs
-            if not self._exist(job, digest) or (table is not None and job.scan not in table)
+            if not all(path.is_file() for path in job.outputs.values())
+            or not all(succeeded(path, digests) for path in job.sidecars.values())
+            or (table is not None and job.scan not in table)
         ]
 
     def describe(self, names: Mapping[int, str] | None = None) -> None:
@@ -155,14 +226,44 @@ class Cohort:
             if names is not None:
                 write_look_up_table(folder, names)
 
+    def run(
+        self,
+        command: str,
+        models: Mapping[str, Path],
+        prepare: Callable[[], Callable[[Job], None]],
+        *,
+        skip_existing: bool = False,
+        table: Container[Path] | None = None,
+    ) -> Outcome:
+        """Process all jobs, or those of which something is missing.
+
+        Args:
+            command: Subcommand, for messages.
+            models: Role to folder of the runs; what other networks made is not skipped.
+            prepare: Loads the models and returns what processes a job; not called if none is left.
+            skip_existing: Whether to leave out what is finished.
+            table: Scans with a row in the table, if one is written.
+
+        Returns:
+            The counts, and the failures.
+        """
+        jobs = self.unfinished(table, models) if skip_existing else self.jobs
+        return for_each_file(
+            command,
+            jobs,
+            prepare() if jobs else lambda job: None,
+            name=lambda job: job.scan,
+            skipped=len(self.jobs) - len(jobs),
+        )
+
     def process(
-        self, job: Job, predict: Callable[[Path], Prediction], provenance: Provenance
+        self, job: Job, predict: Callable[[Job], Prediction], provenance: Provenance
     ) -> None:
-        """Predict a scan and write its outputs.
+        """Predict a job and write its outputs.
 
         Args:
             job: One of the jobs.
-            predict: Makes the volumes of a scan.
+            predict: Makes the outputs of a job.
             provenance: Where they come from.
 
         Raises:
@@ -171,25 +272,32 @@ class Cohort:
         """
         start = time.perf_counter()
         with noted_warnings() as messages:
-            found = predict(job.scan)
+            found = predict(job)
             for name, path in job.outputs.items():
-                write_volume(path, found.volumes[name].data, like=found.volumes[name])
+                _writer(found.outputs[name])(path)
         seconds = time.perf_counter() - start
-        for name, path in job.outputs.items() if self.sidecars else ():
-            facts = provenance.facts(name, job.scan, seconds, messages, found.error)
-            write_sidecar(path, facts)
+        for name, path in job.sidecars.items():
+            facts = provenance.facts(name, job.scans, seconds, messages, found.error)
+            write_sidecar(path, {**found.facts.get(name, {}), **facts})
         if found.error is not None:
             raise ValueError(found.error)
 
-    def _exist(self, job: Job, digest: str | None) -> bool:
-        paths = job.outputs.values()
-        return all(p.is_file() and (not self.sidecars or succeeded(p, digest)) for p in paths)
+
+def _writer(output: Volume | Writer) -> Writer:
+    if isinstance(output, Volume):
+        return functools.partial(write_volume, data=output.data, like=output)
+    return output
 
 
-def _plain_paths(source: str | os.PathLike, outputs: Mapping[str, Output]) -> dict[str, list[Path]]:
+def _plain_paths(
+    source: str | os.PathLike | ScanPairs, outputs: Mapping[str, Output]
+) -> dict[str, list[Path]]:
     paths: dict[str, list[Path]] = {}
     for name, output in outputs.items():
-        if output.target is not None:
+        if isinstance(source, ScanPairs):
+            where = output.target, output.ending, output.file_ending, output.endings
+            paths[name] = source.paths(*where)
+        elif output.target is not None:
             paths[name] = pair_outputs(source, output.target, output.ending)
         else:
             paths[name] = [
@@ -199,23 +307,29 @@ def _plain_paths(source: str | os.PathLike, outputs: Mapping[str, Output]) -> di
     return paths
 
 
-def _refuse_double_names(jobs: list[Job], sidecars: bool) -> None:
+def _sidecar(output: Path, root: Path | None) -> Path:
+    """JSON file of an output; names of BIDS have no dot but that of the ending."""
+    return sidecar_path(output if root is None else output.with_name(output.name.split(".")[0]))
+
+
+def _refuse_double_names(jobs: list[Job], others: Sequence[Path]) -> None:
     for job in jobs:
         if len({os.path.realpath(path) for path in job.outputs.values()}) < len(job.outputs):
             raise ValueError(
                 f"two outputs of {job.scan} would be written to one file, "
                 f"{next(iter(job.outputs.values()))}; give them different names"
             )
+    scans = [scan for job in jobs for scan in job.scans.values()]
     pairs = [(job.scan, path) for job in jobs for path in job.outputs.values()]
-    refuse_clashes([scan for scan, _ in pairs], [path for _, path in pairs])
-    if not sidecars:
-        return
-    taken = {os.path.realpath(sidecar_path(job.scan)) for job in jobs}
-    for _, path in pairs:
-        sidecar = sidecar_path(path)
-        if os.path.realpath(sidecar) in taken:
-            raise ValueError(
-                f"the JSON file of {path}, {sidecar.name}, would replace that of another volume; "
-                "give another name, or --no-sidecar"
-            )
-        taken.add(os.path.realpath(sidecar))
+    refuse_clashes(
+        [scan for scan, _ in pairs], [path for _, path in pairs], others=[*scans, *others]
+    )
+    taken = {os.path.realpath(sidecar_path(scan)) for scan in scans}
+    for job in jobs:
+        for name, sidecar in job.sidecars.items():
+            if os.path.realpath(sidecar) in taken:
+                raise ValueError(
+                    f"the JSON file of {job.outputs[name]}, {sidecar.name}, would replace that of "
+                    "another volume; give another name, or --no-sidecar"
+                )
+            taken.add(os.path.realpath(sidecar))

@@ -26,25 +26,30 @@ class Provenance:
     """What the outputs of one command have in common.
 
     Attributes:
-        run: The training run whose network is used.
-        command: The command line.
+        runs: Role, such as "Model", to the training run whose network is used.
+        command: The command line, or the function that was called.
         kinds: Kind of output to what its JSON file says about it, beyond where it comes from.
         root: BIDS data set of the scans, if they belong to one.
     """
 
-    run: "Run"
+    runs: Mapping[str, "Run"]
     command: str
     kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     root: Path | None = None
 
     def facts(
-        self, kind: str, scan: Path, seconds: float, messages: list[str], error: str | None = None
+        self,
+        kind: str,
+        scans: Mapping[str, Path],
+        seconds: float,
+        messages: list[str],
+        error: str | None = None,
     ) -> dict[str, Any]:
         """Say where an output comes from.
 
         Args:
             kind: Kind of the output.
-            scan: File of the scan.
+            scans: Role, such as "Input", to the file of a scan.
             seconds: How long it took.
             messages: Warnings that were raised.
             error: Why the output is of no use, if it is not.
@@ -57,13 +62,16 @@ class Provenance:
         """
         facts = {
             **self.kinds.get(kind, {}),
-            **({} if self.root is None else source_facts(self.root, scan)),
+            **({} if self.root is None else source_facts(self.root, *scans.values())),
             "SynthtfVersion": __version__,
-            "Model": self.run.folder.resolve().name,
-            "ModelFolder": str(self.run.folder.resolve()),
-            "ModelSHA256": self._model_digest,
-            "Input": os.path.abspath(scan),
-            "InputSHA256": file_digest(scan),
+        }
+        for role, run in self.runs.items():
+            folder = run.folder.resolve()
+            facts |= {role: folder.name, f"{role}Folder": str(folder)}
+            facts[_digest_of(role)] = self._digests[role]
+        for role, scan in scans.items():
+            facts |= {role: os.path.abspath(scan), _digest_of(role): file_digest(scan)}
+        facts |= {
             "Command": self.command,
             "Date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "Seconds": round(seconds, 3),
@@ -72,22 +80,22 @@ class Provenance:
         return facts if error is None else {**facts, "Error": error}
 
     @functools.cached_property
-    def _model_digest(self) -> str:
-        return model_digest(self.run.folder)
+    def _digests(self) -> dict[str, str]:
+        return model_digests({role: run.folder for role, run in self.runs.items()})
 
 
-def model_digest(folder: Path) -> str:
-    """Return the SHA-256 of the network in the folder of a run, in hexadecimal digits.
+def model_digests(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Return the SHA-256 of the networks in the folders of runs, in hexadecimal digits.
 
     Args:
-        folder: Of the run.
+        folders: Role, such as "Model", to the folder.
 
     Raises:
-        OSError: If the network cannot be read.
+        OSError: If a network cannot be read.
     """
     from synthtf.tasks.run import MODEL
 
-    return file_digest(folder / MODEL)
+    return {role: file_digest(folder / MODEL) for role, folder in folders.items()}
 
 
 def file_digest(path: str | os.PathLike) -> str:
@@ -104,45 +112,54 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def sidecar_path(output: str | os.PathLike) -> Path:
-    """Return the JSON file of a volume.
+    """Return the JSON file of an output.
 
     Args:
-        output: The volume.
+        output: A volume, or another file, whose ending stays in the name.
 
     Example:
-        >>> sidecar_path("out/x_seg.nii.gz").as_posix()
-        'out/x_seg.json'
+        >>> sidecar_path("out/x_seg.nii.gz").as_posix(), sidecar_path("x.lta").as_posix()
+        ('out/x_seg.json', 'x.lta.json')
     """
     return Path(output).with_name(f"{stem(output)}.json")
 
 
-def write_sidecar(output: str | os.PathLike, facts: Mapping[str, Any]) -> None:
-    """Write the JSON file of a volume, in one piece.
+def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
+    """Write the JSON file of an output, in one piece.
 
     Args:
-        output: The volume.
+        path: The JSON file.
         facts: What to write.
 
     Raises:
         OSError: If it cannot be written.
     """
-    write_whole(sidecar_path(output), (json.dumps(facts, indent=2) + "\n").encode())
+    write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def succeeded(output: str | os.PathLike, digest: str | None = None) -> bool:
-    """Return whether the JSON file of a volume says that it was made, and without an error.
+def succeeded(path: str | os.PathLike, digests: Mapping[str, str] | None = None) -> bool:
+    """Return whether a JSON file says that its output was made, and without an error.
 
     Args:
-        output: The volume; neither file need exist.
-        digest: SHA-256 of the network that it has to be made with; None: any.
+        path: The JSON file; it need not exist.
+        digests: Roles and SHA-256 of the networks that the output has to be made with; None: any.
     """
     try:
-        facts = json.loads(sidecar_path(output).read_text(encoding="utf-8"))
+        facts = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     if not isinstance(facts, dict) or "SynthtfVersion" not in facts or "Error" in facts:
         return False
-    return digest is None or facts.get("ModelSHA256") == digest
+    if digests is None:
+        return True
+    ending = _digest_of("Model")
+    found = {name: value for name, value in facts.items() if name.endswith(ending)}
+    return found == {_digest_of(role): digest for role, digest in digests.items()}
+
+
+def _digest_of(role: str) -> str:
+    """Name of the fact that identifies the file of a role."""
+    return f"{role}SHA256"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from synthtf.data.transforms import Affine, Displacement, Transform, compose
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.applying import apply_transform
+from synthtf.inference.defaults import MAX_STEPS, METHODS, MIN_STEPS, REGULARIZATION, STEPS
 from synthtf.inference.normalize import clip_to_window
 from synthtf.inference.prediction import load_run
 from synthtf.inference.registration.dense_alignment import align_densely
@@ -22,12 +23,6 @@ from synthtf.inference.registration.window import Window
 if TYPE_CHECKING:
     from synthtf.tasks.run import Run
 
-METHODS = ("rigid", "affine", "deformable", "joint")
-"""What can be asked for; joint is affine, then deformable."""
-
-MIN_STEPS = 5
-DEFAULT_STEPS = 7
-DEFAULT_REGULARIZATION = 0.5
 # Times that an affine network sees the images, each time with what it found before undone.
 _PASSES = 2
 # Overlap of structures from which on two scans show one head. The texture of two heads agrees
@@ -61,8 +56,8 @@ def register(
     *,
     affine: "Run | str | PathLike | None" = None,
     method: str | None = None,
-    regularization: float = DEFAULT_REGULARIZATION,
-    steps: int = DEFAULT_STEPS,
+    regularization: float = REGULARIZATION,
+    steps: int = STEPS,
     init: Transform | None = None,
     refine: bool = True,
     ct: Sequence[str] = (),
@@ -82,7 +77,7 @@ def register(
         affine: one of the kind "affine" or "rigid", to come before a `model` that is deformable.
         method: "rigid", "affine", "deformable" or "joint". None: what the runs were trained for.
         regularization: λ in (0, 1), how smooth a warp shall be.
-        steps: squarings that integrate the velocity, at least 5.
+        steps: squarings that integrate the velocity, 5 to 20.
         init: transform from fixed to moving scan to start from.
         refine: whether to improve what the networks find.
         ct: which are in Hounsfield units and clipped to 0-80: "moving", "fixed", both or none.
@@ -190,11 +185,27 @@ def _check(networks: _Networks, method: str | None, regularization: float, steps
             f"The trained networks can do {', '.join(networks.methods)}. Received: "
             f"method={method!r}"
         )
+    check_warp(regularization, steps)
+    return method
+
+
+def check_warp(regularization: float, steps: int) -> None:
+    """Check what a warp shall be like.
+
+    Args:
+        regularization: λ.
+        steps: squarings that integrate the velocity.
+
+    Raises:
+        ValueError: if λ is not in (0, 1), or the steps are too few or too many.
+    """
     if not 0 < regularization < 1:
         raise ValueError(f"λ must lie in (0, 1). Received: {regularization:g}")
-    if steps < MIN_STEPS:
-        raise ValueError(f"Expected at least {MIN_STEPS} integration steps. Received: {steps}")
-    return method
+    if not MIN_STEPS <= steps <= MAX_STEPS:
+        raise ValueError(
+            f"Expected at least {MIN_STEPS} integration steps, and at most {MAX_STEPS}. "
+            f"Received: {steps}"
+        )
 
 
 def _check_pair(moving: Volume, fixed: Volume) -> None:

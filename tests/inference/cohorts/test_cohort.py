@@ -1,15 +1,20 @@
+import dataclasses
 import json
 import subprocess
 import sys
 import types
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from synthtf.data.bids import Derivative
+from synthtf.data.bids_pairs import PairDerivative
 from synthtf.data.volumes import Volume
+from synthtf.data.whole_files import write_whole
 from synthtf.inference.cohorts.cohort import Cohort, Output, Prediction
+from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.cohorts.provenance import Provenance, write_sidecar
 
 
@@ -32,18 +37,18 @@ def scans(tmp_path):
 @pytest.fixture
 def provenance(tmp_path):
     (tmp_path / "model.keras").touch()
-    return Provenance(types.SimpleNamespace(folder=tmp_path), "synthtf segment")
+    return Provenance({"Model": types.SimpleNamespace(folder=tmp_path)}, "synthtf segment")
 
 
-def predict(scan, error=None):
-    warnings.warn(f"{scan.name} is dark", stacklevel=1)
+def predict(job, error=None):
+    warnings.warn(f"{job.scan.name} is dark", stacklevel=1)
     volume = Volume(np.ones((2, 2, 2), "uint8"), np.eye(4))
     return Prediction({"labels": volume, "posteriors": volume}, error)
 
 
 def process(cohort, job, provenance, error=None):
     with pytest.warns(UserWarning, match="is dark"):
-        cohort.process(job, lambda scan: predict(scan, error), provenance)
+        cohort.process(job, lambda job: predict(job, error), provenance)
 
 
 def test_planning_needs_no_keras():
@@ -131,7 +136,7 @@ def test_a_job_is_finished_when_everything_exists(scans, tmp_path, provenance):
     assert cohort.unfinished(table=[]) == [first, second]
     (tmp_path / "out" / "a_seg.json").unlink()
     assert cohort.unfinished() == [first, second]
-    write_sidecar(first.outputs["labels"], {"SynthtfVersion": "1"})
+    write_sidecar(first.sidecars["labels"], {"SynthtfVersion": "1"})
     first.outputs["posteriors"].unlink()
     assert cohort.unfinished() == [first, second]
 
@@ -140,11 +145,11 @@ def test_what_another_network_made_is_unfinished(scans, tmp_path, provenance):
     cohort = Cohort.plan(scans, kinds(tmp_path / "out"))
     first, second = cohort.jobs
     process(cohort, first, provenance)
-    assert cohort.unfinished(model=provenance.run.folder) == [second]
+    assert cohort.unfinished(models={"Model": tmp_path}) == [second]
     other = tmp_path / "other"
     other.mkdir()
     (other / "model.keras").write_text("another")
-    assert cohort.unfinished(model=other) == [first, second]
+    assert cohort.unfinished(models={"Model": other}) == [first, second]
 
 
 def test_an_output_of_no_use_is_written_and_stays_unfinished(scans, tmp_path, provenance):
@@ -155,3 +160,92 @@ def test_an_output_of_no_use_is_written_and_stays_unfinished(scans, tmp_path, pr
     facts = json.loads((tmp_path / "out" / "a_seg.json").read_text())
     assert facts["Error"] == "nothing was found"
     assert cohort.unfinished() == cohort.jobs
+
+
+def run(cohort, models, skip_existing, seen, bad=()):
+    def prepare():
+        seen.append("model")
+
+        def make(job):
+            seen.append(job.scan.name)
+            if job.scan.name in bad:
+                raise ValueError("cannot be read")
+
+        return make
+
+    return cohort.run("test", models, prepare, skip_existing=skip_existing)
+
+
+def test_only_what_is_unfinished_is_run_where_that_is_asked_for(
+    scans, tmp_path, provenance, capsys
+):
+    cohort, models, seen = Cohort.plan(scans, kinds(tmp_path / "out")), {"Model": tmp_path}, []
+    process(cohort, cohort.jobs[0], provenance)
+    assert run(cohort, models, False, seen).done == 2
+    outcome = run(cohort, models, True, seen, bad=("b.nii",))
+    assert (outcome.done, outcome.skipped) == (0, 1)
+    assert outcome.failures == ((str(scans / "b.nii"), "cannot be read"),)
+    assert seen == ["model", "a.nii.gz", "b.nii", "model", "b.nii"]
+    assert "0 done, 1 skipped, 1 failed" in capsys.readouterr().err
+    process(cohort, cohort.jobs[1], provenance)
+    seen.clear()
+    assert run(cohort, models, True, seen).skipped == 2
+    assert seen == []  # no model is loaded for nothing
+
+
+PAIR = {
+    "moved": Output("out", "_moved", PairDerivative(None), ".nii.gz"),
+    "transform": Output("out", "_trans", PairDerivative("xfm", ".lta"), ".lta", (".lta", ".mat")),
+    "figure": Output("out", "", PairDerivative("figure", ".png"), ".png", (".png",), sidecar=False),
+}
+
+
+def pairs(scans, **options):
+    files = [(scans / "a.nii.gz", scans / "b.nii"), (scans / "b.nii", scans / "a.nii.gz")]
+    return ScanPairs(files, ["a_to_b", "b_to_a"], **options)
+
+
+def test_pairs_have_outputs_of_many_kinds(scans):
+    (first, second) = Cohort.plan(pairs(scans), PAIR).jobs
+    assert first.scans == {"Moving": scans / "a.nii.gz", "Fixed": scans / "b.nii"}
+    assert second.outputs == {
+        "moved": Path("out/b_to_a_moved.nii.gz"),
+        "transform": Path("out/b_to_a_trans.lta"),
+        "figure": Path("out/b_to_a.png"),
+    }
+    assert second.sidecars == {
+        "moved": Path("out/b_to_a_moved.json"),
+        "transform": Path("out/b_to_a_trans.lta.json"),
+    }
+
+
+def test_outputs_of_one_pair_are_files_of_a_known_ending(scans, tmp_path):
+    pair = dataclasses.replace(pairs(scans), pairs=[(scans / "a.nii.gz", scans / "b.nii")])
+    pair = dataclasses.replace(pair, names=["a_to_b"], single=True)
+    kinds = {"transform": dataclasses.replace(PAIR["transform"], target=tmp_path / "x.mat")}
+    assert Cohort.plan(pair, kinds).jobs[0].outputs == {"transform": tmp_path / "x.mat"}
+    with pytest.raises(ValueError, match=r"x\.mat: expected a folder for 2 pairs"):
+        Cohort.plan(pairs(scans), kinds)
+    for name, message in (("x.png", "unknown ending; expected one of .lta, .mat"), ("", "a file")):
+        kinds = {"transform": dataclasses.replace(PAIR["transform"], target=tmp_path / name)}
+        with pytest.raises(ValueError, match=message):
+            Cohort.plan(pair, kinds)
+
+
+def test_files_that_are_read_besides_are_never_replaced(scans, tmp_path):
+    kinds = {"moved": dataclasses.replace(PAIR["moved"], target=tmp_path)}
+    Cohort.plan(pairs(scans), kinds)
+    with pytest.raises(ValueError, match=r"b_to_a_moved\.nii\.gz is also an input"):
+        Cohort.plan(pairs(scans), kinds, others=[tmp_path / "b_to_a_moved.nii.gz"])
+
+
+def test_functions_write_what_is_no_volume(scans, tmp_path, provenance):
+    kinds = {"transform": dataclasses.replace(PAIR["transform"], target=tmp_path / "t")}
+    cohort = Cohort.plan(pairs(scans), kinds)
+    found = Prediction(
+        {"transform": lambda path: write_whole(path, b"matrix")}, facts={"transform": {"Of": "x"}}
+    )
+    cohort.process(cohort.jobs[0], lambda job: found, provenance)
+    assert (tmp_path / "t" / "a_to_b_trans.lta").read_bytes() == b"matrix"
+    facts = json.loads((tmp_path / "t" / "a_to_b_trans.lta.json").read_text())
+    assert (facts["Of"], facts["Fixed"]) == ("x", str(scans / "b.nii"))

@@ -24,7 +24,7 @@ def provenance(tmp_path):
     run.mkdir()
     (run / "model.keras").write_bytes(b"weights")
     kinds = {"mask": {"Type": "Brain"}}
-    return Provenance(types.SimpleNamespace(folder=run), "synthtf strip x", kinds)
+    return Provenance({"Model": types.SimpleNamespace(folder=run)}, "synthtf strip x", kinds)
 
 
 def test_digest_is_that_of_the_bytes(tmp_path):
@@ -35,7 +35,7 @@ def test_digest_is_that_of_the_bytes(tmp_path):
 def test_facts_name_scan_model_and_command(provenance, tmp_path, monkeypatch):
     (tmp_path / "scan.nii").write_bytes(b"voxels")
     monkeypatch.chdir(tmp_path)
-    facts = provenance.facts("mask", Path("scan.nii"), 1.23456, ["dark"])
+    facts = provenance.facts("mask", {"Input": Path("scan.nii")}, 1.23456, ["dark"])
     date = datetime.strptime(facts.pop("Date"), "%Y-%m-%dT%H:%M:%SZ")
     assert abs((datetime.utcnow() - date).total_seconds()) < 60
     assert facts == {
@@ -56,26 +56,44 @@ def test_scans_of_a_data_set_are_sources(provenance, tmp_path):
     scan = tmp_path / "sub-1" / "anat" / "sub-1_T1w.nii"
     scan.parent.mkdir(parents=True)
     scan.touch()
-    provenance = Provenance(provenance.run, "", root=tmp_path)
-    facts = provenance.facts("mask", scan, 0.0, [])
+    provenance = Provenance(provenance.runs, "", root=tmp_path)
+    facts = provenance.facts("mask", {"Input": scan}, 0.0, [])
     assert facts["Sources"] == ["bids:raw:sub-1/anat/sub-1_T1w.nii"]
 
 
+def test_two_scans_and_two_networks_are_named(provenance, tmp_path):
+    for name in ("a.nii", "b.nii"):
+        (tmp_path / name).write_bytes(name.encode())
+    model = provenance.runs["Model"]
+    provenance = Provenance({"Model": model, "AffineModel": model}, "", root=tmp_path / "raw")
+    scans = {"Moving": tmp_path / "a.nii", "Fixed": tmp_path / "b.nii"}
+    facts = provenance.facts("moved", scans, 0.0, [])
+    assert facts["Fixed"] == str(tmp_path / "b.nii")
+    assert facts["MovingSHA256"] == hashlib.sha256(b"a.nii").hexdigest()
+    assert facts["AffineModelSHA256"] == facts["ModelSHA256"]
+    assert facts["Sources"] == [scan.as_uri() for scan in scans.values()]
+    assert "SpatialReference" not in facts
+
+
 def test_only_a_file_of_a_success_counts(tmp_path):
-    output = tmp_path / "new" / "x_seg.nii.gz"
-    assert not succeeded(output)
-    write_sidecar(output, {"SynthtfVersion": "1"})
-    assert sidecar_path(output).name == "x_seg.json"
-    assert json.loads(sidecar_path(output).read_text()) == {"SynthtfVersion": "1"}
-    assert succeeded(output)
-    assert not succeeded(output, digest="0a")
-    write_sidecar(output, {"SynthtfVersion": "1", "ModelSHA256": "0a"})
-    assert succeeded(output, digest="0a") and not succeeded(output, digest="0b")
+    sidecar = sidecar_path(tmp_path / "new" / "x_seg.nii.gz")
+    assert sidecar == tmp_path / "new" / "x_seg.json"
+    assert not succeeded(sidecar)
+    write_sidecar(sidecar, {"SynthtfVersion": "1"})
+    assert json.loads(sidecar.read_text()) == {"SynthtfVersion": "1"}
+    assert succeeded(sidecar)
+    assert not succeeded(sidecar, {"Model": "0a"})
+    write_sidecar(sidecar, {"SynthtfVersion": "1", "ModelSHA256": "0a"})
+    assert succeeded(sidecar, {"Model": "0a"}) and not succeeded(sidecar, {"Model": "0b"})
+    assert not succeeded(sidecar, {"Model": "0a", "AffineModel": "0c"})
+    write_sidecar(sidecar, {"SynthtfVersion": "1", "ModelSHA256": "0a", "AffineModelSHA256": "0c"})
+    assert succeeded(sidecar, {"Model": "0a", "AffineModel": "0c"})
+    assert not succeeded(sidecar, {"Model": "0a"})
     for facts in ({"SynthtfVersion": "1", "Error": "empty"}, {"EchoTime": 1}, []):
-        write_sidecar(output, facts)
-        assert not succeeded(output)
-    sidecar_path(output).write_text('{"SynthtfVersion"')
-    assert not succeeded(output)
+        write_sidecar(sidecar, facts)
+        assert not succeeded(sidecar)
+    sidecar.write_text('{"SynthtfVersion"')
+    assert not succeeded(sidecar)
 
 
 def test_warnings_to_users_are_noted_and_shown():
