@@ -208,7 +208,7 @@ def describe_derivatives(
         "DatasetLinks": {_SOURCE: link},
     }
     write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
-    unknown = [kind.suffix for kind in kinds if kind.suffix in _UNKNOWN_TO_BIDS]
+    unknown = [suffix for suffix in _UNKNOWN_TO_BIDS if suffix in {kind.suffix for kind in kinds}]
     if unknown and not (folder / ".bidsignore").exists():
         text = "".join(f"*_{suffix}.*\n" for suffix in unknown)
         write_whole(folder / ".bidsignore", text.encode())
