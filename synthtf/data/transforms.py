@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from synthtf.data.grid import Grid, apply_matrix, invertible
+from synthtf.data.resampling import sample
 
 _TOLERANCE = 1e-3  # mm; where the iteration that inverts a displacement stops
 _FAR = 0.1  # mm; an inverse that is off by more is reported
@@ -168,10 +168,7 @@ class Displacement(Transform):
 
     def _displacement(self, points: np.ndarray) -> np.ndarray:
         voxels = self.grid.to_voxels(points.reshape(-1, 3)).T
-        found = np.empty((voxels.shape[1], 3))
-        for i in range(3):
-            found[:, i] = map_coordinates(self.field[..., i], voxels, order=1, mode="nearest")
-        return found.reshape(points.shape)
+        return sample(self.field, voxels).reshape(points.shape)
 
     def _solve(self, points: np.ndarray) -> tuple[np.ndarray, int]:
         """Solve `v = -u(x + v)` at points; the solution and how many are off by too much."""

@@ -4,9 +4,9 @@ import math
 import warnings
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from synthtf.data.grid import Grid
+from synthtf.data.resampling import sample
 from synthtf.data.transforms import Transform
 from synthtf.data.volumes import Volume
 from synthtf.inference.conform import MAX_VOXELS
@@ -59,14 +59,13 @@ def apply_transform(
     frames = data.reshape(*source.shape, -1)
     _check_fill(fill, data.dtype)
     moved = np.full((*grid.shape, frames.shape[-1]), fill, data.dtype)
-    resample = _linear if linear else _nearest
     met = False
     for rows, points in grid.slabs():
         voxels = source.to_voxels(transform(points))
         inside = (np.abs(voxels - (np.array(source.shape) - 1) / 2) <= _reach(source)).all(-1)
         if inside.any():
             met = True
-            moved[rows][inside] = resample(frames, voxels[inside].T)
+            moved[rows][inside] = sample(frames, voxels[inside].T, nearest=not linear)
     if not met:
         warnings.warn(
             f"{volume.name}: no voxel of the result lies in the image, all are {fill:g}; is the "
@@ -129,18 +128,3 @@ def _check_fill(fill: float, dtype: np.dtype) -> None:
 def _reach(source: Grid) -> np.ndarray:
     """How far the image reaches from its centre along each axis, in voxels."""
     return (np.array(source.shape) - 1) / 2 + _EDGE
-
-
-def _linear(frames: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """Values `(n, frames)` at voxel coordinates `(3, n)`."""
-    found = [
-        map_coordinates(frames[..., i], voxels, np.float32, order=1, mode="nearest")
-        for i in range(frames.shape[-1])
-    ]
-    return np.stack(found, -1)
-
-
-def _nearest(frames: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    index = np.floor(voxels + 0.5).astype(int)
-    sizes = np.array(frames.shape[:3])[:, None]
-    return frames[tuple(np.clip(index, 0, sizes - 1))]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synthtf.inference.resampling import apply_matrices, axis_matrix
+from synthtf.data.resampling import apply_matrices, axis_matrix, nearest_index, sample
 
 
 @pytest.mark.parametrize("ratio", [0.21, 0.5, 1.0, 1.2, 1.7, 3.0, 4.3])
@@ -54,3 +54,19 @@ def test_matrices_act_on_their_own_axes():
 def test_sizes_and_ratio_must_be_positive(arguments):
     with pytest.raises(ValueError, match="positive sizes and a positive ratio"):
         axis_matrix(*arguments)
+
+
+def test_points_between_voxels_are_interpolated_frame_by_frame():
+    ramp = np.stack(np.meshgrid(*map(np.arange, (4, 5, 6)), indexing="ij"), -1).astype("float32")
+    voxels = np.random.default_rng(0).uniform(0, 3, (3, 50))
+    np.testing.assert_allclose(sample(ramp, voxels), voxels.T, atol=1e-6)
+    assert sample(ramp, voxels).dtype == np.float32
+    np.testing.assert_array_equal(sample(ramp, voxels, nearest=True), np.round(voxels.T))
+
+
+def test_beyond_the_ends_the_border_continues():
+    data = np.arange(3, dtype="int32").reshape(3, 1, 1, 1)
+    voxels = np.array([[-5.0, 9.0], [0, 0], [7, -7]])
+    np.testing.assert_array_equal(sample(data, voxels, nearest=True)[:, 0], [0, 2])
+    np.testing.assert_array_equal(sample(data.astype(float), voxels)[:, 0], [0, 2])
+    np.testing.assert_array_equal(nearest_index(3, 4, 1.0, -1.0), [0, 0, 1, 2])

@@ -1,8 +1,9 @@
-"""Resampling along the axes of a volume, each by one matrix."""
+"""Resampling of volumes: along the axes, each by one matrix or one index, and at points."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 
 def axis_matrix(num_in: int, num_out: int, ratio: float) -> np.ndarray:
@@ -80,6 +81,48 @@ def apply_matrices(data: np.ndarray, matrices: Sequence[np.ndarray | None]) -> n
             data = data.reshape(data.shape[0], -1).T @ np.asarray(matrix, np.float32).T
             data = data.reshape(*rest, -1)
     return data
+
+
+def nearest_index(num_in: int, num_out: int, ratio: float, offset: float) -> np.ndarray:
+    """Index of the input voxel that is nearest to each output voxel of an axis.
+
+    Args:
+        num_in: Input voxels.
+        num_out: Output voxels.
+        ratio: Output voxel size over input voxel size.
+        offset: Input coordinate of the first output voxel.
+
+    Example:
+        >>> nearest_index(4, 3, 2.0, 0.0).tolist()
+        [0, 2, 3]
+    """
+    coordinates = offset + ratio * np.arange(num_out)
+    return np.clip(np.floor(coordinates + 0.5).astype(int), 0, num_in - 1)
+
+
+def sample(data: np.ndarray, voxels: np.ndarray, nearest: bool = False) -> np.ndarray:
+    """Interpolate a volume at points; beyond the ends, the border continues.
+
+    Args:
+        data: `(x, y, z, frames)`.
+        voxels: `(3, n)`, voxel coordinates.
+        nearest: Whether to take the nearest voxel instead of interpolating linearly.
+
+    Returns:
+        `(n, frames)`, of the type of `data`.
+
+    Example:
+        >>> sample(np.arange(8.0).reshape(2, 2, 2, 1), np.array([[0.5], [0], [0]])).tolist()
+        [[2.0]]
+    """
+    if nearest:
+        index = np.floor(voxels + 0.5).astype(int)
+        last = np.array(data.shape[:3])[:, None] - 1
+        return data[tuple(np.clip(index, 0, last))]
+    found = np.empty((voxels.shape[1], data.shape[3]), data.dtype)
+    for frame in range(data.shape[3]):
+        map_coordinates(data[..., frame], voxels, found[:, frame], order=1, mode="nearest")
+    return found
 
 
 def _ramp(x: np.ndarray) -> np.ndarray:
