@@ -68,11 +68,11 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write one map and its table."""
-    from synthtf.data.label_files import build_file, enrich_file
+    from synthtf.data import enrich, label_files
 
     files = args.image, args.map, args.output, args.table, args.parts
     if args.action == "enrich":
-        print(enrich_file(*files, args.labels))
+        print(label_files.write_more_labels(enrich.enrich_labels, *files, args.labels))
     else:
-        print(build_file(*files, args.threshold))
+        print(label_files.write_more_labels(enrich.build_labels, *files, args.threshold))
     return 0

@@ -1,39 +1,40 @@
 """Files of label maps with more labels."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from synthtf.data.enrich import build_labels, check_parts, enrich_labels
+from synthtf.data.enrich import check_parts
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.paths import check_ending, refuse_clashes, stem
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.usage import usage_errors
 
-File = str | os.PathLike
-Change = Callable[[Volume, Volume, LabelTable], tuple[np.ndarray, LabelTable]]
+Change = Callable[[Volume, Volume, LabelTable, int, object], tuple[np.ndarray, LabelTable]]
 
 
-def enrich_file(
-    image: File,
-    labels: File,
-    output: File,
-    table: File | None,
+def write_more_labels(
+    change: Change,
+    image: str | os.PathLike,
+    labels: str | os.PathLike,
+    output: str | os.PathLike,
+    table: str | os.PathLike | None,
     num_parts: int,
-    values: Sequence[int] | None = None,
+    choice: object = None,
 ) -> str:
-    """Split the labels of a map; see `enrich_labels`.
+    """Add labels to the file of a label map by clustering the intensities of its scan.
 
     Args:
+        change: `enrich_labels` or `build_labels`.
         image: scan.
         labels: label map on its grid.
         output: the new map; its table, .tsv, gets the same name.
         table: labels of the map. None: the values alone.
-        num_parts: parts per label.
-        values: labels to split. None: all but 0 that vary in intensity.
+        num_parts: fourth argument of `change`.
+        choice: its fifth.
 
     Returns:
         What was written, in a line.
@@ -42,49 +43,10 @@ def enrich_file(
         ValueError: if the files do not fit.
         OSError: if a file cannot be read or written.
     """
-    return _write(
-        (image, labels, output, table, num_parts),
-        lambda scan, known, names: enrich_labels(scan, known, names, num_parts, values),
-    )
-
-
-def build_file(
-    image: File,
-    labels: File,
-    output: File,
-    table: File | None,
-    num_labels: int,
-    threshold: float | None = None,
-) -> str:
-    """Label the whole image, given a segmentation of a part of it; see `build_labels`.
-
-    Args:
-        image: scan.
-        labels: segmentation on its grid.
-        output: the new map; its table, .tsv, gets the same name.
-        table: labels of the segmentation. None: the values alone.
-        num_labels: new labels.
-        threshold: intensity below which a voxel may be air. None: half of Otsu's threshold.
-
-    Returns:
-        What was written, in a line.
-
-    Raises:
-        ValueError: if the files do not fit.
-        OSError: if a file cannot be read or written.
-    """
-    return _write(
-        (image, labels, output, table, num_labels),
-        lambda scan, known, names: build_labels(scan, known, names, num_labels, threshold),
-    )
-
-
-def _write(files: tuple[File, File, File, File | None, int], change: Change) -> str:
-    image, labels, output, table, parts = files
     output = Path(output)
     listed = output.with_name(f"{stem(output)}.tsv")
     with usage_errors():
-        check_parts(parts)
+        check_parts(num_parts)
         check_ending(output)
         refuse_clashes([Path(image)], [output], others=[Path(labels)])
         names = LabelTable.read(table) if table else None
@@ -92,7 +54,7 @@ def _write(files: tuple[File, File, File, File | None, int], change: Change) -> 
             raise ValueError(f"{listed} is the table that is read; choose another output")
     scan, known = read_volume(image), read_volume(labels, labels=True)
     names = names or LabelTable.from_labels(count_labels(known.data))
-    data, names = change(scan, known, names)
+    data, names = change(scan, known, names, num_parts, choice)
     write_volume(output, data, like=known)
     names.write(listed)
     return f"{output}: {len(count_labels(data))} labels; {listed}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from synthtf.batch import Outcome
-from synthtf.data.paths import expand_inputs, stem
+from synthtf.data.paths import expand_inputs, path_kind, stem
 from synthtf.messages import print_line
 
 ALONE = "no file of the same name on the other side"
@@ -35,7 +35,7 @@ def pair_files(
             length, or nothing matches.
     """
     found, wanted = expand_inputs(predictions), expand_inputs(references)
-    kinds = [_kind(path) for path in (predictions, references)]
+    kinds = [path_kind(path) for path in (predictions, references)]
     if "file" in kinds and kinds != ["file", "file"]:
         raise ValueError(
             f"Expected two files, or folders or lists. Received the {kinds[0]} {predictions} "
@@ -102,9 +102,3 @@ def name_partnerless(command: str, alone: Sequence[Path], outcome: Outcome) -> O
         print_line(f"synthtf {command}: {path}: {ALONE}")
     more = tuple((str(path), ALONE) for path in alone)
     return replace(outcome, failures=outcome.failures + more)
-
-
-def _kind(path: str | os.PathLike) -> str:
-    if Path(path).is_dir():
-        return "folder"
-    return "list" if Path(path).suffix.lower() == ".txt" else "file"

@@ -72,12 +72,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     return [path]
 
 
-def pair_outputs(
-    inputs: str | os.PathLike | Sequence[str | os.PathLike],
-    output: str | os.PathLike,
-    suffix: str,
-    force: bool = False,
-) -> list[Path]:
+def pair_outputs(inputs: str | os.PathLike, output: str | os.PathLike, suffix: str) -> list[Path]:
     """Name one output file for each input, before anything is loaded.
 
     A file goes to a file, a folder to a folder, a .txt list to a .txt list of the same length or
@@ -85,34 +80,25 @@ def pair_outputs(
     Existing outputs are overwritten, as field tools do, except those that are also inputs.
 
     Args:
-        inputs: The user's argument (file, folder or .txt list), or the expanded list of files.
+        inputs: The user's argument: a volume file, a folder or a .txt list.
         output: The user's argument: a volume file, a folder (made later) or a .txt list.
         suffix: Added to the names of the inputs where the output is a folder.
-        force: Accept an output that is one of the inputs.
 
     Returns:
         Output paths in the order of the inputs, all different.
 
     Raises:
         FileNotFoundError: If the input or the list of outputs does not exist.
-        ValueError: If kinds or lengths do not match, if two inputs share an output, or if an
-            output is an input and `force` is False.
+        ValueError: If kinds or lengths do not match, two inputs share an output, or an output is an
+            input.
     """
-    kind = _kind(inputs)
-    files = [Path(p) for p in inputs] if kind == "sequence" else expand_inputs(inputs)
-    output = Path(output)
-    target = _kind(output)
-    allowed = {
-        "file": ("file",),
-        "folder": ("folder",),
-        "list": ("list", "folder"),
-        "sequence": ("file", "list", "folder") if len(files) == 1 else ("list", "folder"),
-    }
-    if target not in allowed[kind]:
-        received = f"{len(files)} files" if kind == "sequence" else f"the {kind} {inputs}"
+    files, output = expand_inputs(inputs), Path(output)
+    kind, target = path_kind(inputs), path_kind(output)
+    allowed = ("list", "folder") if kind == "list" else (kind,)
+    if target not in allowed:
         raise ValueError(
-            f"output {output} is a {target}, but the input is {received}; "
-            f"give a {' or a '.join(allowed[kind])}"
+            f"output {output} is a {target}, but the input is the {kind} {inputs}; "
+            f"give a {' or a '.join(allowed)}"
         )
     if target == "folder":
         paths = [output_in(output, f"{stem(p)}{suffix}{extension(p)}") for p in files]
@@ -122,7 +108,7 @@ def pair_outputs(
         raise ValueError(f"{output} lists {len(paths)} outputs, expected {len(files)}")
     for path in paths:
         check_ending(path)
-    refuse_clashes(files, paths, force)
+    refuse_clashes(files, paths)
     return paths
 
 
@@ -168,17 +154,13 @@ def check_ending(path: str | os.PathLike, endings: Sequence[str] = EXTENSIONS) -
 
 
 def refuse_clashes(
-    inputs: Sequence[Path],
-    outputs: Sequence[Path],
-    force: bool = False,
-    others: Sequence[Path] = (),
+    inputs: Sequence[Path], outputs: Sequence[Path], others: Sequence[Path] = ()
 ) -> None:
     """Refuse outputs of one name, and outputs that are inputs.
 
     Args:
         inputs: For each output, the input that it is made from.
         outputs: Output paths.
-        force: Accept an output that is one of the inputs.
         others: More files that are read.
 
     Raises:
@@ -188,7 +170,7 @@ def refuse_clashes(
     seen: dict[str, Path] = {}
     for source, path in zip(inputs, outputs, strict=True):
         identity = _identity(path)
-        if identity in sources and not force:
+        if identity in sources:
             raise ValueError(f"output {path} is also an input; choose another name or folder")
         if identity in seen:
             raise ValueError(
@@ -237,9 +219,12 @@ def output_folder(path: str | os.PathLike, argument: str) -> Path:
     return folder
 
 
-def _kind(path: object) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        return "sequence"
+def path_kind(path: str | os.PathLike) -> str:
+    """Return "file", "folder" or "list"; what does not exist and has no ending is a folder.
+
+    Args:
+        path: What the user gave.
+    """
     path = Path(path)
     if path.is_dir():
         return "folder"

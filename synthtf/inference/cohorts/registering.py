@@ -35,21 +35,6 @@ if TYPE_CHECKING:
 
 _OPTIONS = CohortOptions()
 _PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
-_FACTS = {
-    "moved": {"Description": "The moving scan on the grid of the fixed scan"},
-    "inverse": {"Description": "The fixed scan on the grid of the moving scan"},
-    "transform": {"Description": "Transform that moves the moving scan to the fixed scan"},
-    "inverse_transform": {"Description": "Transform that moves the fixed scan to the moving scan"},
-}
-_MIDDLE_FACTS = {
-    "moved": {"Description": "The moving scan in the space between both scans"},
-    "inverse": {"Description": "The fixed scan in the space between both scans"},
-    "transform": {"Description": "Transform that moves the moving scan to the space between both"},
-    "inverse_transform": {
-        "Description": "Transform that moves the fixed scan to the space between both"
-    },
-}
-"""What the JSON files of the outputs say about them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +86,20 @@ class RegistrationOutputs:
             ),
         }
         return {name: output for name, output in outputs.items() if output.target}
+
+    @property
+    def facts(self) -> dict[str, dict[str, str]]:
+        """What the JSON files of the outputs say about them."""
+        scans = "the moving scan", "the fixed scan"
+        texts = {}
+        for names, (scan, other) in (
+            (("moved", "transform"), scans),
+            (("inverse", "inverse_transform"), scans[::-1]),
+        ):
+            end = "the space between both scans" if self.mid_space else other
+            texts[names[0]] = f"{scan.capitalize()}, moved to {end}"
+            texts[names[1]] = f"Transform that moves {scan} to {end}"
+        return {name: {"Description": text} for name, text in texts.items()}
 
     def write(self, moving: Volume, fixed: Volume, found: Registration) -> dict[str, Writer]:
         """Give for each kind of output but the figure the function that writes its file.
@@ -181,8 +180,7 @@ def register_cohort(
         runs = _load(folders)
         cohort.describe()
         command = options.command or "synthtf.inference.register_cohort"
-        facts = _MIDDLE_FACTS if outputs.mid_space else _FACTS
-        provenance = Provenance(runs, command, facts, cohort.root)
+        provenance = Provenance(runs, command, outputs.facts, cohort.root)
 
         def predict(job: Job) -> Prediction:
             moving, fixed = (read_volume(path) for path in job.scans.values())
