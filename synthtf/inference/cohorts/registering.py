@@ -199,7 +199,7 @@ def register_cohort(
                 title=title,
             )
             written = {**outputs.write(moving, fixed, found), "figure": draw}
-            return Prediction(written, facts=_space(job, cohort.root))
+            return Prediction(written, facts={} if outputs.mid_space else _grids(job, cohort.root))
 
         return lambda job: cohort.process(job, predict, provenance)
 
@@ -227,7 +227,7 @@ def _load(folders: Mapping[str, Path]) -> dict[str, "Run"]:
     return {role: Run.load(folder) for role, folder in folders.items()}
 
 
-def _space(job: Job, root: Path | None) -> dict[str, dict[str, str]]:
+def _grids(job: Job, root: Path | None) -> dict[str, dict[str, str]]:
     """In a BIDS data set, the scans on whose grids the others are."""
     if root is None:
         return {}
