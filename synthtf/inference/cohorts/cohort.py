@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from synthtf.batch import Outcome, for_each_file
 from synthtf.data.bids import (
@@ -37,9 +37,14 @@ from synthtf.inference.cohorts.provenance import (
     succeeded,
     write_sidecar,
 )
+from synthtf.startup import load_backend
 from synthtf.version import __version__
 
+if TYPE_CHECKING:
+    from synthtf.tasks.run import Run
+
 Writer = Callable[[Path], object]
+Begun = tuple[Callable[["Job"], "Prediction"], Mapping[str, Mapping[str, Any]]]
 
 
 class DerivedName(Protocol):
@@ -230,9 +235,8 @@ class Cohort:
         self,
         command: str,
         models: Mapping[str, Path],
-        prepare: Callable[[], Callable[[Job], None]],
-        *,
-        skip_existing: bool = False,
+        begin: Callable[[dict[str, "Run"]], Begun],
+        options: CohortOptions,
         table: Container[Path] | None = None,
     ) -> Outcome:
         """Process all jobs, or those of which something is missing.
@@ -240,21 +244,27 @@ class Cohort:
         Args:
             command: Subcommand, for messages.
             models: Role to folder of the runs; what other networks made is not skipped.
-            prepare: Loads the models and returns what processes a job; not called if none is left.
-            skip_existing: Whether to leave out what is finished.
+            begin: Takes the runs by role. Returns what makes the outputs of a job, and kind of
+                output to what its JSON file says about it. Not called if no job is left.
+            options: JSON files, and what is skipped.
             table: Scans with a row in the table, if one is written.
 
         Returns:
             The counts, and the failures.
         """
-        jobs = self.unfinished(table, models) if skip_existing else self.jobs
-        return for_each_file(
-            command,
-            jobs,
-            prepare() if jobs else lambda job: None,
-            name=lambda job: job.scan,
-            skipped=len(self.jobs) - len(jobs),
-        )
+        jobs = self.unfinished(table, models) if options.skip_existing else self.jobs
+        work = None
+        if jobs:
+            load_backend()
+            from synthtf.tasks.run import Run
+
+            runs = {role: Run.load(folder) for role, folder in models.items()}
+            predict, facts = begin(runs)
+            name = options.command or f"synthtf.inference.{command}_cohort"
+            provenance = Provenance(runs, name, facts, self.root)
+            work = functools.partial(self.process, predict=predict, provenance=provenance)
+        skipped = len(self.jobs) - len(jobs)
+        return for_each_file(command, jobs, work, name=lambda job: job.scan, skipped=skipped)
 
     def process(
         self, job: Job, predict: Callable[[Job], Prediction], provenance: Provenance

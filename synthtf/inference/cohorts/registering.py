@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,16 @@ from synthtf.data.transforms import Transform
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.applying import apply_transform
-from synthtf.inference.cohorts.cohort import Cohort, CohortOptions, Job, Output, Prediction, Writer
+from synthtf.inference.cohorts.cohort import (
+    Begun,
+    Cohort,
+    CohortOptions,
+    Job,
+    Output,
+    Prediction,
+    Writer,
+)
 from synthtf.inference.cohorts.pairing import ScanPairs
-from synthtf.inference.cohorts.provenance import Provenance
 from synthtf.inference.defaults import REGULARIZATION, STEPS
 from synthtf.inference.registration.picture import draw_registration, overlap
 from synthtf.inference.registration.registering import Registration, check_warp, register
@@ -27,7 +34,6 @@ from synthtf.interop.transform_files import (
     read_transforms,
     write_transform,
 )
-from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
@@ -176,11 +182,8 @@ def register_cohort(
         cohort = Cohort.plan(pairs, kinds, sidecars=options.sidecars, others=others)
     texts: list[str] = []
 
-    def prepare() -> Callable[[Job], None]:
-        runs = _load(folders)
+    def begin(runs: dict[str, "Run"]) -> Begun:
         cohort.describe()
-        command = options.command or "synthtf.inference.register_cohort"
-        provenance = Provenance(runs, command, outputs.facts, cohort.root)
 
         def predict(job: Job) -> Prediction:
             moving, fixed = (read_volume(path) for path in job.scans.values())
@@ -201,10 +204,11 @@ def register_cohort(
             written = {**outputs.write(moving, fixed, found), "figure": draw}
             return Prediction(written, facts={} if outputs.mid_space else _grids(job, cohort.root))
 
-        return lambda job: cohort.process(job, predict, provenance)
+        return predict, outputs.facts
 
-    skip = options.skip_existing and not labels
-    outcome = cohort.run("register", folders, prepare, skip_existing=skip)
+    if labels:  # the scores are wanted whatever exists
+        options = dataclasses.replace(options, skip_existing=False)
+    outcome = cohort.run("register", folders, begin, options)
     return dataclasses.replace(outcome, text="\n".join(texts))
 
 
@@ -218,13 +222,6 @@ def _models(
     if affine is None and (model is not None or method == "deformable"):
         return {"Model": folder}
     return {"Model": folder, "AffineModel": model_folder(affine, "affine", "--affine")}
-
-
-def _load(folders: Mapping[str, Path]) -> dict[str, "Run"]:
-    load_backend()
-    from synthtf.tasks.run import Run
-
-    return {role: Run.load(folder) for role, folder in folders.items()}
 
 
 def _grids(job: Job, root: Path | None) -> dict[str, dict[str, str]]:

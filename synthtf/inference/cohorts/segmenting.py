@@ -2,8 +2,6 @@
 
 import os
 import warnings
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.batch import Outcome
@@ -11,10 +9,15 @@ from synthtf.data.bids import Derivative
 from synthtf.data.paths import writable_file
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.tables import ScanTable, volume_columns
-from synthtf.inference.cohorts.cohort import Cohort, CohortOptions, Job, Output, Prediction
-from synthtf.inference.cohorts.provenance import Provenance
+from synthtf.inference.cohorts.cohort import (
+    Begun,
+    Cohort,
+    CohortOptions,
+    Job,
+    Output,
+    Prediction,
+)
 from synthtf.inference.segmenting import EmptySegmentationWarning, segment
-from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
@@ -62,14 +65,14 @@ def segment_cohort(
         csv = writable_file(volumes, "--vol")
         table = None if csv is None else ScanTable(csv)
 
-    def prepare() -> Callable[[Job], None]:
-        run, names = _load(folder)
+    def begin(runs: dict[str, "Run"]) -> Begun:
+        run = runs["Model"]
+        known = dict(zip(run.table.ids, run.table.names, strict=True))
+        names = {label: known.get(label) or str(label) for label in run.output_labels}
         columns = volume_columns(names, run.output_labels)
         if table is not None:
             table.begin(list(columns.values()))
         cohort.describe(names)
-        command = options.command or "synthtf.inference.segment_cohort"
-        provenance = Provenance({"Model": run}, command, _facts(names), cohort.root)
 
         def predict(job: Job) -> Prediction:
             found = segment(job.scan, run, posteriors=posteriors, **segmentation)
@@ -79,31 +82,13 @@ def segment_cohort(
             outputs = {"labels": found.labels, "posteriors": found.posteriors}
             return Prediction(outputs, _EMPTY if found.is_empty else None)
 
-        return lambda job: cohort.process(job, predict, provenance)
+        posterior = "Posterior probability of each label, one frame per label"
+        return predict, {
+            "labels": {"Description": "The most likely label of each voxel"},
+            "posteriors": {"Description": posterior, "LabelMap": list(names.values())},
+        }
 
     with warnings.catch_warnings():
         # An empty result is reported as a failure of its scan, not as a warning as well.
         warnings.simplefilter("ignore", EmptySegmentationWarning)
-        skip = options.skip_existing
-        return cohort.run("segment", {"Model": folder}, prepare, skip_existing=skip, table=table)
-
-
-def _load(folder: Path) -> tuple["Run", dict[int, str]]:
-    """The run, and the name of each of its output labels."""
-    load_backend()
-    from synthtf.tasks.run import Run
-
-    run = Run.load(folder)
-    known = dict(zip(run.table.ids, run.table.names, strict=True))
-    return run, {label: known.get(label) or str(label) for label in run.output_labels}
-
-
-def _facts(names: dict[int, str]) -> dict[str, dict[str, Any]]:
-    """What the JSON files of the outputs say about them."""
-    return {
-        "labels": {"Description": "The most likely label of each voxel"},
-        "posteriors": {
-            "Description": "Posterior probability of each label, one frame per label",
-            "LabelMap": list(names.values()),
-        },
-    }
+        return cohort.run("segment", {"Model": folder}, begin, options, table)

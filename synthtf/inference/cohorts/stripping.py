@@ -2,17 +2,24 @@
 
 import os
 import warnings
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
-from synthtf.inference.cohorts.cohort import Cohort, CohortOptions, Job, Output, Prediction
-from synthtf.inference.cohorts.provenance import Provenance
+from synthtf.inference.cohorts.cohort import (
+    Begun,
+    Cohort,
+    CohortOptions,
+    Job,
+    Output,
+    Prediction,
+)
 from synthtf.inference.stripping import EmptyMaskWarning, strip
-from synthtf.startup import load_backend
 from synthtf.usage import UsageError, usage_errors
+
+if TYPE_CHECKING:
+    from synthtf.tasks.run import Run
 
 _OPTIONS = CohortOptions()
 _FACTS = {
@@ -62,25 +69,18 @@ def strip_cohort(
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
         folder = model_folder(model, "stripping")
 
-    def prepare() -> Callable[[Job], None]:
-        load_backend()
-        from synthtf.tasks.run import Run
-
-        run = Run.load(folder)
+    def begin(runs: dict[str, "Run"]) -> Begun:
         cohort.describe()
-        command = options.command or "synthtf.inference.strip_cohort"
-        provenance = Provenance({"Model": run}, command, _FACTS, cohort.root)
 
         def predict(job: Job) -> Prediction:
-            found = strip(job.scan, run, **stripping)
+            found = strip(job.scan, runs["Model"], **stripping)
             volumes = {name: getattr(found, name) for name in kinds}
             empty = "no brain was found; does the model suit?"
             return Prediction(volumes, empty if found.is_empty else None)
 
-        return lambda job: cohort.process(job, predict, provenance)
+        return predict, _FACTS
 
     with warnings.catch_warnings():
         # An empty result is reported as a failure of its scan, not as a warning as well.
         warnings.simplefilter("ignore", EmptyMaskWarning)
-        skip = options.skip_existing
-        return cohort.run("strip", {"Model": folder}, prepare, skip_existing=skip)
+        return cohort.run("strip", {"Model": folder}, begin, options)

@@ -13,7 +13,7 @@ from synthtf.data.bids import Derivative
 from synthtf.data.bids_pairs import PairDerivative
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
-from synthtf.inference.cohorts.cohort import Cohort, Output, Prediction
+from synthtf.inference.cohorts.cohort import Cohort, CohortOptions, Output, Prediction
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.cohorts.provenance import Provenance, write_sidecar
 
@@ -163,34 +163,41 @@ def test_an_output_of_no_use_is_written_and_stays_unfinished(scans, tmp_path, pr
 
 
 def run(cohort, models, skip_existing, seen, bad=()):
-    def prepare():
-        seen.append("model")
+    def begin(runs):
+        seen.append(runs["Model"].folder.name)
 
-        def make(job):
+        def predict(job):
             seen.append(job.scan.name)
             if job.scan.name in bad:
                 raise ValueError("cannot be read")
+            volume = Volume(np.ones((2, 2, 2), "uint8"), np.eye(4))
+            return Prediction({"labels": volume, "posteriors": volume})
 
-        return make
+        return predict, {}
 
-    return cohort.run("test", models, prepare, skip_existing=skip_existing)
+    return cohort.run("test", models, begin, CohortOptions(skip_existing=skip_existing))
 
 
 def test_only_what_is_unfinished_is_run_where_that_is_asked_for(
-    scans, tmp_path, provenance, capsys
+    scans, tmp_path, monkeypatch, capsys
 ):
+    (tmp_path / "model.keras").touch()
+    monkeypatch.setattr(
+        "synthtf.tasks.run.Run.load", lambda folder: types.SimpleNamespace(folder=folder)
+    )
     cohort, models, seen = Cohort.plan(scans, kinds(tmp_path / "out")), {"Model": tmp_path}, []
-    process(cohort, cohort.jobs[0], provenance)
-    assert run(cohort, models, False, seen).done == 2
     outcome = run(cohort, models, True, seen, bad=("b.nii",))
-    assert (outcome.done, outcome.skipped) == (0, 1)
+    assert (outcome.done, outcome.skipped) == (1, 0)
     assert outcome.failures == ((str(scans / "b.nii"), "cannot be read"),)
-    assert seen == ["model", "a.nii.gz", "b.nii", "model", "b.nii"]
-    assert "0 done, 1 skipped, 1 failed" in capsys.readouterr().err
-    process(cohort, cohort.jobs[1], provenance)
+    assert run(cohort, models, True, seen).skipped == 1
+    assert seen == [tmp_path.name, "a.nii.gz", "b.nii", tmp_path.name, "b.nii"]
+    assert "1 done, 1 skipped, 0 failed" in capsys.readouterr().err
     seen.clear()
     assert run(cohort, models, True, seen).skipped == 2
     assert seen == []  # no model is loaded for nothing
+    assert run(cohort, models, False, seen).done == 2
+    facts = json.loads((tmp_path / "out" / "a_seg.json").read_text())
+    assert facts["Command"] == "synthtf.inference.test_cohort"
 
 
 PAIR = {
