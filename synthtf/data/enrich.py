@@ -15,10 +15,10 @@ import numpy as np
 from scipy import ndimage
 from scipy.cluster.vq import ClusterError, kmeans2
 
+from synthtf.data.grid import check_same_grid
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.volumes import Volume
 
-_SAME_AFFINE = 1e-3  # mm
 _MAX_SAMPLES = 200_000  # intensities that cluster centres are found from
 _ITERATIONS = 50
 _SMOOTHING = 1.0  # mm, standard deviation
@@ -53,7 +53,7 @@ def enrich_labels(
             fewer than 2 parts, a label has no voxel, or fewer intensities than parts.
     """
     check_parts(num_parts)
-    _check_grids(image, labels)
+    check_same_grid(labels, image)
     counts = count_labels(labels.data)
     table.check(counts, labels.name)
     skip = values is None
@@ -103,7 +103,7 @@ def build_labels(
             parts, or too few voxels are left to be clustered.
     """
     check_parts(num_parts)
-    _check_grids(image, labels)
+    check_same_grid(labels, image)
     counts = count_labels(labels.data)
     table.check(counts, labels.name)
     # In voxels, and one of them at least: less would leave single ones.
@@ -204,20 +204,6 @@ def otsu_threshold(values: np.ndarray) -> float:
         between = np.where(above > 0, below * above * apart**2, 0)
     # The middle of all that are as good, where no value lies between the classes.
     return float(edges[1:][between >= np.nanmax(between) * (1 - 1e-9)].mean())
-
-
-def _check_grids(image: Volume, labels: Volume) -> None:
-    if image.shape != labels.shape:
-        raise ValueError(
-            f"{labels.name}: expected the shape of {image.name}, {image.shape}, "
-            f"received {labels.shape}"
-        )
-    apart = np.abs(image.affine - labels.affine).max()
-    if apart > _SAME_AFFINE:
-        raise ValueError(
-            f"{labels.name}: expected the affine of {image.name}, received one that differs by "
-            f"{apart:.3g}; resample one to the other first"
-        )
 
 
 def _touches_border(dark: np.ndarray, unknown: np.ndarray) -> np.ndarray:

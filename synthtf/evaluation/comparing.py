@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from synthtf.data.grid import check_same_grid
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
 
-# A hundredth of a voxel is more than the rounding of any header, and less than matters.
-_GRID_TOLERANCE = 0.01
 # Counting into bins is 20 times faster than sorting; FreeSurfer's labels reach 14175.
 _BINS = 2**16
 
@@ -124,34 +123,6 @@ def evaluate(
         }
         for label in labels
     ]
-
-
-def check_same_grid(prediction: Volume, reference: Volume) -> None:
-    """Refuse two volumes whose voxels are not at the same places.
-
-    Args:
-        prediction: Volume.
-        reference: Volume.
-
-    Raises:
-        ValueError: If the shapes differ, or a corner lies elsewhere by a hundredth of a voxel.
-    """
-    names = f"{prediction.name} and {reference.name}"
-    shapes = prediction.data.shape, reference.data.shape
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"expected label maps on the same grid; {names} have the shapes {shapes[0]} and "
-            f"{shapes[1]}: resample one of them"
-        )
-    corners = np.array(list(np.ndindex(*[2] * len(shapes[0])))) * (np.array(shapes[0]) - 1)
-    ndim = corners.shape[1]
-    difference = np.asarray(prediction.affine) - np.asarray(reference.affine)
-    distance = np.linalg.norm(corners @ difference[:3, :ndim].T + difference[:3, 3], axis=1).max()
-    if not distance <= _GRID_TOLERANCE * min(reference.spacing):
-        raise ValueError(
-            f"expected label maps on the same grid; the affines of {names} put a corner "
-            f"{distance:.3g} mm apart: resample one of them"
-        )
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:

@@ -7,9 +7,9 @@ import numpy as np
 from nibabel import orientations
 
 from synthtf.data.geometry import reorient
+from synthtf.data.grid import check_same_grid
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
-from synthtf.evaluation.comparing import check_same_grid
 from synthtf.figures.mosaic import Mosaic, mosaics, robust_window
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.foreground import foreground_box

@@ -4,9 +4,10 @@ import sys
 import numpy as np
 import pytest
 
+from synthtf.data.grid import check_same_grid
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
-from synthtf.evaluation.comparing import check_same_grid, dice, evaluate, hausdorff95, volumes
+from synthtf.evaluation.comparing import dice, evaluate, hausdorff95, volumes
 
 
 def label_map(*boxes, shape=(12, 10, 8)):
