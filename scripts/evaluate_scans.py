@@ -26,9 +26,9 @@ import numpy as np
 from synthtf import figures
 from synthtf.data import Volume, bounding_box_centre, read_volume
 from synthtf.data.geometry import crop_or_pad, reorient, resample_nearest
+from synthtf.data.grid import check_same_grid
 from synthtf.data.tables import write_table
 from synthtf.evaluation import dice
-from synthtf.data.grid import check_same_grid
 from synthtf.inference import segment
 from synthtf.inference.brain_mask import brain_mask
 from synthtf.tasks.run import Run
