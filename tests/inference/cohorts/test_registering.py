@@ -1,6 +1,7 @@
 """`register_cohort` from Python; the command line has more in tests/cli/test_register.py."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ def shifted():
     matrix = np.eye(4)
     matrix[:3, 3] = (4, -6, 2)
     return Affine(matrix)
+
+
+SCANS = ("moving", "fixed")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,27 @@ def test_outputs_options_and_the_outcome(folder, pairs, tmp_path):
     assert facts["Command"] == "synthtf.inference.register_cohort"
     assert facts["Description"] == "Transform that moves the moving scan to the fixed scan"
     assert (tmp_path / "i.json").is_file()
+
+
+def test_both_scans_of_a_data_set_in_the_middle(folder, tmp_path):
+    """They are on no grid of a scan, and their names say so."""
+    anat = tmp_path / "raw/sub-1/anat"
+    anat.mkdir(parents=True)
+    for name, suffix in (("moving", "T1w"), ("fixed", "FLAIR")):
+        shutil.copy(folder / f"{name}.nii.gz", anat / f"sub-1_{suffix}.nii.gz")
+    (tmp_path / "raw/dataset_description.json").write_text("{}")
+    out = tmp_path / "out"
+    outputs = RegistrationOutputs(moved=out, inverse=out, mid_space=True)
+    pairs = ScanPairs.of(tmp_path / "raw", fixed_suffix="FLAIR")
+    assert register_cohort(pairs, outputs, folder / "affine", refine=False).done == 1
+    names = "sub-1_space-FLAIRMid_desc-registered_T1w", "sub-1_space-T1wMid_desc-registered_FLAIR"
+    texts = []
+    for name in names:
+        assert (out / f"sub-1/anat/{name}.nii.gz").is_file()
+        facts = json.loads((out / f"sub-1/anat/{name}.json").read_text())
+        assert "SpatialReference" not in facts
+        texts.append(facts["Description"])
+    assert texts == [f"The {s} scan, moved to the space between both scans" for s in SCANS]
 
 
 def test_failures_are_returned(folder, tmp_path):
