@@ -67,7 +67,8 @@ from synthtf import figures, layers, ops
 from synthtf.data import Affine, Volume, read_volume, write_volume
 from synthtf.data.phantoms import head_phantom, phantom_table, render_phantom
 from synthtf.data.shipped_models import find_model
-from synthtf.inference import apply_transform, dice, normalize_intensity, register
+from synthtf.evaluation import dice
+from synthtf.inference import apply_transform, normalize_intensity, register
 from synthtf.inference.registration.picture import draw_registration
 from synthtf.interop import read_transform, write_transform
 from synthtf.layers import (

@@ -64,7 +64,8 @@ from IPython.display import Image, display
 from synthtf import figures
 from synthtf.data import LabelTable, read_volume, write_volume
 from synthtf.data.phantoms import head_phantom, render_phantom, write_phantoms
-from synthtf.inference import evaluate, segment
+from synthtf.evaluation import evaluate
+from synthtf.inference import segment
 from synthtf.interop.export import export_run
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run

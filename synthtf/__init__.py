@@ -23,6 +23,7 @@ saving.install()
 _SUBMODULES = (
     "arguments",
     "data",
+    "evaluation",
     "figures",
     "inference",
     "interop",
@@ -34,6 +35,7 @@ _SUBMODULES = (
     "optimizers",
     "random",
     "ranges",
+    "reports",
     "saving",
     "synthesis",
     "tasks",

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pkgutil
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -22,20 +23,31 @@ ALLOWED = {
     "xla": set(),
     "optimizers": set(),
     "version": set(),
+    "messages": set(),
+    "usage": {"messages"},
+    "startup": set(),
+    "batch": {"messages"},
     "figures": {"ranges"},
     "ops": set(),
     "losses": {"ops", "ranges"},
     "metrics": {"ops", "ranges"},
     "layers": {"random", "ranges", "arguments", "ops"},
-    "data": {"ranges"},
+    "data": {"ranges", "batch", "messages", "usage"},
     "networks": {"layers", "ops"},
     "synthesis": {"layers", "ops", "random", "ranges", "data", "xla"},
     "tasks": {
         *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
         *("xla", "version", "layers", "optimizers"),
     },
-    "inference": {"tasks", "data", "networks", "interop", "ops", "figures", "version", "xla"},
-    "interop": {"networks", "data", "ranges", "version"},
+    "evaluation": {"data", "batch", "usage"},
+    "inference": {
+        *("runs", "data", "networks", "interop", "ops", "figures", "version", "xla"),
+        *("evaluation", "batch", "messages", "usage", "startup"),
+    },
+    "reports": {
+        *("inference", "evaluation", "data", "figures", "batch", "messages", "usage", "version"),
+    },
+    "interop": {"networks", "data", "ranges", "version", "startup", "usage"},
     "argument_contract": {"layers", "arguments"},
     "testing": {"layers", "random", "argument_contract"},
 }
@@ -87,6 +99,19 @@ def test_public_names_are_documented(name):
         assert not callable(value) or value.__doc__
 
 
+# Packages in which names still shadow modules.
+SHADOWED = {"synthtf.tasks", "synthtf.synthesis", "synthtf.networks", "synthtf.ops"}
+PACKAGES = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES}
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES - SHADOWED - {"synthtf"}))
+def test_no_public_name_is_that_of_a_module(name):
+    """`synthtf.inference.segment` cannot be a function and the module that holds it."""
+    package = importlib.import_module(name)
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set(getattr(package, "__all__", ()))
+
+
 def test_metadata_names_every_package():
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
@@ -94,3 +119,26 @@ def test_metadata_names_every_package():
     include = setup["options.packages.find"]["include"]
     packages = set(find_packages(ROOT, include=[include]))
     assert packages == {".".join(p.parent.relative_to(ROOT).parts) for p in FILES}
+
+
+COMMANDS = sorted(
+    path.stem
+    for path in (ROOT / "synthtf" / "cli").glob("*.py")
+    if path.stem not in ("__init__", "main", "arguments")
+)
+# Commands that still hold more than their arguments and one call.
+THICK = {"train", "check", "synthesize"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_hold_their_arguments_and_a_call(command):
+    tree = ast.parse((ROOT / "synthtf" / "cli" / f"{command}.py").read_text())
+    assert command.replace("_", "-") in importlib.import_module("synthtf.cli.main").COMMANDS
+    if command in THICK:
+        return
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, defined)]
+    assert [node.name for node in nodes] == ["add_parser", "run"]
+    statements = [node for node in ast.walk(nodes[1]) if isinstance(node, ast.stmt)]
+    # The function itself, its docstring, and what it does.
+    assert len(statements) - 2 <= 9

@@ -2,11 +2,10 @@
 
 import argparse
 
-from synthtf.cli.arguments import writable_file
 from synthtf.cli.plans import add_plan, check_plan, plan_of
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
 from synthtf.tasks.registry import tasks
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -38,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(args: argparse.Namespace) -> int:
     """Report; 1 if there is an error."""
     with usage_errors():
-        from synthtf.data.paths import expand_inputs
+        from synthtf.data.paths import expand_inputs, writable_file
 
         paths = expand_inputs(args.maps)
         table_file = writable_file(args.csv, "--csv")

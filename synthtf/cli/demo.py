@@ -2,9 +2,8 @@
 
 import argparse
 
-from synthtf.cli.arguments import output_folder
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -37,6 +36,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration."""
+    from synthtf.data.paths import output_folder
+
     with usage_errors():
         folder = output_folder(args.output, "--output")
     load_backend()

@@ -6,9 +6,9 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
-from synthtf.cli.arguments import model_folder
-from synthtf.cli.usage import UsageError
+from synthtf.data.shipped_models import model_folder
 from synthtf.options import Option, Options, options_of
+from synthtf.usage import UsageError
 
 Class = TypeVar("Class", bound=Options)
 Group = argparse.ArgumentParser | argparse._ArgumentGroup

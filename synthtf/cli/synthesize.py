@@ -2,10 +2,10 @@
 
 import argparse
 
-from synthtf.cli.arguments import key_part, output_folder, positive_integer
-from synthtf.cli.messages import describe, print_line
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.cli.arguments import key_part, positive_integer
+from synthtf.messages import describe, print_line
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -77,7 +77,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the samples; 1 if some label maps could not be used."""
     with usage_errors():
-        from synthtf.data.paths import expand_inputs
+        from synthtf.data.paths import expand_inputs, output_folder
 
         paths = expand_inputs(args.maps) if args.maps else None
         folder = output_folder(args.output, "--output")

@@ -2,13 +2,12 @@
 
 import argparse
 
-from synthtf.cli.arguments import output_folder
 from synthtf.cli.flags import add_flags, options_from
 from synthtf.cli.plans import add_plan, check_plan, plan_of
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
 from synthtf.tasks.registry import tasks
 from synthtf.training.schedule import Schedule
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -47,7 +46,7 @@ def _add_task(parser: argparse.ArgumentParser, task: type) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train."""
     with usage_errors():
-        from synthtf.data.paths import expand_inputs
+        from synthtf.data.paths import expand_inputs, output_folder
 
         paths = expand_inputs(args.maps) if args.maps else None
         output = output_folder(args.output, "-o")

@@ -30,11 +30,13 @@ _SCAN_SUFFIX = re.compile(  # all suffixes of `anat` except masks
     "M0map|MESE|MEGRE|VFA|IRT1|MP2RAGE|MPM|MTS|MTR"
 )
 _LABEL = "[0-9a-zA-Z+]+"
-_NAME = re.compile(f"(?P<entities>[a-z]+-{_LABEL}(?:_[a-z]+-{_LABEL})*)_(?P<suffix>[0-9a-zA-Z]+)")
-# Entities that come after `space` in a name, in their order.
-_AFTER_SPACE = ("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label")
+NAME = re.compile(f"(?P<entities>[a-z]+-{_LABEL}(?:_[a-z]+-{_LABEL})*)_(?P<suffix>[0-9a-zA-Z]+)")
+# Order of entities in a name, from the first that comes after `space`.
+_AFTER_SPACE = (
+    *("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label", "desc"),
+)
 _PHASES = ("part-phase", "part-real", "part-imag")
-_UNKNOWN_TO_BIDS = ("sdt",)
+_UNKNOWN_TO_BIDS = ("sdt", "xfm", "figure")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Derivative:
         entities = [e for e in entities if not e.startswith("desc-")]
         if self.suffix is not None:
             label += "" if suffix == _PLAIN else suffix
-            entities = _with_space(entities)
+            if not any(entity.startswith("space-") for entity in entities):
+                entities = with_entities(entities, "space-orig")
         return "_".join([*entities, f"desc-{label}", self.suffix or suffix]) + ".nii.gz"
 
     def path(self, folder: str | os.PathLike, root: str | os.PathLike, scan: Path) -> Path:
@@ -126,7 +129,7 @@ def find_scans(root: str | os.PathLike) -> list[Path]:
         for session in (subject, *_folders(subject, "ses")):
             entities = "_".join(session.relative_to(root).parts)
             for path in _volumes(session / "anat"):
-                match = _NAME.fullmatch(stem(path))
+                match = NAME.fullmatch(stem(path))
                 if not match or not f"{match['entities']}_".startswith(f"{entities}_"):
                     odd.append(path)
                 elif _SCAN_SUFFIX.fullmatch(match["suffix"]) and not _is_phase(match["entities"]):
@@ -207,7 +210,7 @@ def describe_derivatives(
         "DatasetLinks": {_SOURCE: link},
     }
     write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
-    unknown = [kind.suffix for kind in kinds if kind.suffix in _UNKNOWN_TO_BIDS]
+    unknown = [suffix for suffix in _UNKNOWN_TO_BIDS if suffix in {kind.suffix for kind in kinds}]
     if unknown and not (folder / ".bidsignore").exists():
         text = "".join(f"*_{suffix}.*\n" for suffix in unknown)
         write_whole(folder / ".bidsignore", text.encode())
@@ -227,29 +230,44 @@ def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> 
     write_whole(Path(folder) / "dseg.tsv", ("\n".join(lines) + "\n").encode())
 
 
-def source_facts(root: str | os.PathLike, scan: Path) -> dict[str, Any]:
-    """Return the BIDS fields that name the scan a file is derived from, for its sidecar.
+def source_facts(root: str | os.PathLike, *scans: Path) -> dict[str, Any]:
+    """Say in the terms of BIDS which scans a file is derived from, for its JSON file.
 
     Args:
-        root: folder of the data set with the scan.
-        scan: path of the scan, which begins with `root`.
+        root: data set of the scans.
+        scans: their paths.
 
     Returns:
-        `Sources`, and `SpatialReference` unless the name of the scan holds a space.
+        `Sources`, and `SpatialReference` where there is one scan, whose name says nothing about it.
     """
-    facts: dict[str, Any] = {"Sources": [f"bids:{_SOURCE}:{scan.relative_to(root).as_posix()}"]}
-    if "_space-" not in scan.name:
+    facts: dict[str, Any] = {"Sources": [source_uri(root, scan) for scan in scans]}
+    if len(scans) == 1 and "_space-" not in scans[0].name:
         facts["SpatialReference"] = "orig"
     return facts
 
 
-def _with_space(entities: list[str]) -> list[str]:
-    """Add `space-orig` to the entities of a file in the space of its scan."""
+def source_uri(root: str | os.PathLike, scan: Path) -> str:
+    """Address of a scan, by its place in the data set where it lies in there.
+
+    Args:
+        root: data set.
+        scan: path of the scan.
+    """
+    if scan.is_relative_to(root):
+        return f"bids:{_SOURCE}:{scan.relative_to(root).as_posix()}"
+    return scan.resolve().as_uri()
+
+
+def with_entities(entities: list[str], *new: str) -> list[str]:
+    """Put new entities, such as "space-orig", where they belong in a name.
+
+    Args:
+        entities: those of a name, in order.
+        new: of the kinds `space`, `from`, `to` and `mode`.
+    """
     keys = [entity.partition("-")[0] for entity in entities]
-    if "space" in keys:
-        return entities
     place = next((i for i, key in enumerate(keys) if key in _AFTER_SPACE), len(keys))
-    return [*entities[:place], "space-orig", *entities[place:]]
+    return [*entities[:place], *new, *entities[place:]]
 
 
 def _folders(parent: Path, key: str) -> list[Path]:

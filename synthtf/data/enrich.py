@@ -15,12 +15,12 @@ import numpy as np
 from scipy import ndimage
 from scipy.cluster.vq import ClusterError, kmeans2
 
+from synthtf.data.grid import check_same_grid
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.volumes import Volume
 from synthtf.ranges import as_whole
 
-_SAME_AFFINE = 1e-3  # mm
-_MAX_SAMPLES = 200_000  # largest number of intensities for finding cluster centres
+_MAX_SAMPLES = 200_000  # intensities that cluster centres are found from
 _ITERATIONS = 50
 _SMOOTHING = 1.0  # mm, standard deviation
 _BINS = 256
@@ -55,7 +55,7 @@ def enrich_labels(
             is out of range, or a given label has no voxel or fewer intensities than parts.
     """
     check_parts(num_parts)
-    _check_grids(image, labels)
+    check_same_grid(labels, image)
     counts = count_labels(labels.data)
     table.check(counts, labels.name)
     skip = values is None
@@ -105,7 +105,7 @@ def build_labels(
             range, or too few voxels are left to be clustered.
     """
     check_parts(num_parts)
-    _check_grids(image, labels)
+    check_same_grid(labels, image)
     counts = count_labels(labels.data)
     table.check(counts, labels.name)
     # At least one voxel: less smoothing would leave single voxels.
@@ -216,20 +216,6 @@ def otsu_threshold(values: np.ndarray) -> float:
         between = np.where(above > 0, below * above * apart**2, 0)
     # The mean of all equally good thresholds, where no value lies between the classes.
     return float(edges[1:][between >= np.nanmax(between) * (1 - 1e-9)].mean())
-
-
-def _check_grids(image: Volume, labels: Volume) -> None:
-    if image.shape != labels.shape:
-        raise ValueError(
-            f"{labels.name} must have the shape of {image.name}, {image.shape}. "
-            f"Received: {labels.shape}"
-        )
-    apart = np.abs(image.affine - labels.affine).max()
-    if apart > _SAME_AFFINE:
-        raise ValueError(
-            f"{labels.name} must have the affine of {image.name}; resample one to the other first. "
-            f"Received: an affine that differs by {apart:.3g}"
-        )
 
 
 def _touches_border(dark: np.ndarray, unknown: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 
+from synthtf.data.resampling import nearest_index
 from synthtf.data.volumes import Volume, as_labels
 
 
@@ -117,8 +118,7 @@ def resample_nearest(volume: Volume, spacing: float | Sequence[float]) -> Volume
             # Every sample lies between two voxels. Take one of them and let the affine say so,
             # instead of shifting the labels by half a voxel against it.
             offset = np.floor(offset + 0.5)
-        index = np.floor(offset + ratio * np.arange(count) + 0.5).astype(int)
-        data = np.take(data, np.clip(index, 0, size - 1), axis)
+        data = np.take(data, nearest_index(size, count, ratio, offset), axis)
         matrix[axis, axis], matrix[axis, 3] = ratio, offset
     return replace(volume, data=data, affine=volume.affine @ matrix)
 

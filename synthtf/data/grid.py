@@ -8,6 +8,8 @@ import numpy as np
 from synthtf.data.volumes import Volume
 
 _SLAB_POINTS = 2**20  # points to process at a time: about 100 MB with intermediate results
+# A hundredth of a voxel: more than rounding in any header, and too little to matter.
+_GRID_TOLERANCE = 0.01
 _SMALLEST_RATIO = 1e-6  # ratio of singular values below which a matrix counts as singular
 
 
@@ -75,6 +77,34 @@ class Grid:
     def to_voxels(self, points: np.ndarray) -> np.ndarray:
         """Return the voxel coordinates `(..., 3)` of points `(..., 3)` in mm."""
         return apply_matrix(np.linalg.inv(self.affine), points)
+
+
+def check_same_grid(volume: Volume, other: Volume) -> None:
+    """Refuse two volumes whose voxels are not at the same places.
+
+    Args:
+        volume: volume.
+        other: volume.
+
+    Raises:
+        ValueError: if the shapes differ, or a corner lies elsewhere by a hundredth of a voxel.
+    """
+    names = f"{volume.name} and {other.name}"
+    shapes = volume.data.shape, other.data.shape
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"expected volumes on the same grid; {names} have the shapes {shapes[0]} and "
+            f"{shapes[1]}: resample one of them"
+        )
+    corners = np.array(list(np.ndindex(*[2] * len(shapes[0])))) * (np.array(shapes[0]) - 1)
+    ndim = corners.shape[1]
+    difference = np.asarray(volume.affine) - np.asarray(other.affine)
+    distance = np.linalg.norm(corners @ difference[:3, :ndim].T + difference[:3, 3], axis=1).max()
+    if not distance <= _GRID_TOLERANCE * min(other.spacing):
+        raise ValueError(
+            f"expected volumes on the same grid; the affines of {names} put a corner "
+            f"{distance:.3g} mm apart: resample one of them"
+        )
 
 
 def invertible(matrix: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthtf.data.epoch_counter import EpochCounter
 from synthtf.data.label_table import LabelTable, count_labels
-from synthtf.data.map_sources import Conformer, Grid, MapSource, find_sources
+from synthtf.data.map_sources import Conformer, MapGrid, MapSource, find_sources
 from synthtf.data.read_ahead import ReadAhead
 from synthtf.data.volume_writer import smallest_integers
 from synthtf.ranges import as_whole
@@ -50,7 +50,7 @@ class LabelMaps(keras.utils.PyDataset):
             one warning. Default: all labels may occur.
         initial_epoch: number of epochs that a resumed run has done. None gives the same samples
             in every epoch, for validation.
-        **options: `shape`, `spacing` and `centre_on`, see `Grid`; and `workers`, the number of
+        **options: `shape`, `spacing` and `centre_on`, see `MapGrid`; and `workers`, the number of
             threads that prepare batches ahead, useful where maps do not fit in memory (1 prepares
             none ahead).
 
@@ -267,11 +267,11 @@ class LabelMaps(keras.utils.PyDataset):
             self.table.warn_unused(seen, f"{len(sources)} label maps")
 
 
-def _grid(options: dict) -> Grid:
+def _grid(options: dict) -> MapGrid:
     unknown = sorted(set(options) - set(_GRID))
     if unknown:
         raise TypeError(
             f"unknown option {unknown[0]!r}; it must be {', '.join(_GRID)} or workers (threads; "
             "Keras' processes and queues are not used)"
         )
-    return Grid(**options)
+    return MapGrid(**options)

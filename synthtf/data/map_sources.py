@@ -20,7 +20,7 @@ from synthtf.data.volumes import Volume, as_labels, read_geometry, read_with_not
 
 
 @dataclass(frozen=True)
-class Grid:
+class MapGrid:
     """The grid that label maps are conformed to.
 
     Attributes:
@@ -118,7 +118,7 @@ class Conformer:
     Attributes:
         shape: number of voxels per axis.
         spacing: mm per voxel, one per axis.
-        centre_on: labels to centre on, as in `Grid`.
+        centre_on: labels to centre on, as in `MapGrid`.
         whole: whether whole maps are centred, instead of the labels in them.
     """
 
@@ -128,7 +128,7 @@ class Conformer:
     whole: bool
 
     @classmethod
-    def of(cls, sources: Sequence[MapSource], grid: Grid) -> "Conformer":
+    def of(cls, sources: Sequence[MapSource], grid: MapGrid) -> "Conformer":
         """Find the common grid of a data set from headers alone.
 
         Args:

@@ -72,12 +72,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     return [path]
 
 
-def pair_outputs(
-    inputs: str | os.PathLike | Sequence[str | os.PathLike],
-    output: str | os.PathLike,
-    suffix: str,
-    force: bool = False,
-) -> list[Path]:
+def pair_outputs(inputs: str | os.PathLike, output: str | os.PathLike, suffix: str) -> list[Path]:
     """Name one output file for each input, before anything is loaded.
 
     A file goes to a file, a folder to a folder, a .txt list to a .txt list of the same length or
@@ -85,42 +80,35 @@ def pair_outputs(
     Existing outputs are overwritten, except those that are also inputs.
 
     Args:
-        inputs: the user's argument (file, folder or .txt list), or the expanded list of files.
+        inputs: the user's argument: a volume file, a folder or a .txt list.
         output: the user's argument: a volume file, a folder (made later) or a .txt list.
-        suffix: suffix added to the names of the inputs if the output is a folder.
-        force: accept an output that is one of the inputs. Default False.
+        suffix: added to the names of the inputs where the output is a folder.
 
     Returns:
         Output paths in the order of the inputs, all different.
 
     Raises:
         FileNotFoundError: if the input or the list of outputs does not exist.
-        ValueError: if kinds or lengths do not match, if two inputs share an output, or if an
-            output is an input and `force` is False.
+        ValueError: if kinds or lengths do not match, two inputs share an output, or an output is an
+            input.
     """
-    kind = _kind(inputs)
-    files = [Path(p) for p in inputs] if kind == "sequence" else expand_inputs(inputs)
-    output = Path(output)
-    target = _kind(output)
-    allowed = {
-        "file": ("file",),
-        "folder": ("folder",),
-        "list": ("list", "folder"),
-        "sequence": ("file", "list", "folder") if len(files) == 1 else ("list", "folder"),
-    }
-    if target not in allowed[kind]:
-        given = f"{len(files)} files" if kind == "sequence" else f"the {kind} {inputs}"
+    files, output = expand_inputs(inputs), Path(output)
+    kind, target = path_kind(inputs), path_kind(output)
+    allowed = ("list", "folder") if kind == "list" else (kind,)
+    if target not in allowed:
         raise ValueError(
-            f"output {output} is a {target}, but the input is {given}; "
-            f"give a {' or a '.join(allowed[kind])}"
+            f"output {output} is a {target}, but the input is the {kind} {inputs}; "
+            f"give a {' or a '.join(allowed)}"
         )
     if target == "folder":
         paths = [output_in(output, f"{stem(p)}{suffix}{extension(p)}") for p in files]
     else:
         paths = _read_list(output) if target == "list" else [output]
     if len(paths) != len(files):
-        raise ValueError(f"{output} lists {len(paths)} outputs for {len(files)} inputs")
-    refuse_clashes(files, paths, force)
+        raise ValueError(f"{output} lists {len(paths)} outputs, expected {len(files)}")
+    for path in paths:
+        check_ending(path)
+    refuse_clashes(files, paths)
     return paths
 
 
@@ -151,24 +139,38 @@ def output_in(folder: str | os.PathLike, name: str) -> Path:
     return Path(folder) / name
 
 
-def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool = False) -> None:
-    """Refuse outputs of the same name, that are inputs, or without a volume ending.
+def check_ending(path: str | os.PathLike, endings: Sequence[str] = EXTENSIONS) -> None:
+    """Refuse an output whose name does not say what it is.
+
+    Args:
+        path: the output.
+        endings: what it may end in.
+
+    Raises:
+        ValueError: if it ends in something else.
+    """
+    if not os.fspath(path).lower().endswith(tuple(endings)):
+        raise ValueError(f"output {path}: unknown ending; expected one of {', '.join(endings)}")
+
+
+def refuse_clashes(
+    inputs: Sequence[Path], outputs: Sequence[Path], others: Sequence[Path] = ()
+) -> None:
+    """Refuse outputs of one name, and outputs that are inputs.
 
     Args:
         inputs: for each output, the input that it is made from.
         outputs: output paths.
-        force: accept an output that is one of the inputs. Default False.
+        others: more files that are read.
 
     Raises:
         ValueError: if there is such an output; the message names it.
     """
-    sources = {_identity(p): p for p in inputs}
+    sources = {_identity(p) for p in (*inputs, *others)}
     seen: dict[str, Path] = {}
     for source, path in zip(inputs, outputs, strict=True):
-        if not extension(path):
-            raise ValueError(f"output {path}: unknown ending; it must be one of {_endings()}")
         identity = _identity(path)
-        if identity in sources and not force:
+        if identity in sources:
             raise ValueError(f"output {path} is also an input; choose another name or folder")
         if identity in seen:
             raise ValueError(
@@ -178,9 +180,51 @@ def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool 
         seen[identity] = source
 
 
-def _kind(path: object) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        return "sequence"
+def writable_file(path: str | os.PathLike | None, argument: str) -> Path | None:
+    """Return a file, no volume, that could be written; None if none is asked for.
+
+    Args:
+        path: the file, or None.
+        argument: what it was given as, for the message.
+
+    Raises:
+        ValueError: if it is a folder or named like a volume, or its folder is missing.
+    """
+    if path is None:
+        return None
+    file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"{argument}: expected a file, received a folder: {path}")
+    if not file.parent.is_dir():
+        raise ValueError(f"{argument}: no such folder: {file.parent}")
+    if extension(file):  # most likely a scan, which must not be lost
+        raise ValueError(f"{argument}: expected another ending than that of a volume: {path}")
+    return file
+
+
+def output_folder(path: str | os.PathLike, argument: str) -> Path:
+    """Return a folder to write to; it may be made later.
+
+    Args:
+        path: the folder.
+        argument: what it was given as, for the message.
+
+    Raises:
+        ValueError: if it is a file, or lies in one.
+    """
+    folder = Path(path)
+    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise ValueError(f"{argument}: expected a folder, received a file: {existing}")
+    return folder
+
+
+def path_kind(path: str | os.PathLike) -> str:
+    """Return "file", "folder" or "list"; what does not exist and has no ending is a folder.
+
+    Args:
+        path: what the user gave.
+    """
     path = Path(path)
     if path.is_dir():
         return "folder"

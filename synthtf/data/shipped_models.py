@@ -1,6 +1,7 @@
 """Networks and recipes that come with the package, and the checksums of networks."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -76,6 +77,41 @@ def default_model(purpose: str) -> Path:
             f"no model for {purpose} comes with the package; train one with `synthtf train`"
         )
     return shipped_models()[name]
+
+
+def model_folder(model: str | os.PathLike | None, purpose: str, argument: str = "--model") -> Path:
+    """Return the folder of a model that is given, or of the one that comes with the package.
+
+    Args:
+        model: a folder, a name, or None.
+        purpose: what the model is for, one of `DEFAULTS`.
+        argument: what it was given as, for the message.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if model is not None and Path(model).is_file():
+        raise ValueError(f"{argument}: expected a folder, received a file: {model}")
+    try:
+        return default_model(purpose) if model is None else find_model(model)
+    except FileNotFoundError as error:
+        raise ValueError(f"{argument}: {error}") from None
+
+
+def model_kind(folder: str | os.PathLike) -> str | None:
+    """Return the kind of a registration that the run in a folder was trained for.
+
+    Args:
+        folder: of a run; what is wrong with it is said when it is loaded.
+
+    Returns:
+        Such as "affine"; None where the run does not say.
+    """
+    try:
+        facts = json.loads((Path(folder) / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts.get("kind") if isinstance(facts, dict) else None
 
 
 def check_files(folder: str | os.PathLike) -> None:

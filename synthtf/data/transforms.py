@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from synthtf.data.grid import Grid, apply_matrix, invertible
+from synthtf.data.resampling import sample
 
 _TOLERANCE = 1e-3  # mm; error at which the inversion of a displacement stops
 _FAR = 0.1  # mm; larger errors of an inverse are reported
@@ -170,10 +170,7 @@ class Displacement(Transform):
 
     def _displacement(self, points: np.ndarray) -> np.ndarray:
         voxels = self.grid.to_voxels(points.reshape(-1, 3)).T
-        found = np.empty((voxels.shape[1], 3))
-        for i in range(3):
-            found[:, i] = map_coordinates(self.field[..., i], voxels, order=1, mode="nearest")
-        return found.reshape(points.shape)
+        return sample(self.field, voxels).reshape(points.shape)
 
     def _solve(self, points: np.ndarray) -> tuple[np.ndarray, int]:
         """Solve `v = -u(x + v)` at points; return v and the number of points far off."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from synthtf.data.phantom_rendering import CONTRASTS, render_phantom
 from synthtf.data.phantoms import head_phantom, write_phantoms
+from synthtf.data.tables import format_table
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import read_volume
 from synthtf.demo.held_out import (
@@ -27,7 +28,6 @@ from synthtf.demo.saved_model import (
 )
 from synthtf.demo.settings import DemoSettings, demo_table
 from synthtf.demo.steps import Steps, readable
-from synthtf.inference.tables import format_table
 from synthtf.runs.run import Run
 from synthtf.tasks.segmenting.options import SegmentationTask
 from synthtf.training.plan import TrainingPlan

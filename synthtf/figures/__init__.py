@@ -8,7 +8,7 @@ global state does not change.
 
 from synthtf.figures.charts import dice_table, learning_curve
 from synthtf.figures.drawing import label_colormap
-from synthtf.figures.registration import registration
+from synthtf.figures.registration_panels import registration
 from synthtf.figures.volumes import contact_sheet, overlay
 
 __all__ = [

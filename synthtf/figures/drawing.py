@@ -1,6 +1,6 @@
 """Drawing of slices, colours and files for all figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ def draw_slice(
     spacing = np.ones(image.ndim) if spacing is None else spacing
     show(axes, take(image, axis, index), plane, spacing, cmap="gray", vmin=0, vmax=1)
     if labels is not None:
-        axes.imshow(_paint(take(labels, axis, index).T, alpha=0.5), **_view(plane, spacing))
+        axes.imshow(painted(take(labels, axis, index).T, alpha=0.5), **_view(plane, spacing))
 
 
 def show(
@@ -173,9 +173,12 @@ def as_spacing(spacing: float | Sequence[float], ndim: int) -> np.ndarray:
     return values
 
 
-def _paint(labels: np.ndarray, alpha: float) -> np.ndarray:
-    """Turn a slice of labels into an RGBA image."""
+def painted(
+    labels: np.ndarray, alpha: float, colours: Mapping[int, tuple[float, ...]] | None = None
+) -> np.ndarray:
+    """Turn a slice of labels into an RGBA image in [0, 1]; see `label_colormap`."""
     values, inverse = np.unique(labels, return_inverse=True)
-    colours = np.array(list(label_colormap(values).values()), np.float32)
-    colours[:, 3] *= alpha
-    return colours[inverse.reshape(labels.shape)]
+    known = label_colormap(values) if colours is None else colours
+    table = np.array([known[value] for value in values.tolist()])
+    table[:, 3] *= alpha
+    return table[inverse.reshape(labels.shape)]

@@ -19,6 +19,7 @@ from synthtf.figures.drawing import (
     as_spatial,
     label_colormap,
     new_figure,
+    painted,
     same_grid,
     slices_through,
 )
@@ -150,7 +151,8 @@ def mosaics(
             grey.append(np.clip((values - low) / (high - low), 0, 1) * 255)
             slice_labels = _enlarged(labels, plane[1], index, across, up)
             drawn = slice_labels if filled else _outlines(slice_labels, wide)
-            lines.append(_coloured(drawn, 0.5 if filled else 1.0))
+            colours = painted(drawn, 0.5 if filled else 1.0, outline_colours(drawn))
+            lines.append(np.round(255 * colours))
         picture, outlines = _side_by_side(grey), _side_by_side(lines)
         found.append(Mosaic(plane[0], plane[1], tuple(slices), picture, outlines))
     return found
@@ -304,13 +306,6 @@ def _outlines(labels: np.ndarray, wide: bool) -> np.ndarray:
 
         edge = ndimage.binary_dilation(edge)
     return np.where(edge, labels, 0)
-
-
-def _coloured(labels: np.ndarray, alpha: float) -> np.ndarray:
-    values, inverse = np.unique(labels, return_inverse=True)
-    colours = 255 * np.array(list(outline_colours(values).values()))
-    colours[:, 3] *= alpha
-    return np.round(colours[inverse.reshape(labels.shape)]).astype(np.uint8)
 
 
 def _side_by_side(tiles: Sequence[np.ndarray]) -> np.ndarray:

@@ -203,7 +203,7 @@ def test_volumes_so_far_are_kept_when_interrupted(
         return segment(scan, *arguments, **options)
 
     # The package has a function of the module's name, so that a dotted path would not do.
-    module = importlib.import_module("synthtf.inference.segment")
+    module = importlib.import_module("synthtf.inference.cohorts.segmenting")
     monkeypatch.setattr(module, "segment", interrupted)
     status = main(
         [

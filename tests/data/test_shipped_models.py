@@ -62,3 +62,22 @@ def test_unknown_models_are_named():
         shipped.find_model("nothing-9mm")
     with pytest.raises(FileNotFoundError, match="no model for tractography"):
         shipped.default_model("tractography")
+
+
+def test_a_model_is_a_folder_a_name_or_the_default(tmp_path):
+    assert shipped.model_folder(tmp_path, "affine") == tmp_path
+    assert shipped.model_folder("affine-2mm", "") == shipped.default_model("affine")
+    assert shipped.model_folder(None, "affine") == shipped.default_model("affine")
+    with pytest.raises(ValueError, match=r"--model: no such folder: .*absent"):
+        shipped.model_folder(tmp_path / "absent", "affine")
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="--affine: expected a folder, received a file"):
+        shipped.model_folder(tmp_path / "file", "affine", "--affine")
+
+
+def test_the_kind_of_a_registration_is_read_without_loading_it(tmp_path):
+    assert shipped.model_kind(shipped.default_model("deformable")) == "deformable"
+    assert shipped.model_kind(shipped.default_model("stripping")) is None
+    assert shipped.model_kind(tmp_path) is None
+    (tmp_path / "run.json").write_text("[]")
+    assert shipped.model_kind(tmp_path) is None

@@ -4,7 +4,7 @@ import pytest
 from scipy.ndimage import affine_transform
 
 from synthtf.data.grid import Grid
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.fsl import read_fsl, write_fsl
 from synthtf.interop.transform_files import read_transform, write_transform
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from synthtf.data.transforms import Affine
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.displacement_field import read_displacement_field
 from synthtf.interop.itk import read_itk, write_itk
 from synthtf.interop.transform_files import read_transform, write_transform

@@ -7,7 +7,7 @@ from scipy.ndimage import affine_transform
 
 from synthtf.data.grid import Grid
 from synthtf.data.transforms import Affine
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.lta import read_lta, write_lta
 
 # As mri_robust_register writes it: the source is 256³ LIA of 1 mm, the destination RAS of 2 mm.
