@@ -32,12 +32,15 @@ _SUBMODULES = (
     "networks",
     "ops",
     "optimizers",
+    "options",
     "random",
     "ranges",
+    "runs",
     "saving",
     "synthesis",
     "tasks",
     "testing",
+    "training",
 )
 
 __all__ = ["__version__", *_SUBMODULES]
