@@ -1,20 +1,14 @@
 """Networks and recipes of the package: where they are, and whether networks are whole."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
 CHECKSUMS = "SHA256SUMS"
 """File of a model's folder with the digests of the others, as `sha256sum -c` reads it."""
 
-DEFAULTS = {
-    "segmentation": "heads-2mm",
-    "stripping": "strip-3mm",
-    "affine": "affine-2mm",
-    "deformable": "deformable-2mm",
-}
-"""What a network is for, the task of a run or its kind, to the name of the one that is used."""
-
+_DEFAULTS = "defaults.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
 # In an installed package, and in a checkout.
 _FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -33,6 +27,14 @@ def shipped_recipes() -> dict[str, Path]:
 
 def _files(name: str) -> list[Path]:
     return [p for folder in reversed(_FOLDERS) for p in sorted(folder.glob(f"*/{name}"))]
+
+
+def default_models() -> dict[str, str]:
+    """What a network is for, the task of a run or its kind, to the name of the one that is used."""
+    for folder in reversed(_FOLDERS):
+        if (folder / _DEFAULTS).is_file():
+            return json.loads((folder / _DEFAULTS).read_text(encoding="utf-8"))
+    return {}
 
 
 def find_model(model: str | os.PathLike) -> Path:
@@ -59,12 +61,12 @@ def default_model(purpose: str) -> Path:
     """Return the folder of the model that is used where none is given.
 
     Args:
-        purpose: One of `DEFAULTS`.
+        purpose: One of `default_models`.
 
     Raises:
         FileNotFoundError: If no such model comes with the package.
     """
-    name = DEFAULTS.get(purpose)
+    name = default_models().get(purpose)
     if name not in shipped_models():
         raise FileNotFoundError(
             f"no model for {purpose} comes with the package; train one with `synthtf train`"

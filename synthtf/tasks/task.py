@@ -102,6 +102,7 @@ class Task(Options):
         from synthtf.synthesis.recipes import recipe_table
 
         shape, recipe, facts = tuple(shape), load_recipe(recipe), self.facts()
+        spacing = per_axis(spacing, len(shape))
         if network is not None:
             facts.update(network=None, multiple=math.gcd(network_multiple(network), *shape))
         elif any(n % self.multiple for n in shape):
@@ -111,7 +112,7 @@ class Task(Options):
             )
         table = recipe_table(LabelTable.of(labels), recipe, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)
-        facts["shape"], facts["spacing"] = list(shape), list(per_axis(spacing, len(shape)))
+        facts["shape"], facts["spacing"] = list(shape), list(spacing)
         facts["output_labels"] = list(model.output_labels)
         model.describe(table, recipe, facts)
         return model
