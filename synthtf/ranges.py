@@ -150,5 +150,5 @@ def _check_limits(
 ) -> None:
     if low < minimum or high > maximum:
         raise ValueError(
-            f"`{name}` must lie in [{minimum:g}, {maximum:g}]. Received: {name}={value!r}"
+            f"`{name}` must lie in [{minimum:.10g}, {maximum:.10g}]. Received: {name}={value!r}"
         )
