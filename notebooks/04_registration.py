@@ -153,7 +153,7 @@ plt.show()
 # %%
 detector = DetectorConfig(num_features=20, backbone=UNetConfig(8, 4, max_features=32))
 affine = synthtf.tasks.registration(
-    shape, table, "affine", spacing, turned, detector, landmarks=1.0
+    shape, table, spacing, turned, kind="affine", network=detector, landmarks=1.0
 )
 pairs = synthtf.data.LabelMaps(maps, seed=1, batch_size=4, num_batches=60, table=table)
 
@@ -271,11 +271,15 @@ print("the command and apply_transform agree:", same)
 # %%
 config = RegistrationConfig(encoder=(16, 32, 32), decoder=(32, 32, 32, 32, 16), detector=detector)
 deformable = synthtf.tasks.registration(
-    shape, table, "deformable", spacing, warped, config, aligned=True, regularization=0.3
+    shape,
+    table,
+    spacing,
+    warped,
+    network=config,
+    detector=affine,
+    aligned=True,
+    regularization=0.3,
 )
-parts = [synthtf.networks.detector(model.task_model) for model in (affine, deformable)]
-parts[1].set_weights(parts[0].get_weights())
-parts[1].trainable = False
 train(deformable, epochs=2, rate=2e-3)
 
 # %% [markdown]

@@ -10,7 +10,7 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import SynthesisConfig, labels_to_image, labels_to_pairs
-from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.tasks import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.combined import CombinedModel
 from synthtf.training.guard import COLUMNS, SampleGuard, Target, find_faults, middle_counts

@@ -9,9 +9,8 @@ import pytest
 
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
 from synthtf.runs import Run
+from synthtf.tasks import RegistrationTask, SegmentationTask
 from synthtf.tasks.registering.detectors import detector_of, detector_weights
-from synthtf.tasks.registering.options import RegistrationTask
-from synthtf.tasks.segmenting.options import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import train_run
