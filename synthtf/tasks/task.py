@@ -1,5 +1,6 @@
 """What a task is: its options, and what follows from them."""
 
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -64,7 +65,7 @@ class Task(Options):
         recipe: Any,
         network: Any = None,
     ) -> "CombinedModel":
-        """Build the combined model; implemented by each task.
+        """Build the combined model, by `build` of the module `model` in the folder of the task.
 
         Args:
             shape: spatial shape of the images.
@@ -73,7 +74,9 @@ class Task(Options):
             recipe: of the synthesis.
             network: Keras model to train instead of a new one of the size in the options.
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement `build`")
+        folder = type(self).__module__.rpartition(".")[0]
+        model = importlib.import_module(f"{folder}.model")
+        return model.build(self, shape, table, spacing, recipe, network)
 
     def make(
         self,

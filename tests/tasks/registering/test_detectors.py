@@ -99,6 +99,13 @@ def test_so_does_one_with_a_side_channel(train, mixture):
     assert detector_of(affine) == config
 
 
+def test_a_linear_registration_takes_the_size_of_a_segmentation_that_it_begins_as(segmentation):
+    default = RegistrationTask("affine", features=8)
+    assert default.starting_from(segmentation).network == detector_of(segmentation)
+    for other in (RegistrationTask("affine", network=DETECTOR), RegistrationTask()):
+        assert other.starting_from(segmentation) == other
+
+
 def test_a_segmentation_is_a_detector(train, segmentation):
     plan = RegistrationTask("deformable", detector=segmentation.folder)
     assert plan.network.detector == dataclasses.replace(DETECTOR, competing=True)
