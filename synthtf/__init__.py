@@ -33,13 +33,16 @@ _SUBMODULES = (
     "networks",
     "ops",
     "optimizers",
+    "options",
     "random",
     "ranges",
     "reports",
+    "runs",
     "saving",
     "synthesis",
     "tasks",
     "testing",
+    "training",
 )
 
 __all__ = ["Recipe", "__version__", *_SUBMODULES]

@@ -20,6 +20,8 @@ ALLOWED = {
     "random": set(),
     "ranges": set(),
     "arguments": {"ranges"},
+    "lazy": set(),
+    "options": {"arguments"},
     "xla": set(),
     "optimizers": set(),
     "version": set(),
@@ -33,11 +35,16 @@ ALLOWED = {
     "metrics": {"ops", "ranges"},
     "layers": {"random", "ranges", "arguments", "ops"},
     "data": {"ranges", "batch", "messages", "usage"},
-    "networks": {"layers", "ops"},
+    "networks": {"layers", "ops", "lazy", "options", "arguments"},
     "synthesis": {"layers", "ops", "random", "ranges", "data", "xla"},
+    "runs": {"synthesis", "data", "lazy", "version", "xla"},
+    "training": {
+        *("runs", "synthesis", "layers", "optimizers", "data", "figures", "lazy", "xla"),
+        *("options", "arguments", "ranges"),
+    },
     "tasks": {
-        *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
-        *("xla", "version", "layers", "optimizers"),
+        *("training", "runs", "synthesis", "networks", "losses", "metrics", "layers", "ops"),
+        *("data", "options", "arguments", "ranges"),
     },
     "evaluation": {"data", "batch", "usage"},
     "inference": {
@@ -47,7 +54,7 @@ ALLOWED = {
     "reports": {
         *("inference", "evaluation", "data", "figures", "batch", "messages", "usage", "version"),
     },
-    "interop": {"networks", "data", "ranges", "version", "startup", "usage"},
+    "interop": {"runs", "networks", "data", "ranges", "version", "startup", "usage"},
     "argument_contract": {"layers", "arguments"},
     "testing": {"layers", "random", "argument_contract"},
 }

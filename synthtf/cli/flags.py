@@ -164,6 +164,8 @@ def _help(text: str, defaults: dict[str, str]) -> str:
 
 def _shown(default: Any) -> str:
     """A default as the command line shows it; empty if there is nothing to show."""
-    if default is None or default is dataclasses.MISSING or isinstance(default, bool):
-        return {True: "yes", False: "no"}.get(default, "") if isinstance(default, bool) else ""
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, int | float):
+        return f"{default:g}"
+    return default if isinstance(default, str) else ""

@@ -8,14 +8,7 @@ from pathlib import Path
 CHECKSUMS = "SHA256SUMS"
 """File in a model's folder with the checksums of the other files, for `sha256sum -c`."""
 
-DEFAULTS = {
-    "segmentation": "heads-2mm",
-    "stripping": "strip-3mm",
-    "affine": "affine-2mm",
-    "deformable": "deformable-2mm",
-}
-"""Name of the default network for each purpose, the task of a run or its kind."""
-
+_DEFAULTS = "defaults.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Of an installed package, and of a checkout.
 _FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -34,6 +27,14 @@ def shipped_recipes() -> dict[str, Path]:
 
 def _files(name: str) -> list[Path]:
     return [p for folder in reversed(_FOLDERS) for p in sorted(folder.glob(f"*/{name}"))]
+
+
+def default_models() -> dict[str, str]:
+    """What a network is for, the task of a run or its kind, to the name of the one that is used."""
+    for folder in reversed(_FOLDERS):
+        if (folder / _DEFAULTS).is_file():
+            return json.loads((folder / _DEFAULTS).read_text(encoding="utf-8"))
+    return {}
 
 
 def find_model(model: str | os.PathLike) -> Path:
@@ -63,7 +64,7 @@ def default_model(purpose: str) -> Path:
     """Return the folder of the default model for a purpose.
 
     Args:
-        purpose: one of `DEFAULTS`.
+        purpose: one of `default_models`.
 
     Returns:
         The folder.
@@ -71,7 +72,7 @@ def default_model(purpose: str) -> Path:
     Raises:
         FileNotFoundError: if no such model comes with the package.
     """
-    name = DEFAULTS.get(purpose)
+    name = default_models().get(purpose)
     if name not in shipped_models():
         raise FileNotFoundError(
             f"no model for {purpose} comes with the package; train one with `synthtf train`"

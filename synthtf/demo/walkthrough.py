@@ -29,7 +29,7 @@ from synthtf.demo.saved_model import (
 from synthtf.demo.settings import DemoSettings, demo_table
 from synthtf.demo.steps import Steps, readable
 from synthtf.runs.run import Run
-from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.tasks import SegmentationTask
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.samples import SHEET, open_maps, synthesis_of, write_samples
 from synthtf.training.schedule import Schedule

@@ -90,7 +90,10 @@ class CombinedModel(keras.Model):
         Returns:
             The run, as `synthtf.runs.Run.load` reads it from the folder.
         """
-        return self.run.save(folder)
+        saved = self.run.save(folder)
+        if getattr(self, "optimizer", None) is not None:
+            saved.update(steps_done=int(self.optimizer.iterations))
+        return saved
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:

@@ -193,7 +193,7 @@ def train(
 
     for warming_up, last in ((True, model.warm_up), (False, schedule.epochs)):
         first = maps.epoch = finished_epochs(run.folder)
-        if first >= min(last, budget.planned or last) or budget.is_over:
+        if first >= min(last, budget.planned or last) or (first and budget.is_over):
             continue
         model.warming_up = warming_up
         model.compile(schedule.make_optimizer(), jit_compile=jit_compile)

@@ -30,8 +30,8 @@ def test_labels_show_their_partners_and_what_they_are_made_from(model, monkeypat
     partners = (None, 49, None, 10)
     table = dataclasses.replace(table, names=names, partners=partners, outputs=(0, 10, 10, 49))
     found = Run.load(model.folder)
-    found = dataclasses.replace(found, table=table)
-    found.metadata["output_labels"] = [0, 10, 49]
+    facts = {**found.metadata, "output_labels": [0, 10, 49]}
+    found = Run(found.folder, table, None, facts)
     monkeypatch.setattr(Run, "load", lambda folder: found)
     assert main(["info", model.folder]) == 0
     assert capsys.readouterr().out.endswith(

@@ -25,12 +25,12 @@ def test_files_are_those_of_the_checksums(name):
 def test_every_folder_is_a_model_or_a_recipe_and_has_a_card():
     folders = {path.name for path in MODELS.iterdir() if path.is_dir()}
     models, recipes = set(shipped.shipped_models()), set(shipped.shipped_recipes())
-    assert folders == models | recipes and models >= set(shipped.DEFAULTS.values())
+    assert folders == models | recipes and models >= set(shipped.default_models().values())
     assert all((MODELS / name / "README.md").is_file() for name in folders)
 
 
 def test_purposes_have_models_of_their_task():
-    for purpose in shipped.DEFAULTS:
+    for purpose in shipped.default_models():
         run = Run.load(shipped.default_model(purpose))
         assert purpose in (run.task, run.metadata.get("kind"))
 

@@ -10,7 +10,7 @@ import pytest
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
 from synthtf.synthesis import Recipe
-from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.tasks import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import train_run
