@@ -18,18 +18,25 @@ _NONE = "none"
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
-def add_flags(group: Group, classes: Sequence[type[Options]], names: Sequence[str] = ("",)) -> None:
+def add_flags(
+    group: Group,
+    classes: Sequence[type[Options]],
+    names: Sequence[str] = ("",),
+    only: Sequence[str] | None = None,
+) -> None:
     """Add a flag for each option; its value is an attribute only if the flag is given.
 
     Args:
         group: gets the flags.
         classes: of options; a flag that several have is added once.
         names: of the classes, for the defaults where these differ.
+        only: names of the options that get a flag. None: all.
     """
     found: dict[str, list[tuple[str, Option, Any]]] = {}
     for cls, name in zip(classes, names, strict=True):
         for described, default in _leaves(cls):
-            found.setdefault(described.name, []).append((name, described, default))
+            if only is None or described.name in only:
+                found.setdefault(described.name, []).append((name, described, default))
     for variants in found.values():
         defaults = {name: _shown(default) for name, _, default in variants}
         _add_flag(group, variants[0][1], _help(variants[0][1].text, defaults))

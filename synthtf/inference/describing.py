@@ -34,7 +34,7 @@ def describe_run(model: str | os.PathLike) -> str:
     parts = {
         "Network": _network(run),
         "Training": _facts(run.metadata),
-        "Recipe": run.recipe.describe().splitlines(),
+        "Recipe": _recipe(run),
         "Labels": _labels(run),
     }
     return "\n".join("\n  ".join([title, *lines]) for title, lines in parts.items())
@@ -51,6 +51,13 @@ def _network(run: "Run") -> list[str]:
             "weights": f"{run.task_model.count_params():,}",
         }
     )
+
+
+def _recipe(run: "Run") -> list[str]:
+    try:
+        return run.recipe.describe().splitlines()
+    except ValueError as error:  # it may have layers of a package that is not imported
+        return [str(error)]
 
 
 def _facts(facts: dict[str, object]) -> list[str]:
