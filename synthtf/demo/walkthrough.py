@@ -25,7 +25,7 @@ from synthtf.demo.saved_model import (
     export_network,
     run_process,
 )
-from synthtf.demo.settings import DemoSettings, demo_table
+from synthtf.demo.settings import STEPS, DemoSettings, demo_table
 from synthtf.demo.steps import Steps, readable
 from synthtf.inference.tables import format_table
 from synthtf.tasks.plans import SegmentationPlan
@@ -33,8 +33,6 @@ from synthtf.tasks.run import Run
 from synthtf.tasks.samples import SHEET, open_maps, synthesis_of, write_samples
 from synthtf.tasks.training import Schedule
 from synthtf.tasks.workflow import TrainingPlan, train_run
-
-_EPOCHS = 10_000  # more than fit into any number of minutes
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def _plan(settings: DemoSettings) -> TrainingPlan:
         recipe=settings.recipe,
         shape=settings.shape,
         task=SegmentationPlan(settings.network),
-        steps_per_epoch=settings.steps_per_epoch,
+        steps_per_epoch=settings.epoch_steps,
         seed=settings.seed,
     )
 
@@ -122,14 +120,31 @@ def _show_images(
 def _train(
     maps: list[Path], folder: Path, plan: TrainingPlan, settings: DemoSettings, steps: Steps
 ) -> Run:
-    time = readable(60 * settings.minutes)
-    with steps.step(f"Train a 3D U-Net on such images, a new one at each step, for {time}"):
+    with steps.step(
+        f"Train a 3D U-Net on such images, a new one at each step, {_length(settings)}"
+    ):
         steps.say("The first step takes longest: the model is compiled.")
-        schedule = Schedule(_EPOCHS, settings.minutes, settings.learning_rate)
+        schedule = Schedule(settings.epochs, settings.limit, settings.learning_rate)
         run = train_run(maps, folder, plan, schedule, verbose="bar")
-        steps.say(f"{run.metadata['steps_done']} steps. Figure: {folder / 'learning_curve.png'}")
+        done, planned = run.metadata["steps_done"], settings.planned_steps
+        steps.say(f"{done} steps. Figure: {folder / 'learning_curve.png'}")
+        if planned and done < settings.epochs * settings.epoch_steps:
+            steps.say(
+                f"The {settings.limit:g} minutes were not enough for {planned} steps, and the "
+                f"Dice will be lower; --steps {planned} takes as long as it takes."
+            )
         steps.say(f"{folder}: the network, its recipe, its labels and the log of the training")
     return run
+
+
+def _length(settings: DemoSettings) -> str:
+    """How long the training is, in words."""
+    planned, limit = settings.planned_steps, settings.limit
+    if planned is None:
+        return f"for {readable(60 * limit)}"
+    if limit is None:
+        return f"for {planned} steps"
+    return f"for {planned} steps or {readable(60 * limit)}, whichever are over first"
 
 
 def _test(run: Run, folder: Path, settings: DemoSettings, steps: Steps) -> dict[str, float]:
@@ -198,6 +213,6 @@ Next, with your own label maps (a folder of NIfTI files, and a table of their la
   synthtf synthesize MAPS -o look --labels labels.tsv --recipe heads
   synthtf train segmentation MAPS -o my-run --labels labels.tsv
   synthtf segment SCANS -o segmented --model my-run --vol volumes.csv
-`synthtf COMMAND --help` explains each; `synthtf demo --minutes 20` trains this one longer.""",
+`synthtf COMMAND --help` explains each; `synthtf demo --steps {2 * STEPS}` trains longer.""",
         flush=True,
     )
