@@ -11,8 +11,9 @@ from synthtf.data.phantoms import write_phantoms
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-# What would take days or a large machine, and what stands for it here.
-SMALLER = {"(160, 160, 160)": "(16, 16, 16)", "epochs=100": "epochs=1, steps_per_epoch=1"}
+# What would take minutes, and what stands for it here.
+SMALLER = {"(64, 64, 64)": "(16, 16, 16)", "spacing=3.0": "spacing=8.0"}
+SMALLER |= {"num_batches=50": "num_batches=1", "epochs=40": "epochs=1"}
 EXPORT = 'model.task_model.export("segmenter")'
 
 
