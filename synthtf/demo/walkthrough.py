@@ -87,7 +87,7 @@ def _plan(settings: DemoSettings) -> TrainingPlan:
         labels=demo_table(),
         recipe=settings.recipe,
         shape=settings.shape,
-        task=SegmentationPlan(settings.network),
+        task=SegmentationPlan(settings.network, settings.loss),
         steps_per_epoch=settings.epoch_steps,
         seed=settings.seed,
     )
@@ -124,6 +124,8 @@ def _train(
         f"Train a 3D U-Net on such images, a new one at each step, {_length(settings)}"
     ):
         steps.say("The first step takes longest: the model is compiled.")
+        if settings.planned_steps:
+            steps.say("A machine that is busy takes longer, for the same result.")
         schedule = Schedule(settings.epochs, settings.limit, settings.learning_rate)
         run = train_run(maps, folder, plan, schedule, verbose="bar")
         done, planned = run.metadata["steps_done"], settings.planned_steps
@@ -144,7 +146,7 @@ def _length(settings: DemoSettings) -> str:
         return f"for {readable(60 * limit)}"
     if limit is None:
         return f"for {planned} steps"
-    return f"for {planned} steps or {readable(60 * limit)}, whichever are over first"
+    return f"for {planned} steps, which may take {limit:g} minutes"
 
 
 def _test(run: Run, folder: Path, settings: DemoSettings, steps: Steps) -> dict[str, float]:

@@ -35,12 +35,13 @@ TINY = DemoSettings(
 @pytest.mark.filterwarnings("ignore:.*listed labels that never occur:UserWarning")
 def test_the_whole_walk(tmp_path, capsys):
     result = run_demo(tmp_path / "demo", TINY)
-    output = capsys.readouterr().out
+    output, bar = capsys.readouterr()
     assert set(result.dice) == set(CONTRASTS)
     for number in range(1, 7):
         assert f"[{number}/6] " in output
     assert "synthtf train segmentation MAPS" in output and "for 1 steps" in output
     assert "were not enough" not in output
+    assert "left" in bar
     wanted = ["phantoms/labels.tsv", "synthetic/sheet.png", "run/model.keras"]
     wanted += ["run/learning_curve.png", "held_out/dice.csv", "held_out/dice.png"]
     wanted += [f"held_out/overlay_{contrast}.png" for contrast in CONTRASTS]
@@ -73,7 +74,7 @@ def test_steps_that_the_minutes_were_not_enough_for(tmp_path, capsys):
     settings = dataclasses.replace(TINY, steps=3, minutes=1e-4)
     walkthrough._train(*heads_of(tmp_path, settings))
     output = capsys.readouterr().out
-    assert "3 steps or 0 s" in output and "1 steps. Figure" in output
+    assert "for 3 steps, which may take 0.0001 minutes" in output and "1 steps. Figure" in output
     assert "--steps 3 takes as long as it takes" in output
 
 
