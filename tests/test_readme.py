@@ -20,6 +20,7 @@ EXPORT = 'model.task_model.export("segmenter")'
 def test_there_are_examples():
     assert len(BLOCKS) == 3 and "import synthtf" in BLOCKS[0]
     assert all(text in BLOCKS[0] for text in (*SMALLER, EXPORT))
+    assert f"from {write_phantoms.__module__} import write_phantoms" in README.read_text()
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
