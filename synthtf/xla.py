@@ -1,4 +1,4 @@
-"""The choice whether to compile with XLA."""
+"""Whether to compile with XLA, and what the backend computes on."""
 
 from typing import Any
 
@@ -11,8 +11,19 @@ def pays() -> bool:
     On TensorFlow without a GPU it makes convolutions and gathers ten times slower, and compiles
     again for every shape of a scan. Elsewhere it is the default or faster.
     """
-    if keras.backend.backend() != "tensorflow":
-        return True
+    return keras.backend.backend() != "tensorflow" or has_accelerator()
+
+
+def has_accelerator() -> bool:
+    """Say whether the backend computes on a GPU or a TPU."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

@@ -198,6 +198,17 @@ def test_minutes_are_planned_as_epochs_which_resume_bit_for_bit(maps, tmp_path, 
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("seconds", [0.5, 6.0])
+def test_minutes_that_are_enough_leave_the_learning_rate_as_it_is(
+    maps, tmp_path, monkeypatch, seconds
+):
+    """Planned during the first epoch or later: the same on each machine."""
+    clock = Clock(monkeypatch, seconds)
+    run = train(maps, tmp_path / "run", 4, schedule={"minutes": 0.65})
+    assert run.metadata["epochs_done"] == 4
+    np.testing.assert_allclose(clock.rates, cosine(4), rtol=1e-5)
+
+
 def test_minutes_end_a_training_that_slows_down_and_more_of_them_go_on(maps, tmp_path, monkeypatch):
     schedule = {"minutes": 0.65}
     with monkeypatch.context() as patch:
