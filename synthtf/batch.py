@@ -53,7 +53,7 @@ def for_each_file(
         command: subcommand, for the messages.
         items: what to work on.
         action: called with each item.
-        name: of an item, for the messages; by default the item itself.
+        name: gives the name of an item for the messages; by default the item itself.
         skipped: how many more items were left out. With it, several items end in a line that
             counts them, also when interrupted; None for no such line.
 

@@ -263,7 +263,7 @@ def with_entities(entities: list[str], *new: str) -> list[str]:
 
     Args:
         entities: those of a name, in order.
-        new: of the kinds `space`, `from`, `to` and `mode`.
+        new: entities of the kinds `space`, `from`, `to` and `mode`.
     """
     keys = [entity.partition("-")[0] for entity in entities]
     place = next((i for i, key in enumerate(keys) if key in _AFTER_SPACE), len(keys))

@@ -25,7 +25,7 @@ class PairDerivative:
 
     Attributes:
         suffix: such as "xfm"; None for a scan that was moved, which keeps its suffix.
-        ending: of the file, such as ".lta".
+        ending: ending of the file, such as ".lta".
         backward: whether the fixed scan is what moves.
         middle: whether it moves to the space between both.
     """
@@ -40,7 +40,7 @@ class PairDerivative:
 
         Args:
             moving: path or name of the scan, as BIDS has it.
-            fixed: likewise, or any other file.
+            fixed: fixed scan of a data set, or any other file.
 
         Example:
             >>> scans = "sub-1_ses-2_T1w.nii", "sub-1_ses-1_FLAIR.nii"
@@ -100,8 +100,8 @@ def find_pairs(
     Args:
         root: data set of the moving scans.
         fixed: data set of the fixed scans, or the one fixed image. None: the same data set.
-        moving_suffix: of the moving scans, such as "T1w". None: all but the fixed ones.
-        fixed_suffix: of the fixed scans, such as "FLAIR". None: any.
+        moving_suffix: suffix of the moving scans, such as "T1w". None: all but the fixed ones.
+        fixed_suffix: suffix of the fixed scans, such as "FLAIR". None: any.
 
     Returns:
         Pairs `(moving, fixed)`, at least one.

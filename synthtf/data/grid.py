@@ -93,7 +93,7 @@ def check_same_grid(volume: Volume, other: Volume) -> None:
     shapes = volume.data.shape, other.data.shape
     if shapes[0] != shapes[1]:
         raise ValueError(
-            f"expected volumes on the same grid; {names} have the shapes {shapes[0]} and "
+            f"the volumes must be on the same grid; {names} have the shapes {shapes[0]} and "
             f"{shapes[1]}: resample one of them"
         )
     corners = np.array(list(np.ndindex(*[2] * len(shapes[0])))) * (np.array(shapes[0]) - 1)
@@ -102,7 +102,7 @@ def check_same_grid(volume: Volume, other: Volume) -> None:
     distance = np.linalg.norm(corners @ difference[:3, :ndim].T + difference[:3, 3], axis=1).max()
     if not distance <= _GRID_TOLERANCE * min(other.spacing):
         raise ValueError(
-            f"expected volumes on the same grid; the affines of {names} put a corner "
+            f"the volumes must be on the same grid; the affines of {names} put a corner "
             f"{distance:.3g} mm apart: resample one of them"
         )
 

@@ -297,14 +297,11 @@ class LabelTable:
         """
         unknown = {value: n for value, n in counts.items() if value not in self.mapping}
         if unknown:
-            listed = ", ".join(
-                f"{value} ({n:,} voxels)" for value, n in sorted(unknown.items())[:5]
-            )
+            found = sorted(unknown.items())[:5]
+            listed = ", ".join(f"{value} ({n:,} voxels)" for value, n in found)
             more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-            raise ValueError(
-                f"{source} holds labels that the table does not list: {listed}{more}; "
-                "add them to the table or relabel the map"
-            )
+            text = f"{source} holds labels that the table does not list: {listed}{more}; "
+            raise ValueError(text + "add them to the table or relabel the map")
 
     def warn_unused(self, values: Iterable[int], source: str) -> None:
         """Warn once if labels of the table never occur.
@@ -320,11 +317,8 @@ class LabelTable:
         if unused:
             more = f" and {len(unused) - 10} more" if len(unused) > 10 else ""
             listed = ", ".join(map(str, unused[:10]))
-            warnings.warn(
-                f"{source}: listed labels that never occur: {listed}{more}",
-                UserWarning,
-                stacklevel=2,
-            )
+            text = f"{source}: listed labels that never occur: {listed}{more}"
+            warnings.warn(text, UserWarning, stacklevel=2)
 
     def _row(self, label: int) -> int:
         try:

@@ -38,15 +38,15 @@ def pair_files(
     kinds = [path_kind(path) for path in (predictions, references)]
     if "file" in kinds and kinds != ["file", "file"]:
         raise ValueError(
-            f"Expected two files, or folders or lists. Received the {kinds[0]} {predictions} "
-            f"and the {kinds[1]} {references}"
+            "The inputs must be two files, two folders or two lists. "
+            f"Received: the {kinds[0]} {predictions} and the {kinds[1]} {references}"
         )
     if kinds == ["file", "file"]:
         return [(found[0], wanted[0])], []
     if kinds == ["list", "list"]:
         if len(found) != len(wanted):
             raise ValueError(
-                f"Expected lists of equal length. Received {len(found)} lines in {predictions} "
+                f"The lists must be of equal length. Received: {len(found)} lines in {predictions} "
                 f"and {len(wanted)} in {references}"
             )
         return list(zip(found, wanted, strict=True)), []

@@ -105,7 +105,7 @@ def pair_outputs(inputs: str | os.PathLike, output: str | os.PathLike, suffix: s
     else:
         paths = _read_list(output) if target == "list" else [output]
     if len(paths) != len(files):
-        raise ValueError(f"{output} lists {len(paths)} outputs, expected {len(files)}")
+        raise ValueError(f"{output} must list {len(files)} outputs. Received: {len(paths)}")
     for path in paths:
         check_ending(path)
     refuse_clashes(files, paths)
@@ -150,7 +150,7 @@ def check_ending(path: str | os.PathLike, endings: Sequence[str] = EXTENSIONS) -
         ValueError: if it ends in something else.
     """
     if not os.fspath(path).lower().endswith(tuple(endings)):
-        raise ValueError(f"output {path}: unknown ending; expected one of {', '.join(endings)}")
+        raise ValueError(f"output {path}: unknown ending; it must be one of {', '.join(endings)}")
 
 
 def refuse_clashes(
@@ -194,11 +194,11 @@ def writable_file(path: str | os.PathLike | None, argument: str) -> Path | None:
         return None
     file = Path(path)
     if file.is_dir():
-        raise ValueError(f"{argument}: expected a file, received a folder: {path}")
+        raise ValueError(f"{argument} must be a file. Received: the folder {path}")
     if not file.parent.is_dir():
         raise ValueError(f"{argument}: no such folder: {file.parent}")
     if extension(file):  # most likely a scan, which must not be lost
-        raise ValueError(f"{argument}: expected another ending than that of a volume: {path}")
+        raise ValueError(f"{argument} must not have the ending of a volume. Received: {path}")
     return file
 
 
@@ -215,7 +215,7 @@ def output_folder(path: str | os.PathLike, argument: str) -> Path:
     folder = Path(path)
     existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
     if not existing.is_dir():
-        raise ValueError(f"{argument}: expected a folder, received a file: {existing}")
+        raise ValueError(f"{argument} must be a folder. Received: the file {existing}")
     return folder
 
 

@@ -92,7 +92,7 @@ def model_folder(model: str | os.PathLike | None, purpose: str, argument: str = 
         ValueError: if there is none.
     """
     if model is not None and Path(model).is_file():
-        raise ValueError(f"{argument}: expected a folder, received a file: {model}")
+        raise ValueError(f"{argument} must be a folder. Received: the file {model}")
     try:
         return default_model(purpose) if model is None else find_model(model)
     except FileNotFoundError as error:
@@ -103,7 +103,7 @@ def model_kind(folder: str | os.PathLike) -> str | None:
     """Return the kind of a registration that the run in a folder was trained for.
 
     Args:
-        folder: of a run; what is wrong with it is said when it is loaded.
+        folder: folder of a run; its faults are named when it is loaded.
 
     Returns:
         Such as "affine"; None where the run does not say.

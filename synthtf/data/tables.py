@@ -75,7 +75,7 @@ class ScanTable:
         self._write()
 
     def add(self, scan: str | os.PathLike, row: Mapping[str, object]) -> None:
-        """Write the row of a scan, in place of that which it had.
+        """Write the row of a scan, in place of its row so far.
 
         Args:
             scan: its path.

@@ -15,7 +15,7 @@ def convert_weights(
     Args:
         weights: file of weights.
         output: .keras file to write; an existing one is replaced.
-        kind: of the network. None: as the file suggests.
+        kind: kind of the network. None: as the file suggests.
 
     Returns:
         What was written, in a line.
@@ -27,7 +27,7 @@ def convert_weights(
     with usage_errors():
         path = writable_file(output, "-o")
         if path.suffix != ".keras":
-            raise ValueError(f"-o: expected a file with the extension .keras, received {output}")
+            raise ValueError(f"-o must be a file with the extension .keras. Received: {output}")
     load_backend()
     from synthtf.interop.published import load_published
 

@@ -8,7 +8,8 @@ import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.arguments import Argument, Limited, Probability, Seed, arguments_of, check_labels
+from synthtf.arguments import Argument, Limited, Probability, Seed, arguments_of
+from synthtf.label_arguments import check_labels
 from synthtf.ranges import Range, per_axis
 
 if TYPE_CHECKING:

@@ -103,5 +103,5 @@ def escape(text: object) -> str:
 
 
 def printable(text: object) -> str:
-    """Replace what is no character, such as the bytes of a file name that are no UTF-8."""
+    """Replace invalid characters, such as bytes of a file name that are not UTF-8."""
     return _FORBIDDEN.sub("\ufffd", str(text))

@@ -153,7 +153,7 @@ def _read(source: "Volume | str | PathLike", labels: bool) -> tuple[Volume, list
 def _structures(
     volumes: Mapping[int, float], table: LabelTable, is_mask: bool
 ) -> tuple[Structure, ...]:
-    """One row for each label that occurs, and for the two of a pair of which one does."""
+    """One row for each label that occurs, and for its partner."""
     if is_mask:
         return tuple(Structure("mask", (label,), (volume,)) for label, volume in volumes.items())
     sides = dict(zip(table.ids, table.sides, strict=True))

@@ -241,7 +241,7 @@ def test_hounsfield_units_are_passed_on(folder, tmp_path, monkeypatch):
         (("-t", "x.lta", "-i", "none.lta"), "none.lta"),
         (("-o", "x.nii.gz", "--affine", "none"), "none"),
         (("-o", "x.nii.gz", "--pairs", "t.tsv"), "either MOVING and FIXED, or a table"),
-        (("-t", "x.png"), "x.png: unknown ending; expected one of .lta, .txt"),
+        (("-t", "x.png"), "x.png: unknown ending; it must be one of .lta, .txt"),
         (("-o", "x.nii.gz", "-t", "x.nii.gz"), "would be written to one file"),
     ],
 )

@@ -102,7 +102,7 @@ def test_lists_of_different_length(scans, tmp_path):
     (tmp_path / "t.txt").write_text("1.nii\n")
     sources = tmp_path / "sources.txt"
     sources.write_text("\n".join(map(str, expand_inputs(scans))))
-    with pytest.raises(ValueError, match="lists 1 outputs, expected 3"):
+    with pytest.raises(ValueError, match="must list 3 outputs"):
         pair_outputs(sources, tmp_path / "t.txt", "")
 
 
@@ -140,16 +140,16 @@ def test_inputs_with_dots_write_into_the_folder(tmp_path):
 def test_a_file_to_write_needs_its_folder(tmp_path):
     assert writable_file(None, "--vol") is None
     assert writable_file(tmp_path / "v.csv", "--vol") == tmp_path / "v.csv"
-    with pytest.raises(ValueError, match="--vol: expected a file, received a folder"):
+    with pytest.raises(ValueError, match="--vol must be a file"):
         writable_file(tmp_path, "--vol")
     with pytest.raises(ValueError, match=r"--vol: no such folder: .*absent"):
         writable_file(tmp_path / "absent" / "v.csv", "--vol")
-    with pytest.raises(ValueError, match="another ending than that of a volume"):
+    with pytest.raises(ValueError, match="must not have the ending of a volume"):
         writable_file(tmp_path / "v.nii.gz", "--vol")
 
 
 def test_a_folder_to_write_to_may_be_made_later(tmp_path):
     assert output_folder(tmp_path / "a" / "b", "-o") == tmp_path / "a" / "b"
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="-o: expected a folder, received a file: "):
+    with pytest.raises(ValueError, match="-o must be a folder"):
         output_folder(tmp_path / "file" / "b", "-o")

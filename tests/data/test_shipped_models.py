@@ -71,7 +71,7 @@ def test_a_model_is_a_folder_a_name_or_the_default(tmp_path):
     with pytest.raises(ValueError, match=r"--model: no such folder: .*absent"):
         shipped.model_folder(tmp_path / "absent", "affine")
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="--affine: expected a folder, received a file"):
+    with pytest.raises(ValueError, match="--affine must be a folder"):
         shipped.model_folder(tmp_path / "file", "affine", "--affine")
 
 

@@ -119,7 +119,7 @@ class ScanPairs:
                 raise ValueError(f"{target}: expected a folder for {len(self.pairs)} pairs")
             return [output_in(target, f"{name}{ending}{file_ending}") for name in self.names]
         if Path(target).is_dir():
-            raise ValueError(f"{target}: expected a file for one pair, received a folder")
+            raise ValueError(f"{target} must be a file for one pair. Received: a folder")
         return [Path(target)]
 
 

@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Offset, Regions, Spacing
+from synthtf.arguments import Offset, Spacing
+from synthtf.label_arguments import Regions
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from synthtf.arguments import DistinctLabels
+from synthtf.label_arguments import DistinctLabels
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.labels import one_hot
 

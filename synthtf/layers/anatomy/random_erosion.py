@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import keras
 from keras import ops
 
-from synthtf.arguments import Label, Limits, Millimetres, Offset, Regions, Spacing
+from synthtf.arguments import Limits, Millimetres, Offset, Spacing
+from synthtf.label_arguments import Label, Regions
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.layers.scene import Scene

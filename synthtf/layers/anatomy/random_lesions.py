@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Label, Limits, Millimetres, Proportion, Regions, Spacing
+from synthtf.arguments import Limits, Millimetres, Proportion, Spacing
+from synthtf.label_arguments import Label, Regions
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.scene import Scene
 from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows

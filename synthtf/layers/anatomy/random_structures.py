@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Label, RegionGroups
+from synthtf.label_arguments import Label, RegionGroups
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.indexing import take_per_sample

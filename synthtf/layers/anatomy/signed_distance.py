@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import keras
 from keras import ops
 
-from synthtf.arguments import Labels, Limits, Spacing
+from synthtf.arguments import Limits, Spacing
+from synthtf.label_arguments import Labels
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.distance import close_region, signed_distance
 from synthtf.ops.labels import map_labels

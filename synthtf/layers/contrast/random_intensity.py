@@ -9,15 +9,8 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import (
-    DistinctLabels,
-    Groups,
-    Limits,
-    Probability,
-    Sharing,
-    as_ranges,
-    check_one_per_label,
-)
+from synthtf.arguments import Limits, Probability, as_ranges
+from synthtf.label_arguments import DistinctLabels, Groups, Sharing, check_one_per_label
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.labels import look_up

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from synthtf.arguments import Labels
+from synthtf.label_arguments import Labels
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.layers.scene import Scene
 from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors

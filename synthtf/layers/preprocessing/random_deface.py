@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Limits, Millimetres, Proportion, Spacing, as_label_list
+from synthtf.arguments import Limits, Millimetres, Proportion, Spacing
+from synthtf.label_arguments import as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
 from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors

@@ -8,7 +8,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Labels, Limits, Millimetres, Offset, Spacing, as_label_list
+from synthtf.arguments import Limits, Millimetres, Offset, Spacing
+from synthtf.label_arguments import Labels, as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.layers.scene import Scene

@@ -233,7 +233,8 @@ def test_outputs_of_one_pair_are_files_of_a_known_ending(scans, tmp_path):
     assert Cohort.plan(pair, kinds).jobs[0].outputs == {"transform": tmp_path / "x.mat"}
     with pytest.raises(ValueError, match=r"x\.mat: expected a folder for 2 pairs"):
         Cohort.plan(pairs(scans), kinds)
-    for name, message in (("x.png", "unknown ending; expected one of .lta, .mat"), ("", "a file")):
+    endings = "unknown ending; it must be one of .lta, .mat"
+    for name, message in (("x.png", endings), ("", "a file")):
         kinds = {"transform": dataclasses.replace(PAIR["transform"], target=tmp_path / name)}
         with pytest.raises(ValueError, match=message):
             Cohort.plan(pair, kinds)
