@@ -162,7 +162,7 @@ def test_starts_from_a_transform(runs):
         ("affine", {}, {"method": "bspline"}, "`method` must be one of"),
         ("joint", {}, {"regularization": 1.0}, r"λ must lie in \(0, 1\). Received: 1"),
         ("joint", {}, {"regularization": float("nan")}, "λ must lie in"),
-        ("joint", {}, {"steps": 4}, "at least 5 integration steps. Received: 4"),
+        ("joint", {}, {"steps": 4}, "at least 5 integration steps, and at most 20. Received: 4"),
         ("affine", {"data": np.zeros((8, 8, 8), "float32")}, {}, "the image is empty"),
         ("affine", {"data": np.ones((8, 8), "float32"), "ndim": 2}, {}, "same number of axes"),
         ("affine", {"data": np.ones((8, 8, 8, 2), "float32"), "ndim": 3}, {}, "expected one chan"),
