@@ -150,7 +150,7 @@ def test_cerebrospinal_fluid_is_nulled():
 
 def test_default_flair_suppresses_cerebrospinal_fluid():
     maps = repeat(TISSUE.reshape(1, 4, 1, 4), 20)
-    out = to_arrays(SignalModel("flair")(maps, make_keys(20)))[0].reshape(20, 4)
+    out = to_arrays(SignalModel("flair", name="flair")(maps, make_keys(20)))[0].reshape(20, 4)
     assert (out[:, 2] < 0.75 * out[:, 0]).all()
     assert (out[:, 1] > out[:, 0]).all()
 
