@@ -2,6 +2,8 @@
 
 import argparse
 
+from synthtf.cli import plans
+
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     """Register the subcommand."""
@@ -14,10 +16,13 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "model", metavar="RUN", help="folder of a training run (synthtf train), or name of a model"
     )
+    plans.add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the description of a run."""
+    if args.plugin:
+        plans.import_plugins(args)
     from synthtf.inference import describe_run
 
     print(describe_run(args.model))

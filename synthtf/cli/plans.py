@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthtf.cli.flags import add_flags, find_runs, options_from, refuse_foreign
+from synthtf.cli.flags import Group, add_flags, find_runs, options_from, refuse_foreign
 from synthtf.data.paths import expand_inputs, output_folder
 from synthtf.startup import load_backend
 from synthtf.tasks.registry import tasks
@@ -46,13 +46,32 @@ def add_plan(
         add_flags(parser.add_argument_group("task"), chosen, [task.name for task in chosen])
     data = parser.add_argument_group("data and training" if only is None else "data")
     add_flags(data, [TrainingPlan], only=only)
-    data.add_argument(
+    add_plugin(data)
+
+
+def add_plugin(group: Group) -> None:
+    """Add the packages that bring layers."""
+    group.add_argument(
         "--plugin",
         action="append",
         default=[],
         metavar="PACKAGE",
         help="import this package first, whose layers the recipe has; may be given several times",
     )
+
+
+def import_plugins(args: argparse.Namespace) -> None:
+    """Load Keras, then import the packages that bring layers.
+
+    Raises:
+        UsageError: if one cannot be imported.
+    """
+    load_backend()
+    for package in args.plugin:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UsageError(f"--plugin {package}: {error}") from None
 
 
 def maps_of(args: argparse.Namespace) -> list[Path] | None:
@@ -85,15 +104,10 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
     task = tasks()[getattr(args, "task", next(iter(tasks())))]
     refuse_foreign(args, task, list(tasks().values()))
     find_runs(args, task, TrainingPlan)
-    load_backend()
+    import_plugins(args)
     from synthtf.synthesis import Recipe
     from synthtf.training.workflow import load_table
 
-    for package in args.plugin:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise UsageError(f"--plugin {package}: {error}") from None
     with usage_errors():
         plan = options_from(args, TrainingPlan, task=options_from(args, task))
         return replace(plan, labels=load_table(plan.labels), recipe=Recipe.of(plan.recipe))

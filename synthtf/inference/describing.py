@@ -54,10 +54,13 @@ def _network(run: "Run") -> list[str]:
 
 
 def _recipe(run: "Run") -> list[str]:
-    try:
-        return run.recipe.describe().splitlines()
-    except ValueError as error:  # it may have layers of a package that is not imported
-        return [str(error)]
+    width = max(map(len, run.recipe.names))
+    lines = []
+    for name, entry in zip(run.recipe.names, run.recipe.entries(), strict=True):
+        given = {k: v for k, v in entry.items() if k not in ("layer", "name", "module")}
+        arguments = ", ".join(f"{key}={value!r}" for key, value in given.items())
+        lines.append(f"{name:{width}}  {entry['layer']}({arguments})")
+    return lines
 
 
 def _facts(facts: dict[str, object]) -> list[str]:

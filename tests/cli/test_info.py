@@ -17,7 +17,7 @@ def test_a_run_is_described(model, capsys):
         "size must be a multiple of 8",
         "weights 6",
         "steps 1200",
-        "gamma gamma [0.5, 1.5], probability 1.0",
+        "gamma RandomGamma()",
         "0 background",
         "16 brain stem",
     ):
