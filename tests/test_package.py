@@ -36,7 +36,7 @@ ALLOWED = {
     "losses": {"ops", "ranges"},
     "metrics": {"ops", "ranges"},
     "layers": {"random", "ranges", "arguments", "label_arguments", "ops"},
-    "data": {"ranges", "batch", "messages", "usage"},
+    "data": {"ranges", "batch", "lazy", "messages", "usage"},
     "networks": {"layers", "ops", "lazy", "options", "arguments"},
     "synthesis": {"layers", "ops", "random", "ranges", "arguments", "data", "xla"},
     "runs": {"synthesis", "data", "lazy", "version", "xla"},
