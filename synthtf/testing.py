@@ -23,6 +23,7 @@ from keras import ops, tree
 
 from synthtf.argument_contract import ArgumentContract, check
 from synthtf.layers.base import SynthesisLayer
+from synthtf.synthesis.entries import as_entry, as_step
 
 # With odd sizes, the last numbers of a tensor miss the vector unit. There the bits of a sample
 # depend on its place in the batch most easily.
@@ -81,6 +82,15 @@ class LayerContract(ArgumentContract):
             check(type(again) is type(layer), f"rebuilt as {type(again)}")
             check(again.get_config() == layer.get_config(), f"config {again.get_config()}")
             equal(run(again, inputs), expected)
+
+    def test_recipe_entry_round_trip(self, variant: Mapping) -> None:
+        """A layer that can be a step is the same after a recipe file; spacing is the recipe's."""
+        layer = self.make_layer(**variant)
+        if layer.gives:
+            again = as_step(json.loads(json.dumps(as_entry(layer))), 1)
+            expected = {**layer.get_config(), "spacing": None, "seed": None}
+            found = {**again.get_config(), "spacing": None, "seed": None}
+            check(found == expected, f"config {found}, expected {expected}")
 
     def test_keras_file_round_trip(self, ndim: int, tmp_path: Path) -> None:
         """A model with the layer gives the same bits after saving and loading."""

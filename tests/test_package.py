@@ -58,7 +58,7 @@ ALLOWED = {
     },
     "interop": {"runs", "networks", "data", "ranges", "version", "startup", "usage"},
     "argument_contract": {"layers", "arguments"},
-    "testing": {"layers", "random", "argument_contract"},
+    "testing": {"layers", "random", "synthesis", "argument_contract"},
 }
 
 
