@@ -88,7 +88,7 @@ def test_other_grids_fail_and_the_rest_goes_on(tmp_path, capsys):
         (["gone.nii", "a.nii"], "gone.nii does not exist"),
         (["a.nii", "folder"], "Received the file a.nii and the folder folder"),
         (["a.nii", "a.nii", "--labels", "gone.tsv"], "gone.tsv does not exist"),
-        (["a.nii", "a.nii", "--csv", "folder"], "--csv: expected a file"),
+        (["a.nii", "a.nii", "--csv", "folder"], "--csv must be a file"),
     ],
 )
 def test_wrong_usage(tmp_path, monkeypatch, capsys, words, message):

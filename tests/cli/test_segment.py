@@ -165,7 +165,7 @@ def test_posteriors_and_conformed(model, save_scan, tmp_path):
         (["scan.nii.gz", "-o", "scan.nii.gz"], "is also an input"),
         (["empty", "-o", "out"], "holds no volume"),
         (["-o", "o.nii.gz"], "expected one input"),
-        (["scan.nii.gz", "-o", "o.nii.gz", "--vol", "folder"], "--vol: expected a file"),
+        (["scan.nii.gz", "-o", "o.nii.gz", "--vol", "folder"], "--vol must be a file"),
         (["scan.nii.gz", "-o", "o.nii.gz", "--model", "gone"], "gone is neither a folder"),
         (["scan.nii.gz", "-o", "scan.mgz"], "would replace that of another volume"),
         (["bids", "-o", "o.nii.gz"], "is a file, but the input is the BIDS data set"),
