@@ -86,7 +86,7 @@ def test_other_grids_fail_and_the_rest_goes_on(tmp_path, capsys):
     "words, message",
     [
         (["gone.nii", "a.nii"], "gone.nii does not exist"),
-        (["a.nii", "folder"], "Received the file a.nii and the folder folder"),
+        (["a.nii", "folder"], "Received: the file a.nii and the folder folder"),
         (["a.nii", "a.nii", "--labels", "gone.tsv"], "gone.tsv does not exist"),
         (["a.nii", "a.nii", "--csv", "folder"], "--csv must be a file"),
     ],
