@@ -6,6 +6,7 @@ from keras import ops
 
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.indexing import take_per_sample
+from synthtf.xla import fused
 
 Tensor = Any
 
@@ -24,8 +25,12 @@ def power(x: Tensor, exponent: Tensor) -> Tensor:
     Returns:
         Tensor of the shape of `x`; values below 1e-12 count as 1e-12.
     """
-    x = ops.maximum(x, _SMALLEST)
-    return in_whole_vectors(lambda flat: ops.exp(exponent[:, None] * ops.log(flat)), x)
+
+    def raised(x: Tensor, exponent: Tensor) -> Tensor:
+        x = ops.maximum(x, _SMALLEST)
+        return in_whole_vectors(lambda flat: ops.exp(exponent[:, None] * ops.log(flat)), x)
+
+    return fused(raised, x, exponent)
 
 
 def remap(x: Tensor, values: Tensor, num_points: Tensor) -> Tensor:

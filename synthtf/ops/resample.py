@@ -15,6 +15,7 @@ from keras import ops
 
 from synthtf.ops.indexing import batch_offset, gather
 from synthtf.ops.linear import apply_along_axes, upsample_matrix
+from synthtf.xla import fused, in_buckets
 
 Tensor = Any
 
@@ -61,11 +62,7 @@ def resample(
     dense = not _is_matrix(transform) and transform.shape[1:-1] == shape
     tolerance = 0.0 if dense else _TOLERANCE
     sampler = _nearest if interpolation == "nearest" else _linear
-    out = sampler(volume, [clamp(p, n) for p, n in zip(points, source, strict=True)], source)
-    if fill is not None:
-        inside = _inside(points, source, tolerance)[..., None]
-        out = ops.where(inside, out, ops.cast(fill, out.dtype))
-    return out
+    return sampler(volume, points, source, fill, tolerance)
 
 
 def check_transform(transform: Tensor, ndim: int) -> None:
@@ -202,21 +199,54 @@ def _prod(shape: Sequence[Any]) -> Any:
     return out
 
 
-def _nearest(volume: Tensor, points: Sequence[Tensor], shape: Sequence[Any]) -> Tensor:
-    rounded = [ops.round(position) for position in points]
-    index = _flat_index(rounded, shape, ops.shape(volume)[0])
-    if volume.shape[-1] == 1:
-        return gather(ops.reshape(volume, (-1,)), index)[..., None]
-    return gather(ops.reshape(volume, (-1, volume.shape[-1])), index)
+def _nearest(
+    volume: Tensor,
+    points: list[Tensor],
+    shape: Sequence[Any],
+    fill: float | None,
+    tolerance: float,
+) -> Tensor:
+    batch, channels = ops.shape(volume)[0], volume.shape[-1]
+
+    def sample(values: Tensor, points: list[Tensor]) -> Tensor:
+        rounded = [ops.round(clamp(p, n)) for p, n in zip(points, shape, strict=True)]
+        out = gather(values, _flat_index(rounded, shape, batch))
+        out = out[..., None] if channels == 1 else out
+        return _filled(out, points, shape, fill, tolerance)
+
+    flat = ops.reshape(volume, (-1,) if channels == 1 else (-1, channels))
+    return fused(sample, in_buckets(flat, points), points)
 
 
-def _linear(volume: Tensor, points: Sequence[Tensor], shape: Sequence[Any]) -> Tensor:
-    channels = volume.shape[-1]
+def _linear(
+    volume: Tensor,
+    points: list[Tensor],
+    shape: Sequence[Any],
+    fill: float | None,
+    tolerance: float,
+) -> Tensor:
+    batch, channels = ops.shape(volume)[0], volume.shape[-1]
+    at = [clamp(p, n) for p, n in zip(points, shape, strict=True)]
     if channels > 4:
-        flat = ops.reshape(volume, (-1, channels))
-        return sample_linear([flat], points, shape, ops.shape(volume)[0])[0]
-    flat = [ops.reshape(volume[..., c], (-1,)) for c in range(channels)]
-    return ops.stack(sample_linear(flat, points, shape, ops.shape(volume)[0]), axis=-1)
+        out = sample_linear([ops.reshape(volume, (-1, channels))], at, shape, batch)[0]
+    else:
+        flat = [ops.reshape(volume[..., c], (-1,)) for c in range(channels)]
+        out = ops.stack(sample_linear(flat, at, shape, batch), axis=-1)
+    return _filled(out, points, shape, fill, tolerance)
+
+
+def _filled(
+    out: Tensor,
+    points: Sequence[Tensor],
+    shape: Sequence[Any],
+    fill: float | None,
+    tolerance: float,
+) -> Tensor:
+    """Put in what stands outside the volume."""
+    if fill is None:
+        return out
+    inside = _inside(points, shape, tolerance)[..., None]
+    return ops.where(inside, out, ops.cast(fill, out.dtype))
 
 
 def sample_linear(
