@@ -53,7 +53,7 @@ def call_once(model: keras.Model, inputs: Any) -> Any:
     return model(inputs)
 
 
-def fused(function: Callable[..., Tensor], *tensors: Any) -> Tensor:
+def fused(function: Callable[..., Any], *tensors: Any, passes: int = 1) -> Any:
     """Apply a function of elementwise steps and look-ups in one pass over large volumes.
 
     On TensorFlow without a GPU each operation is a pass over memory, and a look-up takes six
@@ -64,24 +64,25 @@ def fused(function: Callable[..., Tensor], *tensors: Any) -> Tensor:
         function: of the tensors. What it rounds to whole numbers must not come from products
             that it adds up: their last bits may differ.
         *tensors: tensors or lists of tensors.
+        passes: how many look-ups or the like are made per number; 0 not to fuse them.
 
     Returns:
         What the function returns.
     """
-    if not _pays_to_fuse(tensors):
+    if not _pays_to_fuse(tensors, passes):
         return function(*tensors)
     import tensorflow as tf
 
     return tf.function(function, jit_compile=True, autograph=False)(*tensors)
 
 
-def _pays_to_fuse(tensors: Any) -> bool:
+def _pays_to_fuse(tensors: Any, passes: int = 1) -> bool:
     if keras.backend.backend() != "tensorflow" or pays():
         return False
     import tensorflow as tf
 
     shapes = [tuple(x.shape)[1:] for x in tree.flatten(tensors)]
-    large = any(None not in shape and math.prod(shape) >= LARGE for shape in shapes)
+    large = any(None not in shape and passes * math.prod(shape) >= LARGE for shape in shapes)
     return large and not tf.executing_eagerly()
 
 

@@ -7,8 +7,10 @@ the volume: its corner points lie on the volume's, and between its points it is
 linear.
 """
 
+import functools
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from keras import ops
@@ -250,7 +252,11 @@ def _filled(
 
 
 def sample_linear(
-    flat: Sequence[Tensor], points: Sequence[Tensor], shape: Sequence[Any], batch: Any
+    flat: Sequence[Tensor],
+    points: Sequence[Tensor],
+    shape: Sequence[Any],
+    batch: Any,
+    apply: Callable[..., Any] = lambda function, *tensors: function(*tensors),
 ) -> list[Tensor]:
     """Interpolate linearly at positions inside the volume.
 
@@ -259,6 +265,7 @@ def sample_linear(
         points: `ndim` tensors `(batch, *out)`, within `[0, n - 1]`.
         shape: spatial shape of the volumes.
         batch: number of samples.
+        apply: calls a function with the volumes, corners and weights; see `xla.fused`.
 
     Returns:
         One tensor `(batch, *out)` or `(batch, *out, channels)` per volume.
@@ -269,23 +276,35 @@ def sample_linear(
         for p, n in zip(points, shape, strict=True)
     ]
     upper_weight = [p - low for p, low in zip(points, lower, strict=True)]
-    lower_weight = [1.0 - w for w in upper_weight]
-    base = _flat_index(lower, shape, batch)
+    weights = [[1.0 - w, w] for w in upper_weight]
+
+    def weighted(
+        flat: list[Tensor], lower: list[Tensor], weights: list[list[Tensor]]
+    ) -> list[list[Tensor]]:
+        return list(_weighted_corners(flat, _flat_index(lower, shape, batch), weights, shape))
+
+    corners = apply(weighted, list(flat), lower, weights)
+    return [functools.reduce(operator.add, terms) for terms in zip(*corners, strict=True)]
+
+
+def _weighted_corners(
+    flat: Sequence[Tensor],
+    base: Tensor,
+    weights: Sequence[Sequence[Tensor]],
+    shape: Sequence[Any],
+) -> Iterator[list[Tensor]]:
+    """Give, for each corner of a cell, the values of each volume times the corner's weight."""
     strides = [_prod(shape[d + 1 :]) for d in range(len(shape))]
     steps = [
         s * min(1, n - 1) if isinstance(n, int) else s * ops.minimum(1, n - 1)
         for s, n in zip(strides, shape, strict=True)
     ]
-    out: list[Any] = [None] * len(flat)
     for corner in range(2 ** len(shape)):
-        upper = [bool(corner >> d & 1) for d in range(len(shape))]
+        upper = [corner >> d & 1 for d in range(len(shape))]
         offset = sum(step for step, up in zip(steps, upper, strict=True) if up)
-        weight = math.prod(
-            (upper_weight[d] if up else lower_weight[d] for d, up in enumerate(upper)),
-            start=1.0,
-        )
-        for k, values in enumerate(flat):
-            picked = gather(values, base + offset)
-            term = picked * (weight if len(values.shape) == 1 else weight[..., None])
-            out[k] = term if out[k] is None else out[k] + term
-    return out
+        weight = math.prod((weights[d][up] for d, up in enumerate(upper)), start=1.0)
+        expanded = weight[..., None]
+        yield [
+            gather(values, base + offset) * (weight if len(values.shape) == 1 else expanded)
+            for values in flat
+        ]
