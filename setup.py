@@ -5,5 +5,7 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["synthtf*"]), "synthtf.models"],
     package_dir={"synthtf.models": "models"},
-    package_data={"synthtf.models": ["*/*.keras", "*/*.json", "*/*.tsv", "*/*.md", "*/SHA256SUMS"]},
+    package_data={
+        "synthtf.models": ["*.json", "*/*.keras", "*/*.json", "*/*.tsv", "*/*.md", "*/SHA256SUMS"]
+    },
 )

@@ -66,7 +66,8 @@ from IPython.display import Image, display
 
 from synthtf import figures
 from synthtf.data.phantoms import head_phantom, phantom_table, render_phantom
-from synthtf.inference import dice, normalize_intensity
+from synthtf.evaluation import dice
+from synthtf.inference import normalize_intensity
 from synthtf.layers import (
     RandomAffine,
     RandomBiasField,

@@ -57,7 +57,8 @@ import numpy as np
 from scipy import ndimage
 
 from synthtf.data.phantoms import head_phantom, phantom_table, render_phantom
-from synthtf.inference import dice, normalize_intensity
+from synthtf.evaluation import dice
+from synthtf.inference import normalize_intensity
 from synthtf.layers import (
     RandomAffine,
     RandomBiasField,

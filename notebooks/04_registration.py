@@ -67,7 +67,8 @@ from synthtf import figures, layers, ops
 from synthtf.data import Affine, Volume, read_volume, write_volume
 from synthtf.data.phantoms import head_phantom, phantom_table, render_phantom
 from synthtf.data.shipped_models import find_model
-from synthtf.inference import apply_transform, dice, normalize_intensity, register
+from synthtf.evaluation import dice
+from synthtf.inference import apply_transform, normalize_intensity, register
 from synthtf.inference.registration.picture import draw_registration
 from synthtf.interop import read_transform, write_transform
 from synthtf.layers import (
@@ -274,11 +275,15 @@ print("the command and apply_transform agree:", same)
 # %%
 unet = RegistrationConfig(encoder=(16, 32, 32), decoder=(32, 32, 32, 32, 16), detector=detector)
 deformable = synthtf.tasks.registration(
-    shape, table, spacing, warped, network=unet, aligned=True, regularization=0.3
+    shape,
+    table,
+    spacing,
+    warped,
+    network=unet,
+    detector=affine,
+    aligned=True,
+    regularization=0.3,
 )
-parts = [synthtf.networks.detector(model.task_model) for model in (affine, deformable)]
-parts[1].set_weights(parts[0].get_weights())
-parts[1].trainable = False
 train(deformable, epochs=2, rate=2e-3)
 
 # %% [markdown]

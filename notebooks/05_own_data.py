@@ -64,15 +64,14 @@ from IPython.display import Image, display
 from synthtf import figures
 from synthtf.data import LabelTable, read_volume, write_volume
 from synthtf.data.phantoms import head_phantom, render_phantom, write_phantoms
-from synthtf.inference import evaluate, segment
+from synthtf.evaluation import evaluate
+from synthtf.inference import segment
 from synthtf.interop.export import export_run
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
 from synthtf.synthesis import Recipe
-from synthtf.tasks.segmenting.options import SegmentationTask
-from synthtf.training import Schedule
-from synthtf.training.plan import TrainingPlan
-from synthtf.training.workflow import train_run
+from synthtf.tasks import SegmentationTask
+from synthtf.training import Schedule, TrainingPlan, train_run
 
 folder = Path(tempfile.mkdtemp())
 
@@ -180,11 +179,11 @@ print(Recipe.load(folder / "recipe.json").describe())  # refuses what is misspel
 
 # %%
 plan = TrainingPlan(
+    SegmentationTask(UNetConfig(features=8, levels=5, max_features=64)),
     labels=folder / "labels.tsv",
     recipe=folder / "recipe.json",
     spacing=spacing,
     shape=shape,
-    task=SegmentationTask(UNetConfig(features=8, levels=5, max_features=64)),
     steps_per_epoch=60,
     seed=1,
 )

@@ -287,7 +287,8 @@ def run_training(case: Case) -> list[dict]:
 
     keras.config.set_dtype_policy(case.precision)
     data, values = case.inputs()
-    model = segmentation((case.size,) * 3, values, network=UNetConfig(features=case.features))
+    network = UNetConfig(features=case.features)
+    model = segmentation((case.size,) * 3, values, recipe="tutorial", network=network)
     model.compile("adam", jit_compile={"on": True, "off": False}.get(case.xla, "auto"))
     batch = {name: ops.convert_to_numpy(x) for name, x in data.items()}
     _, step = case.clock(lambda: ops.convert_to_tensor(model.train_on_batch(batch)))

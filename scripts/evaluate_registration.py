@@ -30,10 +30,10 @@ from evaluate_scans import LABELS, table
 
 from synthtf.data import LabelTable, Volume, read_volume
 from synthtf.data.transforms import Affine, Transform, compose
-from synthtf.inference import dice
-from synthtf.inference.apply import apply_transform
+from synthtf.evaluation import dice
+from synthtf.inference.applying import apply_transform
 from synthtf.inference.registration.picture import draw_registration
-from synthtf.inference.registration.register import register
+from synthtf.inference.registration.registering import register
 from synthtf.runs.run import Run
 from synthtf.synthesis import Recipe
 

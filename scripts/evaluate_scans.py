@@ -26,10 +26,11 @@ import numpy as np
 from synthtf import figures
 from synthtf.data import Volume, bounding_box_centre, read_volume
 from synthtf.data.geometry import crop_or_pad, reorient, resample_nearest
-from synthtf.inference import dice, segment
+from synthtf.data.grid import check_same_grid
+from synthtf.data.tables import write_table
+from synthtf.evaluation import dice
+from synthtf.inference import segment
 from synthtf.inference.brain_mask import brain_mask
-from synthtf.inference.evaluate import check_same_grid
-from synthtf.inference.tables import write_table
 from synthtf.runs.run import Run
 
 # The pilot's classes: left and right merged, inferior with lateral ventricles, 3rd with 4th.

@@ -18,11 +18,12 @@ import numpy as np
 from evaluate_scans import CASES, Case, draw_all, read_mask, table, thumbnails
 
 from synthtf.data import read_volume
-from synthtf.inference import Stripping, dice, strip
-from synthtf.inference.strip import DEFAULT_BORDER
+from synthtf.evaluation import dice
+from synthtf.inference import Stripping, strip
+from synthtf.inference.defaults import BORDER
 from synthtf.runs.run import Run
 
-BORDERS = (0.0, 1.0, DEFAULT_BORDER, 2.0)
+BORDERS = (0.0, 1.0, BORDER, 2.0)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Result:
     @property
     def summary(self) -> str:
         """Name and Dice at the default border, as a title."""
-        known = self.overlap.get(DEFAULT_BORDER)
+        known = self.overlap.get(BORDER)
         return self.name if known is None else f"{self.name}: {known:.3f}"
 
 
@@ -54,7 +55,7 @@ def evaluate_case(case: Case, data: Path, run: Run) -> tuple[Result, Stripping]:
     seconds = time.perf_counter() - start
     overlap = {}
     for border in BORDERS if reference is not None else ():
-        exact = found.mask.data if border == DEFAULT_BORDER else found.distance.data < border
+        exact = found.mask.data if border == BORDER else found.distance.data < border
         overlap[border] = mask_dice(exact, reference)
     return Result(case.name, seconds, overlap), found
 

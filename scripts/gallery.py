@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthtf.cli.startup import load_backend
+from synthtf.startup import load_backend
 
 load_backend()
 

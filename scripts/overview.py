@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthtf.cli.startup import load_backend
+from synthtf.startup import load_backend
 
 load_backend()
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs synthtf into a virtual environment and runs its demonstration, which needs no data.
 #
-#   bash scripts/quickstart.sh [-o DIR] [--minutes M] [--seed S]
+#   bash scripts/quickstart.sh [-o DIR] [--steps N] [--minutes M] [--seed S]
 #
 # All arguments go to `synthtf demo`. The environment, .venv in the root of the repository, is
 # made once and then used again.

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.data import LabelMaps, LabelTable, Volume
-from synthtf.inference import dice, segment
+from synthtf.evaluation import dice
+from synthtf.inference import segment
 from synthtf.runs.run import Run
 from synthtf.synthesis import Recipe
 

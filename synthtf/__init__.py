@@ -23,6 +23,7 @@ saving.install()
 _SUBMODULES = (
     "arguments",
     "data",
+    "evaluation",
     "figures",
     "inference",
     "interop",
@@ -32,12 +33,16 @@ _SUBMODULES = (
     "networks",
     "ops",
     "optimizers",
+    "options",
     "random",
     "ranges",
+    "reports",
+    "runs",
     "saving",
     "synthesis",
     "tasks",
     "testing",
+    "training",
 )
 
 __all__ = ["Recipe", "__version__", *_SUBMODULES]

@@ -1,4 +1,4 @@
-"""The part of the layer contract that is about a layer's arguments and its signature."""
+"""The part of the layer contract about a layer's arguments and its signature."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from synthtf.arguments import arguments_of
 from synthtf.layers.base import SynthesisLayer
 
-# Stands for a number without a limit.
+# For a number without a limit.
 _FAR = 1e6
 
 
@@ -17,7 +17,7 @@ class ArgumentContract:
 
     Attributes:
         layer: class under test.
-        arguments: of its constructor.
+        arguments: arguments of its constructor.
     """
 
     layer: type[SynthesisLayer]
@@ -28,7 +28,7 @@ class ArgumentContract:
         return self.layer(**{"name": "tested", **self.arguments, **changes})
 
     def refusal(self, **changes: Any) -> str:
-        """Give the message with which arguments are refused; empty if they are not."""
+        """Return the message with which arguments are refused; empty if they are accepted."""
         try:
             self.make_layer(**changes)
         except ValueError as error:
@@ -36,13 +36,13 @@ class ArgumentContract:
         return ""
 
     def test_arguments_are_said_once(self) -> None:
-        """The signature says of each argument what it may be; each is stored as given."""
+        """The signature says what each argument may be; each is stored as given."""
         layer, arguments = self.make_layer(), self.layer.arguments()
         config = layer.get_config()
         own = config.keys() - SynthesisLayer().get_config().keys()
-        check(own == arguments.keys(), f"a config of {set(own)}, arguments {set(arguments)}")
+        check(own == arguments.keys(), f"the config has {set(own)}, not {set(arguments)}")
         for name, argument in arguments.items():
-            check(argument.parser is not None, f"`{name}`: its annotation says nothing")
+            check(argument.parser is not None, f"the annotation of `{name}` says nothing")
             expected = argument.parse(self.arguments.get(name, argument.default))
             for found in (getattr(layer, name), config[name]):
                 check(found == expected, f"`{name}` is {found!r}, expected {expected!r}")
@@ -51,13 +51,13 @@ class ArgumentContract:
         """A default is in one signature, and not in the docstring."""
         own, base = (arguments_of(x.__init__) for x in (self.layer, self.layer.__base__))
         same = [name for name in own if name in base and own[name].default == base[name].default]
-        check(own == base or not same, f"defaults of the base: {same}")
+        check(own == base or not same, f"defaults repeated from the base: {same}")
         pattern = r"\b[Dd]efaults?:?( to| is)? [`\"'(\[\d-].*"
         found = re.search(pattern, self.layer.__doc__ or "")
-        check(found is None, f"in the docstring: {found and found[0]}")
+        check(found is None, f"a default in the docstring: {found and found[0]}")
 
     def test_limits_are_those_of_the_signature(self) -> None:
-        """Numbers are taken up to their limits, other arguments permitting, and not beyond."""
+        """Numbers are accepted up to their limits, if other arguments permit, and not beyond."""
         for name, own in self.make_layer().ranges().items():
             for limit, beyond in ((own.minimum, -1), (own.maximum, 1)):
                 if math.isfinite(limit):
@@ -68,7 +68,7 @@ class ArgumentContract:
                     value = (value, own.high) if beyond < 0 else (own.low, value)
                 message = self.refusal(**{name: value})
                 named = {n for n in self.layer.arguments() if re.search(f"`-?{n}`", message)}
-                check(not message or len(named) > 1, f"a limit that is not declared: {message}")
+                check(not message or len(named) > 1, f"an undeclared limit: {message}")
 
 
 def check(condition: bool, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Arguments: what may be given for them, said once, in the signature of a constructor.
+"""What may be given for an argument, said once, in the signature of a constructor.
 
     def __init__(
         self,
@@ -9,9 +9,9 @@
         **kwargs,
     ):
 
-A type, here `Range`, `int` or `Literal`, says what kind of value is meant, and `Limits` between
-which numbers it lies and in which unit. `Annotated[TYPE, parser]`, where `parser(value, name)`
-returns the value or raises a ValueError, is for everything else. `TYPE | None` allows None.
+The type, here `Range`, `int` or `Literal`, says what kind of value is meant. `Limits` gives the
+smallest and largest number, and the unit. `Annotated[TYPE, parser]` is for everything else:
+`parser(value, name)` returns the value or raises a ValueError. `TYPE | None` allows None.
 """
 
 import functools
@@ -37,7 +37,7 @@ Parser = Callable[[Any, str], Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """What the values of a number or a range may be.
+    """Limits and unit of a number or a range.
 
     Attributes:
         minimum: smallest value allowed.
@@ -52,13 +52,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Limited:
-    """A number or a range, its limits and its unit.
+    """A number or a range with its limits and its unit.
 
     Attributes:
-        name: of the argument.
-        low: smallest value that is drawn. None: not given.
-        high: largest value that is drawn; of a number, that number. None: not given.
-        unit: as of `Limits`.
+        name: name of the argument.
+        low: smallest value that is drawn, or None if the argument was not given.
+        high: largest value that is drawn, or None if the argument was not given. Equal to `low` for
+            a number.
+        unit: the same as in `Limits`.
         minimum: smallest value allowed.
         maximum: largest value allowed.
         default: `(low, high)`, a number, or None.
@@ -78,12 +79,12 @@ class Argument:
     """An argument of a function.
 
     Attributes:
-        name: of the argument.
-        default: as written in the signature, or `inspect.Parameter.empty`.
-        parser: gives the value to store, from what the user wrote and the name, or raises a
-            ValueError. None: the annotation says nothing.
-        limits: of a number, or a range of numbers; else None.
-        optional: whether None may be given.
+        name: name of the argument.
+        default: default as written in the signature, or `inspect.Parameter.empty`.
+        parser: takes what the user wrote and the name, and returns the value to store or raises a
+            ValueError. None if the annotation says nothing.
+        limits: limits of a number or a range of numbers, else None.
+        optional: whether None is allowed.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Argument:
     optional: bool
 
     def parse(self, value: Any) -> Any:
-        """Give the value to store.
+        """Return the value to store.
 
         Raises:
             ValueError: if the value is not what the annotation says.
@@ -103,7 +104,7 @@ class Argument:
         return self.parser(value, self.name)
 
     def limited(self, value: Any) -> Limited:
-        """Describe a value, in which a missing default is as good as None."""
+        """Describe a value; a missing default counts as None."""
         default, value = (
             None if x is inspect.Parameter.empty else self.parse(x) for x in (self.default, value)
         )
@@ -115,11 +116,17 @@ class Argument:
 def arguments_of(function: Callable) -> dict[str, Argument]:
     """Describe the named arguments of a function, or of a constructor, from its signature.
 
+    Args:
+        function: the function; `self` is left out.
+
+    Returns:
+        Each argument by its name, in the order of the signature.
+
     Example:
-    >>> def blur(std: Annotated[Range, Limits(0, unit="mm")] = (0, 2)): ...
-    >>> argument = arguments_of(blur)["std"]
-    >>> argument.limits.unit, argument.parse(1)
-    ('mm', (1.0, 1.0))
+        >>> def blur(std: Annotated[Range, Limits(0, unit="mm")] = (0, 2)): ...
+        >>> argument = arguments_of(blur)["std"]
+        >>> argument.limits.unit, argument.parse(1)
+        ('mm', (1.0, 1.0))
     """
     hints = typing.get_type_hints(function, include_extras=True)
     kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
@@ -131,7 +138,7 @@ def arguments_of(function: Callable) -> dict[str, Argument]:
 
 
 def _read(hint: Any) -> tuple[Parser | None, Limits | None, bool]:
-    """Give the parser and the limits that an annotation stands for, and whether None may be."""
+    """Return the parser and the limits of an annotation, and whether it allows None."""
     members = typing.get_args(hint)
     optional = type(None) in members
     if optional:
@@ -153,7 +160,7 @@ def _read(hint: Any) -> tuple[Parser | None, Limits | None, bool]:
 
 
 def as_choice(value: Any, name: str, choices: Sequence) -> Any:
-    """Check that a value is one of several.
+    """Check that a value is one of several strings.
 
     Raises:
         ValueError: if it is not.
@@ -164,7 +171,7 @@ def as_choice(value: Any, name: str, choices: Sequence) -> Any:
 
 
 def as_switch(value: Any, name: str) -> bool:
-    """Check a value that is True or False.
+    """Check that a value is True or False.
 
     Raises:
         ValueError: if it is neither.
@@ -174,115 +181,11 @@ def as_switch(value: Any, name: str) -> bool:
     return value
 
 
-def as_label_list(
-    values: Any, name: str, distinct: bool = False, minimum: int = 0, empty: bool = False
-) -> tuple[int, ...]:
-    """Check a list of label values.
-
-    Raises:
-        ValueError: if one is not whole or below `minimum`, there is none (unless it may be
-            `empty`), or one occurs twice although they must be `distinct`.
-    """
-    found = as_whole_numbers(values, name)
-    repeated = distinct and len(set(found)) < len(found)
-    if not (found or empty) or repeated or min(found, default=minimum) < minimum:
-        kind = "distinct labels" if distinct else "labels"
-        least = "" if empty else ", at least one"
-        raise ValueError(
-            f"`{name}` must be {kind}, whole numbers from {minimum}{least}. "
-            f"Received: {name}={values!r}"
-        )
-    return found
-
-
-def as_label_groups(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
-    """Check groups of labels; a single label may stand for a group of its own.
-
-    Raises:
-        ValueError: if there is none, one is empty, or a label is negative or occurs twice.
-    """
-    entries = values if hasattr(values, "__len__") else ()
-    groups = tuple(as_whole_numbers(v if hasattr(v, "__len__") else [v], name) for v in entries)
-    labels = [label for group in groups for label in group]
-    if not labels or not all(groups) or min(labels) < 0 or len(set(labels)) < len(labels):
-        raise ValueError(
-            f"`{name}` must be groups of labels, at least one, none empty, each label at least 0 "
-            f"and in one group only. Received: {name}={values!r}"
-        )
-    return groups
-
-
-def as_regions(values: Any, name: str) -> tuple[int | str, ...]:
-    """Check a list of label values, or names of regions of a label table.
-
-    Raises:
-        ValueError: if there is none, or one is neither a name nor a whole number from 0.
-    """
-    entries = tuple(values) if hasattr(values, "__len__") and not isinstance(values, str) else ()
-    numbers = [v for v in entries if not isinstance(v, str)]
-    try:
-        found = iter(as_label_list(numbers, name, empty=True))
-    except ValueError:
-        entries = ()
-    if not entries or "" in entries:
-        raise ValueError(
-            f"`{name}` must be labels, whole numbers from 0, or names of regions, at least one. "
-            f"Received: {name}={values!r}"
-        )
-    return tuple(v if isinstance(v, str) else next(found) for v in entries)
-
-
-def as_region_groups(values: Any, name: str) -> tuple[str | tuple[int, ...], ...]:
-    """Check groups of labels, each a label, a list of labels or the name of a region.
-
-    Raises:
-        ValueError: if there is none, or as `as_label_groups`.
-    """
-    entries = tuple(values) if hasattr(values, "__len__") and not isinstance(values, str) else ()
-    groups = [v for v in entries if not isinstance(v, str)]
-    if not entries or "" in entries:
-        raise ValueError(
-            f"`{name}` must be groups of labels or names of regions, at least one. "
-            f"Received: {name}={values!r}"
-        )
-    numbers = iter(as_label_groups(groups, name) if groups else ())
-    return tuple(v if isinstance(v, str) else next(numbers) for v in entries)
-
-
-def as_sharing(values: Any, name: str) -> str | tuple[int, ...]:
-    """Check what shares its intensities: one number per label, or a property of a label table.
-
-    Raises:
-        ValueError: if it is neither whole numbers nor "sides" or "tissues".
-    """
-    shares = ("sides", "tissues")
-    return (
-        as_choice(values, name, shares)
-        if isinstance(values, str)
-        else as_whole_numbers(values, name)
-    )
-
-
-def check_labels(layer: Any, *names: str) -> None:
-    """Check, before a layer is used, that arguments are label values: a recipe finds others.
-
-    Raises:
-        ValueError: if one is None or holds the name of a region.
-    """
-    for name in names:
-        value = getattr(layer, name)
-        if value is None or isinstance(value, str) or any(isinstance(v, str) for v in value):
-            raise ValueError(
-                f"`{name}` must be label values where {type(layer).__name__} is used by itself; "
-                f"only a recipe finds them in its label table. Received: {name}={value!r}"
-            )
-
-
 def as_whole_numbers(values: Any, name: str) -> tuple[int, ...]:
     """Check a list of whole numbers.
 
     Raises:
-        ValueError: if it is no list, or one is not whole.
+        ValueError: if it is not a list, or a number is not whole.
     """
     try:
         given = tuple(values)
@@ -300,7 +203,7 @@ def as_ranges(
     """Check a list of ranges.
 
     Raises:
-        ValueError: if it is no list, or as `as_range`.
+        ValueError: if it is not a list, or if `as_range` refuses an entry.
     """
     if not hasattr(values, "__len__") or isinstance(values, str):
         raise ValueError(f"`{name}` must be a list of ranges. Received: {name}={values!r}")
@@ -331,10 +234,10 @@ def as_axis(value: Any, name: str) -> int:
 
 
 def as_axes(values: Any, name: str) -> tuple[int, ...]:
-    """Check the spatial axes to choose from.
+    """Check a list of spatial axes.
 
     Raises:
-        ValueError: if there is none, one occurs twice, or one is not 0, 1 or 2.
+        ValueError: if it is empty, or an axis is repeated or not 0, 1 or 2.
     """
     found = tuple(values) if hasattr(values, "__len__") else ()
     if not found or len(set(found)) < len(found) or not set(found) <= {0, 1, 2}:
@@ -342,25 +245,6 @@ def as_axes(values: Any, name: str) -> tuple[int, ...]:
             f"`{name}` must be different spatial axes, 0, 1 or 2. Received: {name}={values!r}"
         )
     return tuple(map(int, found))
-
-
-def check_one_per_label(layer: Any, *names: str) -> None:
-    """Check that arguments that are lists, unless None, have one entry per label of a layer.
-
-    Raises:
-        ValueError: if one has not.
-    """
-    for name in names:
-        given = getattr(layer, name)
-        if given is None or isinstance(given, str):
-            continue
-        if layer.labels is None:
-            raise ValueError(f"`{name}` has one entry per label: give `labels`, too")
-        if len(given) != len(layer.labels):
-            raise ValueError(
-                f"`{name}` must have one entry per label ({len(layer.labels)}). "
-                f"Received: {len(given)} entries"
-            )
 
 
 _NUMBERS: Mapping[Any, Callable] = {
@@ -382,12 +266,4 @@ Spacing = Annotated[Range, as_spacing]
 Shape = Annotated[tuple[int, ...], as_shape]
 Axis = Annotated[int, as_axis]
 Axes = Annotated[Sequence[int], as_axes]
-Label = Annotated[int, functools.partial(as_whole, minimum=0)]
-Labels = Annotated[Sequence[int], as_label_list]
-DistinctLabels = Annotated[Sequence[int], functools.partial(as_label_list, distinct=True)]
-Regions = Annotated[Sequence[int | str], as_regions]
-RegionGroups = Annotated[Sequence[int | str | Sequence[int]], as_region_groups]
-LabelGroups = Annotated[Sequence[int | Sequence[int]], as_label_groups]
-Groups = Annotated[Sequence[int], as_whole_numbers]
-Sharing = Annotated[Sequence[int] | str, as_sharing]
 Seed = Annotated[int, as_whole]

@@ -1,6 +1,6 @@
 """Metrics to follow a training, and measures of a registration.
 
-Functions give one number per sample, `(batch,)`. A transform is a displacement field `(batch,
+Functions return one number per sample, `(batch,)`. A transform is a displacement field `(batch,
 *spatial, ndim)` in voxels or an affine matrix `(batch, ndim + 1, ndim + 1)` about the centre of
 the volume, as in `synthtf.ops`.
 """
@@ -21,7 +21,7 @@ from synthtf.ops.resample import (
     positions,
     sample_linear,
 )
-from synthtf.ranges import Range, as_spacing, per_axis
+from synthtf.ranges import Range, as_spacing, as_whole, per_axis
 
 Tensor = Any
 
@@ -30,15 +30,15 @@ Tensor = Any
 class DiceMetric(keras.metrics.Metric):
     """Dice overlap of the most probable class with the label map, per structure.
 
-    The overlap of a structure is averaged over the samples in which the label map has it. Class
-    0, the background, has an overlap, but does not count in the mean.
+    The overlap of a structure is averaged over the samples whose label map holds it. Class 0, the
+    background, has an overlap too, but does not count in the mean.
 
     Args:
-        labels: Names of the classes, in the order of the channels, or their number.
-        name: Name of the metric.
-        dtype: Data type of the sums; float32 if None.
+        labels: names of the classes, in the order of the channels, or their number.
+        name: name of the metric.
+        dtype: data type of the sums. Default float32.
     Input shape: class indices `(batch, *spatial, 1)`, integers, and posteriors
-        `(batch, *spatial, classes)`. Voxels with an index that is no class do not count.
+        `(batch, *spatial, classes)`. Voxels whose index is not a class do not count.
     Raises: ValueError if there are fewer than two classes, or if shapes do not fit.
 
     Example:
@@ -50,11 +50,14 @@ class DiceMetric(keras.metrics.Metric):
 
     def __init__(self, labels: Sequence[str] | int, name: str = "dice", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
-        counted = isinstance(labels, int)
-        self.labels = labels if counted else tuple(map(str, labels))
-        self.num_classes = labels if counted else len(labels)
+        counted = not hasattr(labels, "__len__")
+        self.labels = as_whole(labels, "labels") if counted else tuple(map(str, labels))
+        self.num_classes = self.labels if counted else len(self.labels)
         if self.num_classes < 2:
-            raise ValueError(f"labels must name or count two classes or more, received {labels!r}")
+            raise ValueError(
+                f"`labels` must be the names of two or more classes, or their number. "
+                f"Received: labels={labels!r}"
+            )
         shape = (self.num_classes,)
         self.overlap = self.add_weight(shape=shape, initializer="zeros", name="overlap")
         self.samples = self.add_weight(shape=shape, initializer="zeros", name="samples")
@@ -65,9 +68,9 @@ class DiceMetric(keras.metrics.Metric):
         """Add a batch.
 
         Args:
-            y_true: Class indices, `(batch, *spatial, 1)`, integers.
-            y_pred: Posteriors or logits, `(batch, *spatial, classes)`.
-            sample_weight: Weight of each sample in the average, `(batch,)`, or None.
+            y_true: class indices, `(batch, *spatial, 1)`, integers.
+            y_pred: posteriors or logits, `(batch, *spatial, classes)`.
+            sample_weight: `(batch,)`, weight of each sample in the average. Default: all the same.
         """
         matched, true, predicted = self._count(y_true, y_pred)
         weight = ops.cast(true > 0, self.dtype)
@@ -78,12 +81,12 @@ class DiceMetric(keras.metrics.Metric):
         self.samples.assign_add(ops.sum(weight, axis=0))
 
     def result(self) -> Tensor:
-        """Return the mean over the structures seen so far, 0 if there was none."""
+        """Return the mean over the structures seen so far; 0 if there were none."""
         seen = ops.cast(self.samples[1:] > 0, self.dtype)
         return ops.sum(self._mean(0.0)[1:]) / ops.maximum(ops.sum(seen), 1)
 
     def per_label(self) -> np.ndarray:
-        """Return the overlap of each class, `(classes,)`, NaN where it did not occur."""
+        """Return the overlap of each class, `(classes,)`; NaN for a class that did not occur."""
         return ops.convert_to_numpy(self._mean(float("nan")))
 
     def get_config(self) -> dict[str, Any]:
@@ -92,7 +95,7 @@ class DiceMetric(keras.metrics.Metric):
         return super().get_config() | {"labels": labels}
 
     def _mean(self, absent: float) -> Tensor:
-        """Average each class over samples; `absent` stands for those that did not occur."""
+        """Average each class over samples; classes that did not occur get `absent`."""
         samples = ops.convert_to_tensor(self.samples)
         seen = samples > 0
         mean = self.overlap / ops.where(seen, samples, ops.ones_like(samples))
@@ -105,14 +108,16 @@ class DiceMetric(keras.metrics.Metric):
         fits = len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1
         if not fits or y_pred.shape[-1] != classes:
             raise ValueError(
-                f"expected class indices (batch, *spatial, 1) and posteriors (batch, *spatial, "
-                f"{classes}), received {tuple(y_true.shape)} and {tuple(y_pred.shape)}"
+                f"`y_true` must be class indices (batch, *spatial, 1) and `y_pred` posteriors "
+                f"(batch, *spatial, {classes}). Received: y_true with shape "
+                f"{tuple(y_true.shape)}, y_pred with shape {tuple(y_pred.shape)}"
             )
         batch = ops.shape(y_pred)[0]
         true = ops.reshape(ops.cast(y_true, "int32"), (batch, -1))
         predicted = ops.reshape(ops.argmax(y_pred, axis=-1), (batch, -1))
         known = ops.logical_and(true >= 0, true < classes)
-        # One table for the batch: a last row for what is no class, and a column per prediction.
+        # One table per sample: a row per class and one for all other values, a column per
+        # prediction.
         row = ops.where(known, true, classes) + ops.arange(batch)[:, None] * (classes + 1)
         cell = ops.reshape(row * classes + ops.cast(predicted, "int32"), (-1,))
         cells = batch * (classes + 1) * classes
@@ -128,8 +133,8 @@ class FoldingFraction(keras.metrics.Mean):
     """Share of voxels where a displacement field folds, averaged over samples.
 
     Args:
-        name: Name of the metric.
-        dtype: Data type of the sums; float32 if None.
+        name: name of the metric.
+        dtype: data type of the sums. Default float32.
     Input shape: anything, and displacement fields `(batch, *spatial, ndim)`, in voxels.
 
     Example:
@@ -148,9 +153,9 @@ class FoldingFraction(keras.metrics.Mean):
         """Add a batch.
 
         Args:
-            y_true: Not used.
-            y_pred: Displacement fields, `(batch, *spatial, ndim)`, in voxels.
-            sample_weight: Weight of each sample in the average, `(batch,)`, or None.
+            y_true: not used.
+            y_pred: displacement fields, `(batch, *spatial, ndim)`, in voxels.
+            sample_weight: `(batch,)`, weight of each sample in the average. Default: all the same.
         """
         super().update_state(folding_fraction(y_pred), sample_weight)
 
@@ -159,13 +164,13 @@ def folding_fraction(displacement: Tensor) -> Tensor:
     """Return the share of voxels where the Jacobian determinant of a warp is not positive.
 
     Args:
-        displacement: Displacement field of shape `(batch, *spatial, ndim)`, in voxels.
+        displacement: displacement field of shape `(batch, *spatial, ndim)`, in voxels.
 
     Returns:
-        In [0, 1], `(batch,)`.
+        Tensor of shape `(batch,)`, in [0, 1].
 
     Raises:
-        ValueError: If the shape is not that of a field.
+        ValueError: if the shape is not that of a field.
 
     Example:
         >>> float(folding_fraction(np.zeros((1, 4, 4, 2)))[0])
@@ -183,22 +188,21 @@ def target_registration_error(
     spacing: Range = 1.0,
     shape: Sequence[int] | None = None,
 ) -> Tensor:
-    """Return the mean distance between where two transforms send the same points.
+    """Return the mean distance between the places to which two transforms send the same points.
 
     Args:
-        transform: Displacement field or affine matrix.
-        reference: Likewise; the true one.
-        points: Tensor of shape `(batch, num, ndim)`, in voxels from the first voxel. None: all
-            voxels.
-        spacing: Millimetres per voxel, a scalar or one per axis.
-        shape: Spatial shape of the volume, needed for two matrices, or for a field on a grid
-            coarser than it. Default: the grid of the field.
+        transform: displacement field or affine matrix.
+        reference: the true transform, a displacement field or affine matrix.
+        points: `(batch, num, ndim)`, in voxels from the first voxel. Default: all voxels.
+        spacing: mm per voxel, a scalar or one per axis.
+        shape: spatial shape of the volume, needed for two matrices, or for a field whose grid is
+            coarser than the volume. Default: the grid of the field.
 
     Returns:
-        In mm, `(batch,)`.
+        Tensor of shape `(batch,)`, in mm.
 
     Raises:
-        ValueError: If shapes do not fit, or two matrices come without `shape`.
+        ValueError: if shapes do not fit, or two matrices come without `shape`.
 
     Example:
         >>> true = np.zeros((1, 8, 8, 2), "float32")
@@ -208,7 +212,7 @@ def target_registration_error(
 
     Reference:
         Fitzpatrick et al., Predicting error in rigid-body point-based registration, IEEE TMI
-        1998, for the name; landmarks of an anatomist serve as points as well.
+        1998, for the name. The points may be anatomical landmarks, too.
     """
     transforms = [ops.cast(t, "float32") for t in (transform, reference)]
     shape = _volume_shape(transforms, shape)
@@ -218,7 +222,8 @@ def target_registration_error(
         points = ops.cast(points, "float32")
         if len(points.shape) != 3 or points.shape[-1] != len(shape):
             raise ValueError(
-                f"expected points (batch, num, {len(shape)}), received {tuple(points.shape)}"
+                f"`points` must have the shape (batch, num, {len(shape)}). "
+                f"Received: points with shape {tuple(points.shape)}"
             )
         ends = [_send(points, t, shape) for t in transforms]
     return _mean_length([p - q for p, q in zip(*ends, strict=True)], spacing)
@@ -227,21 +232,21 @@ def target_registration_error(
 def inverse_consistency_error(
     forward: Tensor, backward: Tensor, spacing: Range = 1.0, shape: Sequence[int] | None = None
 ) -> Tensor:
-    """Return how far from where it was a voxel comes back: the mean of `|u(x) + v(x + u(x))|`.
+    """Return how far a voxel ends from where it started: the mean of `|u(x) + v(x + u(x))|`.
 
-    Outside of a field its border values hold.
+    Outside of its grid, a field keeps its border values.
 
     Args:
-        forward: Displacement field u or affine matrix.
-        backward: Likewise, v.
-        spacing: Millimetres per voxel, a scalar or one per axis.
-        shape: Spatial shape of the volume, as for `target_registration_error`.
+        forward: displacement field u or affine matrix.
+        backward: displacement field v or affine matrix.
+        spacing: mm per voxel, a scalar or one per axis.
+        shape: spatial shape of the volume, as in `target_registration_error`.
 
     Returns:
-        In mm, `(batch,)`.
+        Tensor of shape `(batch,)`, in mm.
 
     Raises:
-        ValueError: If shapes do not fit, or two matrices come without `shape`.
+        ValueError: if shapes do not fit, or two matrices come without `shape`.
 
     Example:
         >>> shift = np.full((1, 8, 8, 2), [3.0, 0.0], "float32")
@@ -260,10 +265,10 @@ def inverse_consistency_error(
 
 
 def _volume_shape(transforms: Sequence[Tensor], shape: Sequence[int] | None) -> tuple[int, ...]:
-    """Give the spatial shape that transforms work on, and check that they do."""
+    """Return the spatial shape that transforms work on, after checking that they fit."""
     fields = [t for t in transforms if len(t.shape) > 3]
     if shape is None and not fields:
-        raise ValueError("two matrices do not tell the size of the volume: give `shape`")
+        raise ValueError("`shape` must be given for two matrices. Received: shape=None")
     shape = tuple(fields[0].shape[1:-1] if shape is None else shape)
     for transform in transforms:
         check_transform(transform, len(shape))
@@ -287,7 +292,7 @@ def _send(points: Tensor, transform: Tensor, shape: Sequence[int]) -> list[Tenso
 
 
 def _mean_length(components: Sequence[Tensor], spacing: Range) -> Tensor:
-    """Mean Euclidean length of vectors, in mm, from one tensor of voxels per axis."""
+    """Return the mean Euclidean length of vectors in mm, from one tensor of voxels per axis."""
     scale = per_axis(as_spacing(spacing), len(components))
     squares = sum(ops.square(c * mm) for c, mm in zip(components, scale, strict=True))
     return _mean_per_sample(ops.sqrt(squares))

@@ -1,4 +1,4 @@
-"""Optimizers."""
+"""Optimisers."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ Tensor = Any
 # Quintic whose iteration drives all singular values towards one, from Jordan's Muon.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
-# Root mean square of Adam's updates, so that both take the same learning rate (Liu et al.).
+# Root mean square of Adam's updates: with it, both use the same learning rate (Liu et al.).
 _UPDATE_RMS = 0.2
 
 
@@ -19,24 +19,25 @@ _UPDATE_RMS = 0.2
 class ConvMuon(keras.optimizers.Adam):
     """Muon for the kernels of convolutions, Adam for all other weights.
 
-    The momentum of a kernel, as a matrix from the voxels and channels that it sees to its output
-    channels, is replaced by the nearest matrix whose singular values are equal, so that every
-    direction of the kernel learns as fast as the strongest. Keras' own `Muon` does so for
-    matrices, and leaves convolutions to Adam. Kernels that see a single voxel or channel, or
-    have fewer than four output channels, and all biases and scales learn by Adam.
+    The momentum of a kernel is taken as a matrix from the voxels and channels that the kernel sees
+    to its output channels, and replaced by the nearest matrix whose singular values are equal.
+    Every direction of the kernel therefore learns as fast as the strongest. Keras' own `Muon` does
+    this for matrices, and leaves convolutions to Adam. Kernels that see a single voxel or channel,
+    or have fewer than four output channels, and all biases and scales learn by Adam.
 
     Args:
-        learning_rate: of both; a number or a Keras schedule. About that of Adam.
-        momentum: of Muon, in Nesterov's form.
-        **kwargs: of `keras.optimizers.Adam`.
+        learning_rate: learning rate of both, a number or a Keras schedule; about as for Adam.
+        momentum: momentum of Muon, in Nesterov's form.
+        name: name of the optimiser.
+        **kwargs: arguments of `keras.optimizers.Adam`.
 
     Raises:
         ValueError: if the momentum is not in [0, 1).
 
     Example:
-    >>> optimizer = ConvMuon(learning_rate=5e-3)
-    >>> optimizer.momentum
-    0.95
+        >>> optimizer = ConvMuon(learning_rate=5e-3)
+        >>> optimizer.momentum
+        0.95
 
     Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; Liu
         et al., Muon is scalable for LLM training, arXiv:2502.16982, for the learning rate.
@@ -68,7 +69,7 @@ class ConvMuon(keras.optimizers.Adam):
         self.assign_sub(variable, ops.reshape(scale * orthogonalize(matrix), shape))
 
     def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return super().get_config() | {"momentum": self.momentum}
 
 
@@ -79,8 +80,14 @@ def orthogonalize(matrix: Tensor) -> Tensor:
         matrix: `(m, n)`, floating-point.
 
     Returns:
-        `(m, n)`: singular values that were at least 0.002 of the norm lie between 0.68 and 1.21;
-        of zeros, zeros.
+        Tensor of the same shape. Singular values of at least 0.002 times the norm end between 0.68
+        and 1.21; a matrix of zeros stays zero.
+
+    Example:
+        >>> from keras import ops
+        >>> values = ops.diag(orthogonalize(ops.diag(ops.array([1.0, 0.1]))))
+        >>> bool(ops.min(values) > 0.6 and ops.max(values) < 1.3)
+        True
 
     Reference: Jordan et al., Muon, 2024: five steps of a Newton-Schulz iteration.
     """
@@ -95,7 +102,7 @@ def orthogonalize(matrix: Tensor) -> Tensor:
 
 
 def _is_kernel(shape: tuple[int, ...]) -> bool:
-    """Whether a variable is the kernel of a convolution that sees several voxels and channels."""
+    """Return whether a variable is the kernel of a convolution over several voxels and channels."""
     if len(shape) < 3 or shape[-1] < 4 or shape[-2] == 1:
         return False
     return math.prod(shape[:-2]) > 1

@@ -72,7 +72,7 @@ class Option:
         metavar: what stands for the value in the help of the command line, or empty.
         flag: whether it has a flag.
         types: those that a value may have, but for None.
-        default: `dataclasses.MISSING` if it must be given.
+        default: `inspect.Parameter.empty` if it must be given.
     """
 
     argument: Argument
@@ -152,7 +152,7 @@ def options_of(cls: type[Options]) -> dict[str, Option]:
         field.name: Option(
             arguments[field.name],
             types=_types(hints[field.name]),
-            default=field.default
+            default=arguments[field.name].default
             if field.default_factory is dataclasses.MISSING
             else field.default_factory(),
             **field.metadata,
@@ -166,7 +166,7 @@ def signature_of(function: Callable, cls: type[Options]) -> inspect.Signature:
 
     Args:
         function: takes some arguments and the options.
-        cls: of the options.
+        cls: class of the options.
     """
     signature, hints = inspect.signature(function), typing.get_type_hints(cls)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]

@@ -22,16 +22,16 @@ def fold_in(key: Tensor, name: str) -> Tensor:
 
     Args:
         key: int32 tensor of shape `(batch, 2)`.
-        name: any text; its CRC-32 is folded in, which is the same in every process.
+        name: any text. Its CRC-32, which is the same in every process, is folded in.
 
     Returns:
         int32 tensor of shape `(batch, 2)`.
 
     Example:
-    >>> import numpy as np
-    >>> key = np.array([[1, 7]], "int32")
-    >>> fold_in(key, "blur").shape == (1, 2)
-    True
+        >>> import numpy as np
+        >>> key = np.array([[1, 7]], "int32")
+        >>> fold_in(key, "blur").shape == (1, 2)
+        True
     """
     data = zlib.crc32(name.encode()) & 0x7FFFFFFF
     return _per_sample(key, _BACKEND.fold_in, (2,), "int32", data)
@@ -43,11 +43,17 @@ def uniform(key: Tensor, shape: tuple[int, ...], low: float = 0.0, high: float =
     Args:
         key: int32 tensor of shape `(batch, 2)`.
         shape: static shape of one sample's draw; `()` for a scalar.
-        low: lower bound.
-        high: upper bound. If it equals `low`, the draw is that constant.
+        low: lower bound. Default 0.
+        high: upper bound. If it equals `low`, the draw is that constant. Default 1.
 
     Returns:
         float32 tensor of shape `(batch, *shape)`.
+
+    Example:
+        >>> import numpy as np
+        >>> draw = uniform(np.array([[1, 7]], "int32"), (3,), 2.0, 4.0)
+        >>> bool(ops.all(draw >= 2) and ops.all(draw < 4))
+        True
     """
     draw = _per_sample(key, _BACKEND.uniform, tuple(shape), "float32")
     return low + (high - low) * draw
@@ -58,10 +64,15 @@ def normal(key: Tensor, shape: tuple[int, ...]) -> Tensor:
 
     Args:
         key: int32 tensor of shape `(batch, 2)`.
-        shape: static shape of one sample's draw.
+        shape: static shape of one sample's draw; `()` for a scalar.
 
     Returns:
         float32 tensor of shape `(batch, *shape)`.
+
+    Example:
+        >>> import numpy as np
+        >>> tuple(normal(np.array([[1, 7], [1, 8]], "int32"), (3,)).shape)
+        (2, 3)
     """
     return _per_sample(key, _BACKEND.normal, tuple(shape), "float32")
 
@@ -71,12 +82,17 @@ def integers(key: Tensor, shape: tuple[int, ...], low: int, high: int) -> Tensor
 
     Args:
         key: int32 tensor of shape `(batch, 2)`.
-        shape: static shape of one sample's draw.
+        shape: static shape of one sample's draw; `()` for a scalar.
         low: smallest value.
         high: largest value.
 
     Returns:
         int32 tensor of shape `(batch, *shape)`.
+
+    Example:
+        >>> import numpy as np
+        >>> int(integers(np.array([[1, 7]], "int32"), (), 5, 5)[0])
+        5
     """
     draw = ops.floor(uniform(key, shape, low, high + 1))
     return ops.cast(ops.minimum(draw, high), "int32")
@@ -87,7 +103,7 @@ def draw_keys(batch: int | Tensor, seed_generator: keras.random.SeedGenerator) -
 
     Args:
         batch: number of samples.
-        seed_generator: advanced by one step.
+        seed_generator: generator of Keras, which advances by one step.
 
     Returns:
         int32 tensor of shape `(batch, 2)`.

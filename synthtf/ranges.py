@@ -15,20 +15,20 @@ def as_range(
 
     Args:
         value: `(low, high)`, drawn uniformly, or a scalar, which is a constant.
-        name: of the parameter, for messages.
-        minimum: smallest value allowed.
-        maximum: largest value allowed.
+        name: name of the parameter, for the message.
+        minimum: smallest value allowed. Default: no limit.
+        maximum: largest value allowed. Default: no limit.
 
     Returns:
         `(low, high)` as floats.
 
     Raises:
-        ValueError: if the value is not one or two numbers, is not finite, is
-            reversed or leaves `[minimum, maximum]`.
+        ValueError: if the value is not one or two finite numbers, is reversed or leaves
+            `[minimum, maximum]`.
 
     Example:
-    >>> as_range(2, "std", minimum=0)
-    (2.0, 2.0)
+        >>> as_range(2, "std", minimum=0)
+        (2.0, 2.0)
     """
     bounds = tuple(value) if _is_sequence(value) else (value, value)
     low, high = _as_floats(bounds, 2, f"`{name}` must be a number or (low, high)", name, value)
@@ -45,12 +45,21 @@ def as_number(
 ) -> float:
     """Parse one number; a range is refused.
 
+    Args:
+        value: the number.
+        name: name of the parameter, for the message.
+        minimum: smallest value allowed. Default: no limit.
+        maximum: largest value allowed. Default: no limit.
+
+    Returns:
+        The number as a float.
+
     Raises:
         ValueError: if the value is not one finite number in `[minimum, maximum]`.
 
     Example:
-    >>> as_number(1, "probability", 0, 1)
-    1.0
+        >>> as_number(1, "probability", 0, 1)
+        1.0
     """
     expected = f"`{name}` must be one number"
     number = _as_floats(() if _is_sequence(value) else (value,), 1, expected, name, value)[0]
@@ -61,14 +70,23 @@ def as_number(
 def as_whole_range(
     value: WholeRange, name: str, minimum: float = -math.inf, maximum: float = math.inf
 ) -> tuple[int, int]:
-    """Parse a range of whole numbers, both ends of which are drawn.
+    """Parse a range of whole numbers, drawn with both ends included.
+
+    Args:
+        value: `(low, high)` or a whole number, which is a constant.
+        name: name of the parameter, for the message.
+        minimum: smallest value allowed. Default: no limit.
+        maximum: largest value allowed. Default: no limit.
+
+    Returns:
+        `(low, high)` as integers.
 
     Raises:
-        ValueError: if it is no range, not whole, or out of bounds.
+        ValueError: if the value is not a range, not whole, or out of bounds.
 
     Example:
-    >>> as_whole_range((2, 6), "num_shots", 1)
-    (2, 6)
+        >>> as_whole_range((2, 6), "num_shots", 1)
+        (2, 6)
     """
     low, high = as_range(value, name, minimum, maximum)
     if not (low.is_integer() and high.is_integer()):
@@ -79,12 +97,21 @@ def as_whole_range(
 def as_whole(value: int, name: str, minimum: float = -math.inf, maximum: float = math.inf) -> int:
     """Parse one whole number; a range is refused.
 
+    Args:
+        value: the number.
+        name: name of the parameter, for the message.
+        minimum: smallest value allowed. Default: no limit.
+        maximum: largest value allowed. Default: no limit.
+
+    Returns:
+        The number as an integer.
+
     Raises:
         ValueError: if the value is not one whole number in `[minimum, maximum]`.
 
     Example:
-    >>> as_whole(5, "num_levels", 1)
-    5
+        >>> as_whole(5, "num_levels", 1)
+        5
     """
     if not as_number(value, name, minimum, maximum).is_integer():
         raise ValueError(f"`{name}` must be a whole number. Received: {name}={value!r}")
@@ -96,13 +123,17 @@ def as_spacing(value: Range, name: str = "spacing") -> float | tuple[float, ...]
 
     Args:
         value: mm per voxel, a scalar or one per axis.
-        name: of the parameter, for messages.
+        name: name of the parameter, for the message.
 
     Returns:
-        A float, or a tuple of floats, as given.
+        A float for a scalar, else a tuple of floats.
 
     Raises:
         ValueError: if any value is not a positive number.
+
+    Example:
+        >>> as_spacing((1, 1, 2))
+        (1.0, 1.0, 2.0)
     """
     values = tuple(value) if hasattr(value, "__len__") else (value,)
     try:
@@ -115,10 +146,22 @@ def as_spacing(value: Range, name: str = "spacing") -> float | tuple[float, ...]
 
 
 def per_axis(spacing: float | Sequence[float], ndim: int, name: str = "spacing") -> tuple:
-    """Give one value per axis from a scalar or a sequence of `ndim`.
+    """Return one value per axis from a scalar or a sequence of `ndim`.
+
+    Args:
+        spacing: a scalar, or one value per axis.
+        ndim: number of axes.
+        name: name of the parameter, for the message.
+
+    Returns:
+        A tuple of `ndim` floats.
 
     Raises:
         ValueError: if the length of a sequence is not `ndim`.
+
+    Example:
+        >>> per_axis(2, 3)
+        (2.0, 2.0, 2.0)
     """
     if not hasattr(spacing, "__len__"):
         return (float(spacing),) * ndim
@@ -150,5 +193,11 @@ def _check_limits(
 ) -> None:
     if low < minimum or high > maximum:
         raise ValueError(
-            f"`{name}` must lie in [{minimum:g}, {maximum:g}]. Received: {name}={value!r}"
+            f"`{name}` must lie in [{_plain(minimum)}, {_plain(maximum)}]. "
+            f"Received: {name}={value!r}"
         )
+
+
+def _plain(limit: float) -> str:
+    """Write a limit without an exponent where it is whole."""
+    return str(int(limit)) if math.isfinite(limit) and limit == int(limit) else f"{limit:g}"

@@ -1,9 +1,9 @@
 """Saved models: Keras finds synthtf's classes after `import synthtf` alone.
 
-Keras looks up the classes of a file by the names under which they were registered, and for
-packages other than its own it imports nothing. As synthtf's modules load on first use, a name
-that starts with "synthtf>" and is not known yet makes them load. Keras itself, if it is not
-there yet, is left for when the user or a module imports it.
+Keras looks up the classes of a file by the names under which they were registered, and imports
+no package other than its own. synthtf's modules load on first use: an unknown name that starts
+with "synthtf>" makes them load. Keras itself is not imported here; if it comes later, it is
+extended then.
 """
 
 import functools
@@ -36,7 +36,7 @@ def import_classes() -> None:
 
 
 def _extend(registry: ModuleType) -> None:
-    """Let the look-up of a class by its name import synthtf's."""
+    """Let the look-up of an unknown class name import synthtf's classes."""
     look_up = registry.get_registered_object
 
     @functools.wraps(look_up)
@@ -51,10 +51,10 @@ def _extend(registry: ModuleType) -> None:
 
 
 class _Finder:
-    """Waits for Keras to import its registry."""
+    """Waits for Keras to import its registry of classes."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        """Find that module as Python does, with a loader that extends it."""
+        """Find the registry as Python does, with a loader that extends it."""
         if name != _REGISTRY:
             return None
         from importlib.machinery import PathFinder
@@ -67,7 +67,7 @@ class _Finder:
 
 
 class _Loader:
-    """Loads a module as another loader does, then extends it."""
+    """Loads a module by another loader, then extends it."""
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader

@@ -1,6 +1,6 @@
 """The layer contract: what every synthesis layer promises, as tests to inherit.
 
-A layer's test file holds a subclass that names the layer and its arguments; pytest then runs
+A layer's test file holds a subclass that names the layer and its arguments; pytest then checks
 each promise in 2D and 3D:
 
     class TestRandomBlur(RandomLayerContract):
@@ -23,26 +23,27 @@ from keras import ops, tree
 
 from synthtf.argument_contract import ArgumentContract, check
 from synthtf.layers.base import SynthesisLayer
+from synthtf.synthesis.entries import as_entry, as_step
 
-# Odd sizes: the last numbers of a tensor then miss the vector unit, which is where the
-# bits of a sample most easily come to depend on its place in the batch.
+# With odd sizes, the last numbers of a tensor miss the vector unit. There the bits of a sample
+# depend on its place in the batch most easily.
 SHAPES = {2: (11, 9), 3: (9, 7, 5)}
 # Half precision turns 2035 into 2032.
 LABELS = (0, 2, 41, 2035)
 BATCH = 4
 _NUM_KEYS = 12
 ONLY_2D: set[str] = set()
-"""Names of promises that a test suite checks in 2D alone, to save time."""
+"""Names of promises that a test suite checks only in 2D, to save time."""
 
 
 class LayerContract(ArgumentContract):
-    """Promises of every layer, deterministic ones included.
+    """Promises of every layer, including deterministic ones.
 
     Attributes:
-        variants: further arguments, with which the cheap promises are checked, too.
-        identity_arguments: with which the layer changes nothing.
-        invalid: pairs of arguments and a pattern that the message of the error matches.
-        kind: of the input: "image", "labels", or "both" for `[image, labels]`.
+        variants: further sets of arguments, for the cheap promises.
+        identity_arguments: arguments with which the layer changes nothing.
+        invalid: pairs of arguments and a pattern that the error message matches.
+        kind: kind of the input: "image", "labels", or "both" for `[image, labels]`.
     """
 
     variants: Sequence[Mapping[str, Any]] = ()
@@ -51,7 +52,7 @@ class LayerContract(ArgumentContract):
     kind: str = "image"
 
     def make_inputs(self, ndim: int) -> tuple:
-        """Give the arguments of a call: arrays, or structures of them, for a batch of four."""
+        """Return the arguments of a call: arrays, or structures of arrays, for a batch of four."""
         shape = (BATCH, *SHAPES[ndim], 1)
         generator = np.random.default_rng(ndim)
         image = generator.uniform(size=shape).astype("float32")
@@ -59,7 +60,7 @@ class LayerContract(ArgumentContract):
         return ({"image": image, "labels": labels, "both": [image, labels]}[self.kind],)
 
     def expected_identity(self, inputs: Any) -> Any:
-        """Give what the layer makes of its first argument when it changes nothing."""
+        """Return the output for this first argument when the layer changes nothing."""
         return inputs
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
@@ -73,17 +74,26 @@ class LayerContract(ArgumentContract):
             metafunc.parametrize("bad", self.invalid, ids=lambda bad: str(bad[0]))
 
     def test_config_and_json_round_trip(self, ndim: int, variant: Mapping) -> None:
-        """A layer remade from its config as JSON does the same, before and after build."""
+        """A layer rebuilt from its config as JSON does the same, before and after build."""
         layer, inputs = self.make_layer(**variant), self.make_inputs(ndim)
         before = through_json(layer)
         expected = run(layer, inputs)
         for again in (before, through_json(layer)):
-            check(type(again) is type(layer), f"remade as {type(again)}")
+            check(type(again) is type(layer), f"rebuilt as {type(again)}")
             check(again.get_config() == layer.get_config(), f"config {again.get_config()}")
             equal(run(again, inputs), expected)
 
+    def test_recipe_entry_round_trip(self, variant: Mapping) -> None:
+        """A layer that can be a step is the same after a recipe file; spacing is the recipe's."""
+        layer = self.make_layer(**variant)
+        if layer.gives:
+            again = as_step(json.loads(json.dumps(as_entry(layer))), 1)
+            expected = {**layer.get_config(), "spacing": None, "seed": None}
+            found = {**again.get_config(), "spacing": None, "seed": None}
+            check(found == expected, f"config {found}, expected {expected}")
+
     def test_keras_file_round_trip(self, ndim: int, tmp_path: Path) -> None:
-        """A model that holds the layer gives the same bits after saving and loading."""
+        """A model with the layer gives the same bits after saving and loading."""
         inputs = self.make_inputs(ndim)
         model = symbolic_model(self.make_layer(), inputs)
         expected = to_arrays(model(tree.flatten(inputs)))
@@ -104,7 +114,7 @@ class LayerContract(ArgumentContract):
                 check(dtype == array.dtype.name, f"{dtype}, {array.dtype}")
 
     def test_eager_and_compiled_agree(self, ndim: int) -> None:
-        """Compiling changes nothing, and new values, of keys too, do not compile again."""
+        """Compiling changes nothing, and new values or keys do not compile again."""
         layer, inputs = self.make_layer(), self.make_inputs(ndim)
         function, traces = compiled(lambda *flat: layer(*tree.pack_sequence_as(inputs, flat)))
         for values in (inputs, rows(inputs, slice(None, None, -1))):
@@ -121,7 +131,7 @@ class LayerContract(ArgumentContract):
                 equal(run(self.make_layer(), inputs), expected)
 
     def test_fits_inside_a_model(self, ndim: int) -> None:
-        """A layer with weights behind this one learns in a step of `fit`."""
+        """A layer with weights after this one learns in a step of `fit`."""
         inputs = self.make_inputs(ndim)
         inner = symbolic_model(self.make_layer(), inputs)
         features = ops.cast(tree.flatten(inner.output)[0], "float32")
@@ -143,7 +153,7 @@ class LayerContract(ArgumentContract):
             same_bits(run(layer, rows(inputs, here)), rows(whole, here))
 
     def test_samples_are_independent(self, ndim: int) -> None:
-        """Changing sample 0, its input or its key, leaves the others alone."""
+        """Changing the input or key of sample 0 leaves the other samples alone."""
         layer, inputs = self.make_layer(), self.make_inputs(ndim)
         expected = rows(run(layer, inputs), slice(1, None))
         flat = tree.flatten(inputs)
@@ -163,7 +173,7 @@ class LayerContract(ArgumentContract):
         inputs = self.make_inputs(ndim)
         actual, same = run(self.make_layer(), inputs), self.expected_identity(inputs[0])
         changed = any(map(differ, actual, tree.flatten(same)))
-        check(changed, "the output is what the identity gives")
+        check(changed, "the output is that of the identity")
 
     def test_call_leaves_inputs_and_layer_alone(self, ndim: int, variant: Mapping) -> None:
         """A call changes neither its inputs nor the layer; outputs are finite."""
@@ -185,24 +195,24 @@ class LayerContract(ArgumentContract):
 
 
 class RandomLayerContract(LayerContract):
-    """Promises of layers that draw from a key, on top of those of every layer.
+    """Promises of layers that draw from a key, in addition to those of every layer.
 
     Attributes:
-        num_outcomes: how many different outputs 12 keys give, at least, for one input.
+        num_outcomes: smallest number of different outputs that 12 keys give for one input.
     """
 
     num_outcomes: int = _NUM_KEYS
 
     def make_inputs(self, ndim: int) -> tuple:
-        """Give the input and the keys of a batch of four."""
+        """Return the input and the keys of a batch of four."""
         return (*super().make_inputs(ndim), make_keys(BATCH))
 
     def make_copies(self, ndim: int) -> tuple:
-        """Give one sample many times, with different keys."""
+        """Return one sample many times, with different keys."""
         return repeat(rows(self.make_inputs(ndim)[0], slice(1)), _NUM_KEYS), make_keys(_NUM_KEYS)
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """Add what is invalid for every random layer."""
+        """Add the arguments that are invalid for every random layer."""
         if "bad" in metafunc.fixturenames:
             common = [({"probability": p}, "`probability` must") for p in (-0.1, 1.5, "often")]
             bad = [*self.invalid, *common]
@@ -211,21 +221,21 @@ class RandomLayerContract(LayerContract):
             super().pytest_generate_tests(metafunc)
 
     def test_same_key_same_bits(self, ndim: int) -> None:
-        """The same key gives the same bits, and other keys give other ones."""
+        """The same key gives the same bits, and different keys give different bits."""
         layer, inputs = self.make_layer(), self.make_copies(ndim)
         outputs = run(layer, inputs)
         equal(run(layer, inputs), outputs)
         distinct = {tuple(x[row].tobytes() for x in outputs) for row in range(_NUM_KEYS)}
-        check(len(distinct) >= self.num_outcomes, f"{len(distinct)} outcomes of all keys")
+        check(len(distinct) >= self.num_outcomes, f"only {len(distinct)} different outputs")
 
     def test_name_decides_the_draws(self, ndim: int) -> None:
         """Two layers with different names draw independently."""
         inputs = self.make_copies(ndim)
         first, second = (run(self.make_layer(name=name), inputs) for name in ("one", "other"))
-        check(any(map(differ, first, second)), "two names, the same draws")
+        check(any(map(differ, first, second)), "the draws do not depend on the name")
 
     def test_call_is_sample_then_apply(self, ndim: int, variant: Mapping) -> None:
-        """Applying the draws of `sample` is what a call does; all have a batch axis."""
+        """Applying the draws of `sample` gives what a call gives; all draws have a batch axis."""
         layer, (inputs, key) = self.make_layer(**variant), self.make_inputs(ndim)
         draws = layer.sample(key, tree.flatten(inputs)[0].shape)
         sizes = {name: len(x) for name, x in draws.items()}
@@ -233,7 +243,7 @@ class RandomLayerContract(LayerContract):
         equal(to_arrays(layer.apply(inputs, draws)), run(layer, (inputs, key)))
 
     def test_probability_is_per_sample(self, ndim: int) -> None:
-        """Each sample is changed, as with a probability of one, or left alone."""
+        """Each sample is either changed, as with a probability of one, or left alone."""
         inputs = self.make_copies(ndim)
         never, half, always = (run(self.make_layer(probability=p), inputs) for p in (0, 0.5, 1))
         close(never, tree.flatten(self.expected_identity(inputs[0])))
@@ -264,10 +274,10 @@ def equal(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
 
 
 def same_bits(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
-    """Check that outputs that differ in the size of the batch alone have the same bits.
+    """Check that the same samples from batches of different sizes have the same bits.
 
-    XLA, through which JAX runs everything, tiles sums by the size of the batch; there the
-    check is up to rounding.
+    JAX runs everything through XLA, which tiles sums by the size of the batch. There the check
+    allows for rounding.
     """
     (equal if keras.backend.backend() == "tensorflow" else close)(actual, expected)
 
@@ -281,7 +291,7 @@ def close(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
 
 
 def differ(one: np.ndarray, other: np.ndarray) -> bool:
-    """Say whether two arrays differ by more than rounding."""
+    """Return whether two arrays differ by more than rounding."""
     return one.shape != other.shape or not np.allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
@@ -291,7 +301,7 @@ def to_arrays(outputs: Any) -> list[np.ndarray]:
 
 
 def run(layer: SynthesisLayer, inputs: tuple) -> list[np.ndarray]:
-    """Call a layer and give its outputs as arrays."""
+    """Call a layer and return its outputs as arrays."""
     return to_arrays(layer(*inputs))
 
 
@@ -301,12 +311,12 @@ def rows(inputs: Any, index: slice) -> Any:
 
 
 def repeat(inputs: Any, num: int) -> Any:
-    """Repeat a batch of one, or a structure of them."""
+    """Repeat a batch of one, or a structure of such batches."""
     return tree.map_structure(lambda x: np.repeat(x, num, axis=0), inputs)
 
 
 def check_mean(values: np.ndarray, mean: float) -> None:
-    """Check that independent values have an expectation, within four standard errors."""
+    """Check the mean of independent values, within four standard errors of the expectation."""
     values = np.asarray(values, "float64").ravel()
     error = np.std(values, ddof=1) / np.sqrt(values.size)
     found = np.mean(values)
@@ -314,7 +324,7 @@ def check_mean(values: np.ndarray, mean: float) -> None:
 
 
 def make_keys(num: int) -> np.ndarray:
-    """Give the keys of the first samples of a run."""
+    """Return the keys of the first samples of a run."""
     return np.array([[3, number] for number in range(num)], "int32")
 
 
@@ -325,18 +335,18 @@ def symbolic_model(layer: SynthesisLayer, inputs: tuple) -> keras.Model:
 
 
 def through_json(layer: SynthesisLayer) -> SynthesisLayer:
-    """Remake a layer from its serialised form, written to JSON and read back."""
+    """Rebuild a layer from its serialised form, written to JSON and read back."""
     text = json.dumps(keras.saving.serialize_keras_object(layer))
     return keras.saving.deserialize_keras_object(json.loads(text))
 
 
 def public_attributes(layer: SynthesisLayer) -> dict[str, Any]:
-    """Give the attributes of a layer whose names do not start with an underscore."""
+    """Return the attributes of a layer whose names do not start with an underscore."""
     return {name: value for name, value in vars(layer).items() if not name.startswith("_")}
 
 
 def compiled(function: Callable) -> tuple[Callable, list[None]]:
-    """Compile a function; the list grows by one each time it is traced.
+    """Compile a function; the list grows by one each time the function is traced.
 
     On PyTorch, where nothing is traced, the function comes back as it is.
     """

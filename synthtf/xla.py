@@ -1,4 +1,4 @@
-"""What to compile with XLA."""
+"""What to compile with XLA, and what the backend computes on."""
 
 import math
 from collections.abc import Callable
@@ -16,23 +16,34 @@ _BUCKET = 2**20
 
 
 def pays() -> bool:
-    """Say whether XLA makes these models faster.
+    """Return whether XLA makes these models faster.
 
-    On TensorFlow without a GPU it makes convolutions and gathers ten times slower, and
-    compiles anew for every shape of a scan; elsewhere it is the default or faster.
+    On TensorFlow without a GPU it makes convolutions and gathers ten times slower, and compiles
+    again for every shape of a scan. Elsewhere it is the default or faster.
     """
-    if keras.backend.backend() != "tensorflow":
-        return True
+    return keras.backend.backend() != "tensorflow" or has_accelerator()
+
+
+def has_accelerator() -> bool:
+    """Say whether the backend computes on a GPU or a TPU."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def choose(model: keras.Model) -> keras.Model:
-    """Set whether `predict` compiles a model with XLA, which Keras does by default.
+    """Set whether `predict` compiles a model with XLA; Keras does so by default.
 
     Args:
-        model: not compiled, or compiled for inference only.
+        model: a model that is not compiled, or compiled for inference only.
 
     Returns:
         The same model.
@@ -43,10 +54,17 @@ def choose(model: keras.Model) -> keras.Model:
 
 
 def call_once(model: keras.Model, inputs: Any) -> Any:
-    """Apply a model to a batch, for a few calls.
+    """Apply a model to a batch, where only a few calls follow.
 
-    JAX compiles each operation by itself where a model is called as it is, which takes longer than
-    to compile the whole; elsewhere compiling takes longer than such calls.
+    Outside of `predict`, JAX compiles each operation by itself, which takes longer than compiling
+    the whole. On other backends, compiling takes longer than a few calls.
+
+    Args:
+        model: the model.
+        inputs: one batch.
+
+    Returns:
+        The outputs for the batch.
     """
     if keras.backend.backend() == "jax":
         return model.predict_on_batch(inputs)

@@ -10,7 +10,7 @@ import pytest
 from registration_runs import scan, write_run
 
 from synthtf.data.transforms import Affine, Displacement
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 

@@ -263,24 +263,25 @@ def test_inverse_consistency_of_matrices():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda: DiceMetric(1), "labels must name or count two classes or more, received 1"),
-        (lambda: DiceMetric([]), "labels must name or count two classes"),
+        (lambda: DiceMetric(1), "`labels` must be the names of two .* Received: labels=1"),
+        (lambda: DiceMetric([]), "`labels` must be the names of two or more"),
+        (lambda: DiceMetric(True), "`labels` must be one number"),
         (
             lambda: DiceMetric(3).update_state(np.zeros((1, 4, 4, 3)), np.zeros((1, 4, 4, 3))),
-            r"received \(1, 4, 4, 3\) and \(1, 4, 4, 3\)",
+            r"Received: y_true with shape \(1, 4, 4, 3\), y_pred with shape \(1, 4, 4, 3\)",
         ),
         (
             lambda: DiceMetric(3).update_state(np.zeros((1, 4, 4, 1)), np.zeros((1, 4, 4, 2))),
-            r"posteriors \(batch, \*spatial, 3\), received",
+            r"`y_pred` posteriors \(batch, \*spatial, 3\)\. Received",
         ),
         (
             lambda: DiceMetric(3).update_state(np.zeros((1, 4, 1)), np.zeros((1, 4, 4, 3))),
-            "expected class indices",
+            "`y_true` must be class indices",
         ),
         (lambda: folding_fraction(np.zeros((1, 4, 4, 3))), "must be a matrix .* or a field"),
         (
             lambda: target_registration_error(np.eye(3)[None], np.eye(3)[None]),
-            "two matrices do not tell the size of the volume: give `shape`",
+            "`shape` must be given for two matrices",
         ),
         (
             lambda: target_registration_error(np.eye(4)[None], np.zeros((1, 5, 5, 2))),
@@ -288,7 +289,7 @@ def test_inverse_consistency_of_matrices():
         ),
         (
             lambda: target_registration_error(*np.zeros((2, 1, 5, 5, 2)), np.zeros((1, 9, 3))),
-            r"expected points \(batch, num, 2\), received \(1, 9, 3\)",
+            r"`points` must have the shape \(batch, num, 2\). Received: .*\(1, 9, 3\)",
         ),
         (
             lambda: target_registration_error(*np.zeros((2, 1, 5, 5, 2)), spacing=(1, 1, 1)),

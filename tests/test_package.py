@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import pkgutil
+import re
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -16,28 +18,47 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "synthtf").rglob("*.py"))
 # What each part may import of the package, beyond itself.
 ALLOWED = {
-    "random": set(),
+    "random": {"xla"},
     "ranges": set(),
     "arguments": {"ranges"},
+    "label_arguments": {"ranges", "arguments"},
+    "lazy": set(),
+    "options": {"arguments"},
     "xla": set(),
     "optimizers": set(),
     "version": set(),
-    "figures": set(),
-    "ops": set(),
-    "losses": {"ops"},
+    "messages": set(),
+    "usage": {"messages"},
+    "startup": set(),
+    "batch": {"messages"},
+    "figures": {"ranges"},
+    "ops": {"xla"},
+    "losses": {"ops", "ranges"},
     "metrics": {"ops", "ranges"},
-    "layers": {"random", "ranges", "arguments", "ops"},
-    "data": set(),
-    "networks": {"layers", "ops"},
-    "synthesis": {"layers", "ops", "random", "ranges", "data", "xla"},
-    "tasks": {
-        *("synthesis", "networks", "losses", "metrics", "ops", "ranges", "data", "figures"),
-        *("xla", "version", "layers", "optimizers"),
+    "layers": {"random", "ranges", "arguments", "label_arguments", "ops", "xla"},
+    "data": {"ranges", "batch", "lazy", "messages", "usage"},
+    "networks": {"layers", "ops", "lazy", "options", "arguments"},
+    "synthesis": {"layers", "ops", "random", "ranges", "arguments", "data", "xla"},
+    "runs": {"synthesis", "data", "lazy", "version", "xla"},
+    "training": {
+        *("runs", "synthesis", "layers", "optimizers", "data", "figures", "lazy", "xla"),
+        *("options", "arguments", "ranges", "batch", "messages", "usage"),
     },
-    "inference": {"tasks", "data", "networks", "interop", "ops", "figures", "version", "xla"},
-    "interop": {"networks", "data", "version"},
+    "tasks": {
+        *("training", "runs", "synthesis", "networks", "losses", "metrics", "layers", "ops"),
+        *("data", "options", "arguments", "ranges"),
+    },
+    "evaluation": {"data", "batch", "usage"},
+    "inference": {
+        *("runs", "data", "networks", "interop", "ops", "figures", "version", "xla"),
+        *("evaluation", "batch", "messages", "usage", "startup"),
+    },
+    "reports": {
+        *("inference", "evaluation", "data", "figures", "batch", "messages", "usage", "version"),
+    },
+    "interop": {"runs", "networks", "data", "ranges", "version", "startup", "usage"},
     "argument_contract": {"layers", "arguments"},
-    "testing": {"layers", "random", "argument_contract"},
+    "testing": {"layers", "random", "synthesis", "argument_contract"},
 }
 
 
@@ -78,13 +99,26 @@ def test_import_is_light():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", [n for n in synthtf.__all__ if not n.startswith("_")])
+@pytest.mark.parametrize("name", [n for n in synthtf.__all__ if re.match("[a-z]", n)])
 def test_public_names_are_documented(name):
     module = importlib.import_module(f"synthtf.{name}")
     assert module.__doc__
     for public in getattr(module, "__all__", ()):
         value = getattr(module, public)
         assert not callable(value) or value.__doc__
+
+
+# Packages in which names still shadow modules.
+SHADOWED = {"synthtf.tasks", "synthtf.synthesis", "synthtf.networks", "synthtf.ops"}
+PACKAGES = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES}
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES - SHADOWED - {"synthtf"}))
+def test_no_public_name_is_that_of_a_module(name):
+    """`synthtf.inference.segment` cannot be a function and the module that holds it."""
+    package = importlib.import_module(name)
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set(getattr(package, "__all__", ()))
 
 
 def test_metadata_names_every_package():
@@ -94,3 +128,22 @@ def test_metadata_names_every_package():
     include = setup["options.packages.find"]["include"]
     packages = set(find_packages(ROOT, include=[include]))
     assert packages == {".".join(p.parent.relative_to(ROOT).parts) for p in FILES}
+
+
+COMMANDS = sorted(
+    path.stem
+    for path in (ROOT / "synthtf" / "cli").glob("*.py")
+    if path.stem not in ("__init__", "main", "arguments", "flags", "plans")
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_hold_their_arguments_and_a_call(command):
+    tree = ast.parse((ROOT / "synthtf" / "cli" / f"{command}.py").read_text())
+    assert command.replace("_", "-") in importlib.import_module("synthtf.cli.main").COMMANDS
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, defined)]
+    assert [node.name for node in nodes] == ["add_parser", "run"]
+    statements = [node for node in ast.walk(nodes[1]) if isinstance(node, ast.stmt)]
+    # The function itself, its docstring, and what it does.
+    assert len(statements) - 2 <= 9

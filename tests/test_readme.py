@@ -11,14 +11,16 @@ from synthtf.data.phantoms import write_phantoms
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-# What would take days or a large machine, and what stands for it here.
-SMALLER = {"(160, 160, 160)": "(16, 16, 16)", "epochs=100": "epochs=1, steps_per_epoch=1"}
+# What would take minutes, and what stands for it here.
+SMALLER = {"(64, 64, 64)": "(16, 16, 16)", "spacing=3.0": "spacing=8.0"}
+SMALLER |= {"num_batches=50": "num_batches=1", "epochs=40": "epochs=1"}
 EXPORT = 'model.task_model.export("segmenter")'
 
 
 def test_there_are_examples():
     assert len(BLOCKS) == 3 and "import synthtf" in BLOCKS[0]
     assert all(text in BLOCKS[0] for text in (*SMALLER, EXPORT))
+    assert f"from {write_phantoms.__module__} import write_phantoms" in README.read_text()
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))

@@ -14,7 +14,7 @@ import pytest
 
 from synthtf.data import write_volume
 from synthtf.networks import UNetConfig
-from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.tasks import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import train_run

@@ -1,12 +1,14 @@
 """Arguments that several subcommands share, and what follows from them."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthtf.cli.usage import UsageError
+from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
+    from synthtf.batch import Outcome
+    from synthtf.inference.cohorts.cohort import CohortOptions
+    from synthtf.inference.components import Cleaning
     from synthtf.inference.patches.memory import MemoryBudget
 
 
@@ -97,8 +99,8 @@ def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
     Raises:
         UsageError: If there are neither one nor three sizes, or the limit is not positive.
     """
-    from synthtf.cli.messages import print_line
     from synthtf.inference.patches.memory import MemoryBudget
+    from synthtf.messages import print_line
 
     try:
         return MemoryBudget(
@@ -106,6 +108,42 @@ def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
         )
     except ValueError as error:
         raise UsageError(f"--patch, --max-memory: {error}") from None
+
+
+def cleaning(args: argparse.Namespace) -> "Cleaning":
+    """What `--min-size` asks for.
+
+    Raises:
+        UsageError: If it is negative.
+    """
+    from synthtf.inference.components import Cleaning
+
+    with usage_errors():
+        return Cleaning(minimum_size=args.min_size)
+
+
+def cohort_options(args: argparse.Namespace) -> "CohortOptions":
+    """What `--skip-existing` and `--no-sidecar` say, and the command line for the JSON files."""
+    from synthtf.inference.cohorts.cohort import CohortOptions
+
+    return CohortOptions(args.sidecars, args.skip_existing, args.command_line)
+
+
+def told(outcome: "Outcome") -> int:
+    """Print what was found, and return the exit status."""
+    if outcome.text:
+        print(outcome.text)
+    return outcome.status
+
+
+def ct_scans(text: str | None) -> tuple[str, ...]:
+    """Which scans of a pair `--ct` means.
+
+    Example:
+        >>> ct_scans("both")
+        ('moving', 'fixed')
+    """
+    return ("moving", "fixed") if text == "both" else (text,) if text else ()
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -167,71 +205,3 @@ def chosen_input(args: argparse.Namespace) -> str:
             f"Received {len(given)}{': ' + ', '.join(given) if given else ''}"
         )
     return given[0]
-
-
-def existing_folder(path: str, argument: str) -> Path:
-    """A folder that exists.
-
-    Raises:
-        UsageError: If it is missing or a file.
-    """
-    folder = Path(path)
-    if not folder.exists():
-        raise UsageError(f"{argument}: no such folder: {path}")
-    if not folder.is_dir():
-        raise UsageError(f"{argument}: expected a folder, received a file: {path}")
-    return folder
-
-
-def model_folder(model: str | None, purpose: str, argument: str = "--model") -> Path:
-    """The folder of a model that is given, or of the one that comes with the package.
-
-    Args:
-        model: What the user gave: a folder, a name, or None.
-        purpose: What the model is for; see `synthtf.data.shipped_models`.
-        argument: For the message.
-
-    Raises:
-        UsageError: If there is none.
-    """
-    from synthtf.data.shipped_models import default_model, find_model
-
-    if model is not None and Path(model).is_file():
-        return existing_folder(model, argument)
-    try:
-        return default_model(purpose) if model is None else find_model(model)
-    except FileNotFoundError as error:
-        raise UsageError(f"{argument}: {error}") from None
-
-
-def writable_file(path: str | None, argument: str) -> Path | None:
-    """A file that could be written, or None if none is asked for.
-
-    Raises:
-        UsageError: If it is a folder or named like a volume, or its folder is missing.
-    """
-    from synthtf.data.paths import extension
-
-    if path is None:
-        return None
-    file = Path(path)
-    if file.is_dir():
-        raise UsageError(f"{argument}: expected a file, received a folder: {path}")
-    if not file.parent.is_dir():
-        raise UsageError(f"{argument}: no such folder: {file.parent}")
-    if extension(file):  # most likely a scan, which must not be lost
-        raise UsageError(f"{argument}: expected another ending than that of a volume: {path}")
-    return file
-
-
-def output_folder(path: str, argument: str) -> Path:
-    """A folder to write to; it may be made later.
-
-    Raises:
-        UsageError: If it is a file, or lies in one.
-    """
-    folder = Path(path)
-    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
-    if not existing.is_dir():
-        raise UsageError(f"{argument}: expected a folder, received a file: {existing}")
-    return folder

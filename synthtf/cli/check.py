@@ -2,11 +2,10 @@
 
 import argparse
 
-from synthtf.cli.arguments import writable_file
-from synthtf.cli.plans import add_plan, check_plan, plan_of
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.cli import arguments, plans
+from synthtf.data.paths import writable_file
 from synthtf.tasks.registry import tasks
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -32,26 +31,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--verbose", action="store_true", help="show every file, and a table of the labels"
     )
     parser.add_argument("--csv", metavar="FILE", help="write the table of the labels")
-    add_plan(parser, list(tasks().values()))
+    plans.add_plan(parser, list(tasks().values()))
 
 
 def run(args: argparse.Namespace) -> int:
     """Report; 1 if there is an error."""
     with usage_errors():
-        from synthtf.data.paths import expand_inputs
+        table = writable_file(args.csv, "--csv")
+    paths, plan = plans.maps_of(args), plans.plan_of(args)
+    from synthtf.training.preflight import check_training
 
-        paths = expand_inputs(args.maps)
-        table_file = writable_file(args.csv, "--csv")
-        check_plan(args)
-    load_backend()
-    from tqdm import tqdm
-
-    from synthtf.training.preflight import preflight
-
-    with usage_errors():
-        plan = plan_of(args)
-    found = preflight(paths, plan, lambda items: tqdm(items, unit="map", disable=None))
-    print(found.report(args.verbose))
-    if table_file is not None:
-        found.write_labels(table_file)
-    return 1 if found.has_errors else 0
+    return arguments.told(check_training(paths, plan, verbose=args.verbose, table=table))

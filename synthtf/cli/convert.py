@@ -2,10 +2,6 @@
 
 import argparse
 
-from synthtf.cli.arguments import writable_file
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import UsageError
-
 _KINDS = ("voxelmorph", "synthseg")
 
 
@@ -29,13 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert one file."""
-    output = writable_file(args.output, "-o")
-    if output.suffix != ".keras":
-        raise UsageError(f"-o: expected a file with the extension .keras, received {args.output}")
-    load_backend()
-    from synthtf.interop.published import load_published
+    from synthtf.interop.converting import convert_weights
 
-    model = load_published(args.weights, args.kind)
-    model.save(output)
-    print(f"{output}: {model.name}, {model.count_params():,} weights")
+    print(convert_weights(args.weights, args.output, args.kind))
     return 0

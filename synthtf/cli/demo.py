@@ -2,9 +2,8 @@
 
 import argparse
 
-from synthtf.cli.arguments import output_folder
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.startup import load_backend
+from synthtf.usage import usage_errors
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -24,11 +23,17 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="new folder to write to (default: %(default)s)",
     )
     parser.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="of training, however long they take (default: as many as make the network good, "
+        "about four minutes on two cores with nothing else to do)",
+    )
+    parser.add_argument(
         "--minutes",
         type=float,
-        default=4.5,
         metavar="M",
-        help="of training (default: %(default)g)",
+        help="of training, with as many steps as they are enough for; with --steps, at most",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="another seed, other heads and images"
@@ -37,12 +42,14 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration."""
+    from synthtf.data.paths import output_folder
+
     with usage_errors():
         folder = output_folder(args.output, "--output")
     load_backend()
     from synthtf.demo import DemoSettings, run_demo
 
     with usage_errors():
-        settings = DemoSettings(minutes=args.minutes, seed=args.seed)
+        settings = DemoSettings(args.steps, args.minutes, args.seed)
     run_demo(folder, settings)
     return 0

@@ -2,10 +2,6 @@
 
 import argparse
 
-from synthtf.cli.arguments import model_folder, output_folder
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
-
 _FORMATS = ("savedmodel", "onnx", "litert")
 
 
@@ -27,13 +23,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export one network."""
-    with usage_errors():
-        folder = model_folder(args.run, "", "RUN")
-        output = output_folder(args.output, "-o")
-    load_backend()
-    from synthtf.interop.export import export_run
-    from synthtf.runs.run import Run
+    from synthtf.inference import export_model
 
-    path = export_run(Run.load(folder), output, args.format)
+    path = export_model(args.run, args.output, args.format)
     print(f"{path}: {args.format}")
     return 0

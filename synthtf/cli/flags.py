@@ -6,9 +6,9 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
-from synthtf.cli.arguments import model_folder
-from synthtf.cli.usage import UsageError
+from synthtf.data.shipped_models import model_folder
 from synthtf.options import Option, Options, options_of
+from synthtf.usage import UsageError
 
 Class = TypeVar("Class", bound=Options)
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
@@ -18,18 +18,25 @@ _NONE = "none"
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
-def add_flags(group: Group, classes: Sequence[type[Options]], names: Sequence[str] = ("",)) -> None:
+def add_flags(
+    group: Group,
+    classes: Sequence[type[Options]],
+    names: Sequence[str] = ("",),
+    only: Sequence[str] | None = None,
+) -> None:
     """Add a flag for each option; its value is an attribute only if the flag is given.
 
     Args:
         group: gets the flags.
         classes: of options; a flag that several have is added once.
         names: of the classes, for the defaults where these differ.
+        only: names of the options that get a flag. None: all.
     """
     found: dict[str, list[tuple[str, Option, Any]]] = {}
     for cls, name in zip(classes, names, strict=True):
         for described, default in _leaves(cls):
-            found.setdefault(described.name, []).append((name, described, default))
+            if only is None or described.name in only:
+                found.setdefault(described.name, []).append((name, described, default))
     for variants in found.values():
         defaults = {name: _shown(default) for name, _, default in variants}
         _add_flag(group, variants[0][1], _help(variants[0][1].text, defaults))
@@ -164,6 +171,8 @@ def _help(text: str, defaults: dict[str, str]) -> str:
 
 def _shown(default: Any) -> str:
     """A default as the command line shows it; empty if there is nothing to show."""
-    if default is None or default is dataclasses.MISSING or isinstance(default, bool):
-        return {True: "yes", False: "no"}.get(default, "") if isinstance(default, bool) else ""
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    if isinstance(default, int | float):
+        return f"{default:g}"
+    return default if isinstance(default, str) else ""

@@ -9,8 +9,8 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 
-from synthtf.cli.messages import describe, print_line
-from synthtf.cli.usage import UsageError
+from synthtf.messages import TRACEBACKS, describe, print_line
+from synthtf.usage import UsageError
 from synthtf.version import __version__
 
 COMMANDS = (
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(argv)
     args.command_line = shlex.join(["synthtf", *(sys.argv[1:] if argv is None else argv)])
+    TRACEBACKS.set(args.debug)
     with _one_line_warnings():
         try:
             return _module(args.command).run(args)

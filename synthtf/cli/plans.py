@@ -1,44 +1,123 @@
-"""What a training is made of, from the command line: the same for `train` and `check`."""
+"""What `train`, `check` and `synthesize` take alike: label maps, and the options of a training."""
 
 import argparse
+import importlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthtf.cli.flags import add_flags, find_runs, options_from, refuse_foreign
+from synthtf.cli.flags import Group, add_flags, find_runs, options_from, refuse_foreign
+from synthtf.data.paths import expand_inputs, output_folder
+from synthtf.startup import load_backend
 from synthtf.tasks.registry import tasks
 from synthtf.training.plan import TrainingPlan
+from synthtf.training.schedule import Schedule
+from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
     from synthtf.tasks.task import Task
 
 
-def add_plan(parser: argparse.ArgumentParser, chosen: "Sequence[type[Task]]") -> None:
-    """Add the flags of a training plan and of one task or several."""
-    add_flags(parser.add_argument_group("task"), chosen, [task.name for task in chosen])
-    add_flags(parser.add_argument_group("data and training"), [TrainingPlan])
+def add_maps(parser: argparse.ArgumentParser) -> None:
+    """Add the label maps."""
+    parser.add_argument(
+        "maps",
+        nargs="?",
+        metavar="LABEL_DIR",
+        help="label maps: a file, a folder, or a .txt list of files; none for a recipe that makes "
+        "its own, such as vessels",
+    )
 
 
-def check_plan(args: argparse.Namespace) -> None:
-    """Look at what can be wrong with a plan before Keras loads.
+def add_plan(
+    parser: argparse.ArgumentParser,
+    chosen: "Sequence[type[Task]]",
+    only: Sequence[str] | None = None,
+) -> None:
+    """Add the flags of a training plan and of one task or several.
+
+    Args:
+        parser: parser of the command.
+        chosen: the tasks.
+        only: names of the options of a plan that the command takes. None: all.
+    """
+    if chosen:
+        add_flags(parser.add_argument_group("task"), chosen, [task.name for task in chosen])
+    data = parser.add_argument_group("data and training" if only is None else "data")
+    add_flags(data, [TrainingPlan], only=only)
+    add_plugin(data)
+
+
+def add_plugin(group: Group) -> None:
+    """Add the packages that bring layers."""
+    group.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="import this package first, whose layers the recipe has; may be given several times",
+    )
+
+
+def import_plugins(args: argparse.Namespace) -> None:
+    """Load Keras, then import the packages that bring layers.
 
     Raises:
-        UsageError: if a flag is of another task, or names a run that does not exist.
+        UsageError: if one cannot be imported.
     """
-    task = tasks()[args.task]
-    refuse_foreign(args, task, list(tasks().values()))
-    find_runs(args, task, TrainingPlan)
+    load_backend()
+    for package in args.plugin:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UsageError(f"--plugin {package}: {error}") from None
+
+
+def maps_of(args: argparse.Namespace) -> list[Path] | None:
+    """Give the files of the label maps; None for a recipe that makes its own.
+
+    Raises:
+        UsageError: if there are none where a file, folder or list is named.
+    """
+    with usage_errors():
+        return expand_inputs(args.maps) if args.maps else None
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    """Give the folder to write to.
+
+    Raises:
+        UsageError: if it is a file, or lies in one.
+    """
+    with usage_errors():
+        return output_folder(args.output, "-o")
 
 
 def plan_of(args: argparse.Namespace) -> TrainingPlan:
-    """Make the plan.
+    """Make the plan, of the default task if the command has none.
 
     Raises:
-        ValueError: if an option is out of range.
-        OSError: if a table or a recipe cannot be read.
+        UsageError: if a flag is of another task, names a run that does not exist, or has a value
+            out of range, or if a package, a table or a recipe cannot be read.
     """
+    task = tasks()[getattr(args, "task", next(iter(tasks())))]
+    refuse_foreign(args, task, list(tasks().values()))
+    find_runs(args, task, TrainingPlan)
+    import_plugins(args)
     from synthtf.synthesis import Recipe
     from synthtf.training.workflow import load_table
 
-    plan = options_from(args, TrainingPlan, task=options_from(args, tasks()[args.task]))
-    return replace(plan, labels=load_table(plan.labels), recipe=Recipe.of(plan.recipe))
+    with usage_errors():
+        plan = options_from(args, TrainingPlan, task=options_from(args, task))
+        return replace(plan, labels=load_table(plan.labels), recipe=Recipe.of(plan.recipe))
+
+
+def schedule_of(args: argparse.Namespace) -> Schedule:
+    """Make the schedule.
+
+    Raises:
+        UsageError: if a value is out of range.
+    """
+    with usage_errors():
+        return options_from(args, Schedule)

@@ -1,29 +1,10 @@
 """`synthtf segment`: segment scans of any contrast with a trained network."""
 
 import argparse
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from synthtf.cli.arguments import (
-    add_cohort,
-    add_input_output,
-    add_model,
-    add_prediction,
-    add_threads,
-    chosen_input,
-    memory_budget,
-    model_folder,
-    writable_file,
-)
-from synthtf.cli.batch import process_cohort
-from synthtf.cli.startup import limit_threads, load_backend
-from synthtf.cli.usage import usage_errors
-
-if TYPE_CHECKING:
-    from synthtf.inference.cohort import Cohort, Job
-    from synthtf.inference.tables import ScanTable
+from synthtf.cli import arguments
+from synthtf.inference.defaults import MINIMUM_SIZE
+from synthtf.startup import limit_threads
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
@@ -35,8 +16,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "the grid and the geometry of the scan. Existing outputs are overwritten unless "
         "--skip-existing is given.",
     )
-    add_input_output(parser, what="scans")
-    add_model(parser)
+    arguments.add_input_output(parser, what="scans")
+    arguments.add_model(parser)
     parser.add_argument(
         "--vol",
         metavar="CSV",
@@ -55,92 +36,39 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument(
         "--no-refine",
-        action="store_true",
+        dest="refine",
+        action="store_false",
         help="posteriors of the network as they are, not sharpened by the intensities of the scan",
     )
     parser.add_argument(
         "--min-size",
         type=float,
-        default=0.0,
+        default=MINIMUM_SIZE,
         metavar="MM3",
         help="give pieces of a label below this volume to the labels beside them",
     )
-    add_prediction(parser)
-    add_cohort(parser)
-    add_threads(parser)
+    arguments.add_prediction(parser)
+    arguments.add_cohort(parser)
+    arguments.add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment all inputs; 1 if some failed."""
     limit_threads(args.threads)
-    from synthtf.data.bids import Derivative
-    from synthtf.inference.cohort import Cohort, Output
-    from synthtf.inference.components import Cleaning
-    from synthtf.inference.tables import ScanTable
+    from synthtf.inference import segment_cohort
 
-    with usage_errors():
-        kinds = {"labels": Output(args.output, "_seg", Derivative("synthtf", "dseg"))}
-        if args.posteriors:
-            kinds["posteriors"] = Output(None, "_posteriors", Derivative("synthtf", "probseg"))
-        cohort = Cohort.plan(chosen_input(args), kinds, sidecars=args.sidecars)
-        folder = model_folder(args.model, "segmentation")
-        csv = writable_file(args.vol, "--vol")
-        table = None if csv is None else ScanTable(csv)
-        options = {"cleaning": Cleaning(minimum_size=args.min_size), "budget": memory_budget(args)}
-    return process_cohort(
-        args, cohort, folder, lambda: _prepare(args, cohort, folder, table, options), table
+    outcome = segment_cohort(
+        arguments.chosen_input(args),
+        args.output,
+        args.model,
+        volumes=args.vol,
+        posteriors=args.posteriors,
+        conformed=args.conformed,
+        refine=args.refine,
+        cleaning=arguments.cleaning(args),
+        flip=args.flip,
+        ct=args.ct,
+        budget=arguments.memory_budget(args),
+        options=arguments.cohort_options(args),
     )
-
-
-def _prepare(
-    args: argparse.Namespace,
-    cohort: "Cohort",
-    folder: Path,
-    table: "ScanTable | None",
-    options: dict[str, Any],
-) -> Callable[["Job"], None]:
-    """Load the model; returns what segments a scan."""
-    load_backend()
-    from synthtf.inference.cohort import Prediction
-    from synthtf.inference.provenance import Provenance
-    from synthtf.inference.segment import EmptySegmentationWarning, segment
-    from synthtf.inference.tables import volume_columns
-    from synthtf.runs.run import Run
-
-    model = Run.load(folder)
-    known = dict(zip(model.table.ids, model.table.names, strict=True))
-    names = {label: known.get(label) or str(label) for label in model.output_labels}
-    columns = volume_columns(names, model.output_labels)
-    if table is not None:
-        table.begin(list(columns.values()))
-    cohort.describe(names)
-    facts = {
-        "labels": {"Description": "The most likely label of each voxel"},
-        "posteriors": {
-            "Description": "Posterior probability of each label, one frame per label",
-            "LabelMap": list(names.values()),
-        },
-    }
-    provenance = Provenance(model, args.command_line, facts, cohort.root)
-    # An empty result is reported as a failure of its scan, not as a warning as well.
-    warnings.simplefilter("ignore", EmptySegmentationWarning)
-
-    def predict(scan: Path) -> Prediction:
-        result = segment(
-            scan,
-            model,
-            flip=args.flip,
-            posteriors=args.posteriors,
-            conformed=args.conformed,
-            ct=args.ct,
-            refine=not args.no_refine,
-            **options,
-        )
-        if table is not None:
-            volumes = result.volumes.items()
-            table.add(scan, {columns[label]: f"{volume:.3f}" for label, volume in volumes})
-        empty = "nothing was found, every voxel is background; does the model suit?"
-        found = {"labels": result.labels, "posteriors": result.posteriors}
-        return Prediction(found, empty if result.is_empty else None)
-
-    return lambda job: cohort.process(job, predict, provenance)
+    return arguments.told(outcome)

@@ -2,11 +2,8 @@
 
 import argparse
 
-from synthtf.cli.arguments import output_folder
-from synthtf.cli.flags import add_flags, options_from
-from synthtf.cli.plans import add_plan, check_plan, plan_of
-from synthtf.cli.startup import load_backend
-from synthtf.cli.usage import usage_errors
+from synthtf.cli import plans
+from synthtf.cli.flags import add_flags
 from synthtf.tasks.registry import tasks
 from synthtf.training.schedule import Schedule
 
@@ -21,42 +18,24 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     kinds = parser.add_subparsers(dest="task", metavar="TASK", required=True)
     for task in tasks().values():
-        _add_task(
-            kinds.add_parser(
-                task.name, help=task.summary, description=f"Train a network to {task.summary}."
-            ),
-            task,
+        text = f"Train a network to {task.summary}."
+        kind = kinds.add_parser(task.name, help=task.summary, description=text)
+        plans.add_maps(kind)
+        kind.add_argument("-o", "--output", required=True, metavar="RUN", help="folder of the run")
+        plans.add_plan(kind, [task])
+        schedule = kind.add_argument_group("schedule")
+        add_flags(schedule, [Schedule])
+        schedule.add_argument(
+            "--resume", action="store_true", help="go on from the last checkpoint"
         )
-
-
-def _add_task(parser: argparse.ArgumentParser, task: type) -> None:
-    parser.add_argument(
-        "maps",
-        nargs="?",
-        metavar="LABEL_DIR",
-        help="label maps: a file, a folder, or a .txt list of files; none for a recipe that makes "
-        "its own, such as vessels",
-    )
-    parser.add_argument("-o", "--output", required=True, metavar="RUN", help="folder of the run")
-    add_plan(parser, [task])
-    schedule = parser.add_argument_group("schedule")
-    add_flags(schedule, [Schedule])
-    schedule.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train."""
-    with usage_errors():
-        from synthtf.data.paths import expand_inputs
-
-        paths = expand_inputs(args.maps) if args.maps else None
-        output = output_folder(args.output, "-o")
-        check_plan(args)
-    load_backend()
+    paths, folder = plans.maps_of(args), plans.folder_of(args)
+    plan, schedule = plans.plan_of(args), plans.schedule_of(args)
     from synthtf.training.workflow import train_run
 
-    with usage_errors():
-        plan, schedule = plan_of(args), options_from(args, Schedule)
-    run = train_run(paths, output, plan, schedule, resume=args.resume)
+    run = train_run(paths, folder, plan, schedule, resume=args.resume)
     print(f"{run.folder}: trained for {run.metadata['minutes_done']:g} minutes")
     return 0

@@ -1,52 +1,35 @@
 """Volumes, label tables and the data set of label maps.
 
-Everything but `LabelMaps` is NumPy and nibabel; `LabelMaps` loads Keras when it is first used.
+`LabelMaps` loads Keras when it is first used; everything else needs only NumPy and nibabel.
 """
 
-import importlib
+from synthtf.lazy import loader
 
-from synthtf.data.geometry import (
-    bounding_box_centre,
-    conform_labels,
-    crop_or_pad,
-    orientation,
-    reorient,
-    resample_nearest,
-)
-from synthtf.data.label_table import LabelTable, count_labels
-from synthtf.data.paths import EXTENSIONS, expand_inputs, output_in, pair_outputs, stem
-from synthtf.data.transforms import Affine, Chain, Displacement, Transform, compose
-from synthtf.data.volume_writer import write_volume
-from synthtf.data.volumes import Volume, read_geometry, read_volume
+_MODULES = {
+    "EXTENSIONS": "paths",
+    "Affine": "transforms",
+    "Chain": "transforms",
+    "Displacement": "transforms",
+    "LabelMaps": "label_maps",
+    "LabelTable": "label_table",
+    "Transform": "transforms",
+    "Volume": "volumes",
+    "bounding_box_centre": "geometry",
+    "compose": "transforms",
+    "conform_labels": "geometry",
+    "count_labels": "label_table",
+    "crop_or_pad": "geometry",
+    "expand_inputs": "paths",
+    "orientation": "geometry",
+    "output_in": "paths",
+    "pair_outputs": "paths",
+    "read_geometry": "volumes",
+    "read_volume": "volumes",
+    "reorient": "geometry",
+    "resample_nearest": "geometry",
+    "stem": "paths",
+    "write_volume": "volume_writer",
+}
 
-__all__ = [
-    "EXTENSIONS",
-    "Affine",
-    "Chain",
-    "Displacement",
-    "LabelMaps",
-    "LabelTable",
-    "Transform",
-    "Volume",
-    "bounding_box_centre",
-    "compose",
-    "conform_labels",
-    "count_labels",
-    "crop_or_pad",
-    "expand_inputs",
-    "orientation",
-    "output_in",
-    "pair_outputs",
-    "read_geometry",
-    "read_volume",
-    "reorient",
-    "resample_nearest",
-    "stem",
-    "write_volume",
-]
-
-
-def __getattr__(name: str) -> object:
-    if name == "LabelMaps":
-        return importlib.import_module("synthtf.data.label_maps").LabelMaps
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = sorted(_MODULES)
+__getattr__ = loader(__name__, _MODULES)

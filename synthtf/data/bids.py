@@ -1,10 +1,10 @@
 """Data sets in the Brain Imaging Data Structure (BIDS): their scans, and derivatives of them.
 
 Rules of BIDS 1.10 (https://bids-specification.readthedocs.io), sections "Magnetic Resonance
-Imaging" and "BIDS Derivatives". A derivative is called like its scan up to the suffix; then come
-`_space-orig`, unless it is an image of the same kind, `_desc-<label>` and its own suffix. As the
-contrasts of a session may have the same name up to the suffix, the label ends with the suffix of
-the scan, as in `_desc-brainT2w_mask`; only that of a T1w scan is the plain `_desc-brain_mask`.
+Imaging" and "BIDS Derivatives". The name of a derivative is that of its scan up to the suffix,
+then `_space-orig` unless it is an image of the same kind, `_desc-<label>` and its own suffix. The
+contrasts of a session may have the same name up to the suffix. Therefore the label ends with the
+suffix of the scan, as in `_desc-brainT2w_mask`; for a T1w scan it is the plain `_desc-brain_mask`.
 """
 
 import json
@@ -23,18 +23,20 @@ _DESCRIPTION = "dataset_description.json"
 _VERSION = "1.10.0"
 _TOOL = "synthtf"
 _SOURCE = "raw"  # name of the source in BIDS URIs
-_PLAIN = "T1w"  # suffix of the scans that labels of `desc` do not name
-_SCAN_SUFFIX = re.compile(  # all of `anat` but masks
+_PLAIN = "T1w"  # scan suffix that is left out of `desc` labels
+_SCAN_SUFFIX = re.compile(  # all suffixes of `anat` except masks
     "T1w|T2w|PDw|T2starw|FLAIR|inplaneT1|inplaneT2|PDT2|angio|T2star|FLASH|PD|T1map|T2map|"
     "T2starmap|R1map|R2map|R2starmap|PDmap|MTRmap|MTsat|UNIT1|T1rho|MWFmap|MTVmap|Chimap|S0map|"
     "M0map|MESE|MEGRE|VFA|IRT1|MP2RAGE|MPM|MTS|MTR"
 )
 _LABEL = "[0-9a-zA-Z+]+"
-_NAME = re.compile(f"(?P<entities>[a-z]+-{_LABEL}(?:_[a-z]+-{_LABEL})*)_(?P<suffix>[0-9a-zA-Z]+)")
+NAME = re.compile(f"(?P<entities>[a-z]+-{_LABEL}(?:_[a-z]+-{_LABEL})*)_(?P<suffix>[0-9a-zA-Z]+)")
 # Order of entities in a name, from the first that comes after `space`.
-_AFTER_SPACE = ("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label")
+_AFTER_SPACE = (
+    *("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label", "desc"),
+)
 _PHASES = ("part-phase", "part-real", "part-imag")
-_UNKNOWN_TO_BIDS = ("sdt",)
+_UNKNOWN_TO_BIDS = ("sdt", "xfm", "figure")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class Derivative:
     """A kind of file that is derived from scans.
 
     Attributes:
-        label: Label of the entity `desc`.
-        suffix: Such as "dseg" or "mask"; None for an image that keeps the suffix of its scan.
+        label: label of the entity `desc`.
+        suffix: suffix such as "dseg" or "mask". None for an image that keeps the suffix of its
+            scan.
     """
 
     label: str
@@ -53,7 +56,10 @@ class Derivative:
         """Name the file that is derived from a scan.
 
         Args:
-            scan: Path or name of the scan, as BIDS has it.
+            scan: path or name of the scan in BIDS form.
+
+        Returns:
+            The file name.
 
         Example:
             >>> Derivative("brain", "mask").name("sub-01_ses-2_run-1_T1w.nii")
@@ -67,22 +73,23 @@ class Derivative:
         entities = [e for e in entities if not e.startswith("desc-")]
         if self.suffix is not None:
             label += "" if suffix == _PLAIN else suffix
-            entities = _with_space(entities)
+            if not any(entity.startswith("space-") for entity in entities):
+                entities = with_entities(entities, "space-orig")
         return "_".join([*entities, f"desc-{label}", self.suffix or suffix]) + ".nii.gz"
 
     def path(self, folder: str | os.PathLike, root: str | os.PathLike, scan: Path) -> Path:
-        """Place the file that is derived from a scan.
+        """Return the path of the file that is derived from a scan.
 
         Args:
-            folder: Folder of the derivatives.
-            root: Data set of the scan.
-            scan: Path of the scan, which begins with `root`.
+            folder: folder of the derivatives.
+            root: folder of the data set with the scan.
+            scan: path of the scan, which begins with `root`.
 
         Returns:
-            Path in `folder`, in folders called as those of the scan in `root`.
+            Path in `folder`, with the same subfolders as the scan has in `root`.
 
         Raises:
-            ValueError: If the path would leave the folder.
+            ValueError: if the path would leave the folder.
         """
         for part in (*scan.relative_to(root).parts[:-1], self.name(scan)):
             folder = output_in(folder, part)
@@ -93,7 +100,7 @@ def is_dataset(path: str | os.PathLike) -> bool:
     """Return whether a path is the folder of a BIDS data set.
 
     Args:
-        path: Any path.
+        path: any path.
     """
     return (Path(path) / _DESCRIPTION).is_file()
 
@@ -102,19 +109,19 @@ def find_scans(root: str | os.PathLike) -> list[Path]:
     """List the anatomical scans of a data set, sorted by subject and session.
 
     Args:
-        root: Folder of the data set. What lies in `derivatives`, `sourcedata` and other folders
-            than `sub-<label>/[ses-<label>/]anat` is left out, as are masks, segmentations, phase
-            images, and imaginary and real parts.
+        root: folder of the data set. Only `sub-<label>/[ses-<label>/]anat` is searched, not
+            `derivatives` or `sourcedata`. Masks, segmentations, phase images, and imaginary and
+            real parts are left out.
 
     Returns:
-        Paths that begin with `root`, at least one. Links to files that are not there, as DataLad
-        makes them, are listed, too, so that they are missed rather than overlooked.
+        Paths that begin with `root`, at least one. Broken links, as DataLad makes them for files
+        that are not downloaded, are listed too, so that reading them fails with a message.
 
     Warns:
-        UserWarning: If names of volumes are not those of BIDS; they are left out.
+        UserWarning: if volumes are left out because their names do not follow BIDS.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: if there is no scan.
     """
     root = Path(root)
     scans, odd = [], []
@@ -122,20 +129,20 @@ def find_scans(root: str | os.PathLike) -> list[Path]:
         for session in (subject, *_folders(subject, "ses")):
             entities = "_".join(session.relative_to(root).parts)
             for path in _volumes(session / "anat"):
-                match = _NAME.fullmatch(stem(path))
+                match = NAME.fullmatch(stem(path))
                 if not match or not f"{match['entities']}_".startswith(f"{entities}_"):
                     odd.append(path)
                 elif _SCAN_SUFFIX.fullmatch(match["suffix"]) and not _is_phase(match["entities"]):
                     scans.append(path)
     if odd:
         warnings.warn(
-            f"{root}: left out {len(odd)} of the volumes, whose names are not those of BIDS, for "
-            f"instance {odd[0].relative_to(root)}; expected sub-<label>[_ses-<label>]_..._<suffix>",
+            f"{root}: left out {len(odd)} volumes whose names do not follow BIDS, such as "
+            f"{odd[0].relative_to(root)}; names must be sub-<label>[_ses-<label>]_..._<suffix>",
             stacklevel=2,
         )
     if not scans:
         raise ValueError(
-            f"{root} is a BIDS data set without anatomical scans; expected files such as "
+            f"{root} is a BIDS data set without anatomical scans; it must hold files such as "
             "sub-01/anat/sub-01_T1w.nii.gz or sub-01/ses-1/anat/sub-01_ses-1_T2w.nii.gz"
         )
     return scans
@@ -145,14 +152,14 @@ def check_output_folder(folder: str | os.PathLike, root: str | os.PathLike) -> N
     """Refuse an output that cannot become a data set of derivatives.
 
     Args:
-        folder: Where derivatives are to be written; it need not exist.
-        root: The data set that they are derived from.
+        folder: folder for the derivatives; it need not exist.
+        root: folder of the data set that they are derived from.
 
     Warns:
-        UserWarning: If it lies in the data set and its name breaks the rule for that place.
+        UserWarning: if the folder lies in the data set without the tool's name in its own.
 
     Raises:
-        ValueError: If it is a file, the data set itself, or a data set of another tool.
+        ValueError: if the output is a file, the data set itself, or a data set of another tool.
     """
     folder, root = Path(folder), Path(root)
     if extension(folder) or folder.suffix.lower() == ".txt" or folder.is_file():
@@ -165,12 +172,10 @@ def check_output_folder(folder: str | os.PathLike, root: str | os.PathLike) -> N
             f"{root / 'derivatives' / _TOOL}"
         )
     if is_dataset(folder) and not _is_ours(_read(folder)):
-        raise ValueError(
-            f"output {folder} is a BIDS data set that {_TOOL} did not make; give another folder"
-        )
+        raise ValueError(f"output {folder} is a BIDS data set of another tool; give another folder")
     if root.resolve() in folder.resolve().parents and _TOOL not in folder.name:
         warnings.warn(
-            f"{folder}: within a data set, BIDS asks for {_TOOL} in the name of this folder",
+            f"{folder}: inside a data set, BIDS asks for {_TOOL} in the name of this folder",
             stacklevel=2,
         )
 
@@ -181,13 +186,13 @@ def describe_derivatives(
     """Make a folder a BIDS data set of derivatives.
 
     Args:
-        folder: Where derivatives are written; made if it does not exist.
-        root: The data set that they are derived from.
-        version: Version of the package.
-        kinds: What is written. Files that BIDS does not know go to a new `.bidsignore`.
+        folder: folder of the derivatives; made if it does not exist.
+        root: folder of the data set that they are derived from.
+        version: version of the package.
+        kinds: kinds of files in the folder. A new `.bidsignore` lists those unknown to BIDS.
 
     Raises:
-        OSError: If a file cannot be written.
+        OSError: if a file cannot be written.
     """
     folder, root = Path(folder), Path(root)
     here, there = folder.resolve(), root.resolve()
@@ -205,49 +210,64 @@ def describe_derivatives(
         "DatasetLinks": {_SOURCE: link},
     }
     write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
-    unknown = [kind.suffix for kind in kinds if kind.suffix in _UNKNOWN_TO_BIDS]
+    unknown = [suffix for suffix in _UNKNOWN_TO_BIDS if suffix in {kind.suffix for kind in kinds}]
     if unknown and not (folder / ".bidsignore").exists():
         text = "".join(f"*_{suffix}.*\n" for suffix in unknown)
         write_whole(folder / ".bidsignore", text.encode())
 
 
 def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> None:
-    """Write `dseg.tsv`, which says what the labels of all segmentations of a data set stand for.
+    """Write `dseg.tsv`, which names the labels in the segmentations of a data set.
 
     Args:
-        folder: Folder of the data set.
-        names: Label value to name.
+        folder: folder of the data set.
+        names: label value to name.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: if the file cannot be written.
     """
     lines = ["index\tname", *(f"{value}\t{name}" for value, name in names.items())]
     write_whole(Path(folder) / "dseg.tsv", ("\n".join(lines) + "\n").encode())
 
 
-def source_facts(root: str | os.PathLike, scan: Path) -> dict[str, Any]:
-    """Say in the terms of BIDS which scan a file is derived from, for its JSON file.
+def source_facts(root: str | os.PathLike, *scans: Path) -> dict[str, Any]:
+    """Say in the terms of BIDS which scans a file is derived from, for its JSON file.
 
     Args:
-        root: Data set of the scan.
-        scan: Path of the scan, which begins with `root`.
+        root: data set of the scans.
+        scans: their paths.
 
     Returns:
-        `Sources`, and `SpatialReference` where the name of the scan says nothing about it.
+        `Sources`, and `SpatialReference` where there is one scan, whose name says nothing about it.
     """
-    facts: dict[str, Any] = {"Sources": [f"bids:{_SOURCE}:{scan.relative_to(root).as_posix()}"]}
-    if "_space-" not in scan.name:
+    facts: dict[str, Any] = {"Sources": [source_uri(root, scan) for scan in scans]}
+    if len(scans) == 1 and "_space-" not in scans[0].name:
         facts["SpatialReference"] = "orig"
     return facts
 
 
-def _with_space(entities: list[str]) -> list[str]:
-    """Entities of a file that lies where its scan does."""
+def source_uri(root: str | os.PathLike, scan: Path) -> str:
+    """Address of a scan, by its place in the data set where it lies in there.
+
+    Args:
+        root: data set.
+        scan: path of the scan.
+    """
+    if scan.is_relative_to(root):
+        return f"bids:{_SOURCE}:{scan.relative_to(root).as_posix()}"
+    return scan.resolve().as_uri()
+
+
+def with_entities(entities: list[str], *new: str) -> list[str]:
+    """Put new entities, such as "space-orig", where they belong in a name.
+
+    Args:
+        entities: those of a name, in order.
+        new: entities of the kinds `space`, `from`, `to` and `mode`.
+    """
     keys = [entity.partition("-")[0] for entity in entities]
-    if "space" in keys:
-        return entities
     place = next((i for i, key in enumerate(keys) if key in _AFTER_SPACE), len(keys))
-    return [*entities[:place], "space-orig", *entities[place:]]
+    return [*entities[:place], *new, *entities[place:]]
 
 
 def _folders(parent: Path, key: str) -> list[Path]:
@@ -268,7 +288,7 @@ def _is_phase(entities: str) -> bool:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """What a data set says about itself; nothing where that cannot be read."""
+    """Return the description of a data set; empty if it cannot be read."""
     try:
         facts = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8-sig"))
     except ValueError:

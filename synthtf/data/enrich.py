@@ -1,11 +1,11 @@
 """Label maps with more labels: structures split by intensity, and heads labelled in full.
 
-A network learns more from maps in which contrast varies within structures, and in which nothing
-that a scan shows is missing. Both come from clustering the intensities of the scan that a map
-belongs to. All here is deterministic.
+A network learns more from maps whose contrast varies within structures, and whose labels cover
+everything that a scan shows. Both come from clustering the intensities of the scan that a map
+belongs to. Everything here is deterministic.
 
-Reference: Billot et al., SynthSeg, Medical Image Analysis 2023, whose training maps label all of
-the head by clustering intensities, too (with mixture models, where this is k-means).
+Reference: Billot et al., SynthSeg, Medical Image Analysis 2023. Its training maps also label the
+whole head by clustering intensities, with mixture models instead of k-means.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,11 @@ import numpy as np
 from scipy import ndimage
 from scipy.cluster.vq import ClusterError, kmeans2
 
+from synthtf.data.grid import check_same_grid
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.volumes import Volume
+from synthtf.ranges import as_whole
 
-_SAME_AFFINE = 1e-3  # mm
 _MAX_SAMPLES = 200_000  # intensities that cluster centres are found from
 _ITERATIONS = 50
 _SMOOTHING = 1.0  # mm, standard deviation
@@ -32,28 +33,29 @@ def enrich_labels(
     num_parts: int = 2,
     values: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, LabelTable]:
-    """Split labels into parts by k-means of the image's intensities inside each.
+    """Split labels into parts by k-means of the image's intensities inside each label.
 
     Parts are numbered by their intensity: the darkest keeps the label, the others get new values
-    above all labels of the map and the table. They count as the original in the output, each is
-    a tissue of its own, and part k of a label and part k of its partner are partners.
+    above all labels of the map and the table. They count as the original label in the output, and
+    each is a separate tissue. Part k of a label and part k of its partner are partners.
 
     Args:
-        image: Scan, on the grid of the label map.
-        labels: Label map.
-        table: Labels of the map.
-        num_parts: Parts per label, at least 2.
-        values: Labels to split. None: all but 0 that occur with that many intensities.
+        image: scan, on the grid of the label map.
+        labels: label map.
+        table: labels of the map.
+        num_parts: parts per label, from 2 to 255.
+        values: labels to split. Default: all labels except 0 with at least `num_parts` different
+            intensities.
 
     Returns:
-        The map, int32, and the table with the new rows.
+        The label map, int32, and the table with the new rows.
 
     Raises:
-        ValueError: If the grids differ, the table does not list a label of the map, there are
-            fewer than 2 parts, a label has no voxel, or fewer intensities than parts.
+        ValueError: if the grids differ, the table does not list a label of the map, `num_parts`
+            is out of range, or a given label has no voxel or fewer intensities than parts.
     """
     check_parts(num_parts)
-    _check_grids(image, labels)
+    check_same_grid(labels, image)
     counts = count_labels(labels.data)
     table.check(counts, labels.name)
     skip = values is None
@@ -82,31 +84,31 @@ def build_labels(
     num_parts: int = 4,
     threshold: float | None = None,
 ) -> tuple[np.ndarray, LabelTable]:
-    """Label all that a scan shows, given a segmentation of a part of it.
+    """Label everything that a scan shows, given a segmentation of a part of it.
 
-    Of the voxels without a label, those of air stay 0: they are darker than the threshold and
-    connected with the border of the volume. The others are clustered by their smoothed intensity
-    into new labels above all others, from dark to bright, and the map of the clusters is smoothed.
+    Unlabelled voxels of air stay 0: they are darker than the threshold and connected to the
+    border of the volume. The other unlabelled voxels are clustered by their smoothed intensity
+    into new labels above all others, from dark to bright, and the clusters are smoothed.
 
     Args:
-        image: Scan, on the grid of the segmentation.
-        labels: Segmentation; 0 where nothing is known.
-        table: Labels of the segmentation.
-        num_parts: Number of new labels, at least 2.
-        threshold: Intensity below which a voxel may be air. None: half of Otsu's threshold.
+        image: scan, on the grid of the segmentation.
+        labels: segmentation; 0 where no label is known.
+        table: labels of the segmentation.
+        num_parts: number of new labels, from 2 to 255.
+        threshold: intensity below which a voxel may be air. Default: half of Otsu's threshold.
 
     Returns:
-        The map, int32, and the table with the new rows, which count as background.
+        The label map, int32, and the table with the new rows, which count as background.
 
     Raises:
-        ValueError: If the grids differ, the table does not list a label, there are fewer than 2
-            parts, or too few voxels are left to be clustered.
+        ValueError: if the grids differ, the table does not list a label, `num_parts` is out of
+            range, or too few voxels are left to be clustered.
     """
     check_parts(num_parts)
-    _check_grids(image, labels)
+    check_same_grid(labels, image)
     counts = count_labels(labels.data)
     table.check(counts, labels.name)
-    # In voxels, and one of them at least: less would leave single ones.
+    # At least one voxel: less smoothing would leave single voxels.
     std = [max(1.0, _SMOOTHING / mm) for mm in image.spacing]
     unknown = labels.data == 0
     if threshold is None:
@@ -135,29 +137,28 @@ def build_labels(
 
 
 def check_parts(num_parts: int) -> None:
-    """Refuse to split into fewer than two parts, or more than 255.
+    """Check the number of parts to split into.
 
     Raises:
-        ValueError: If there are.
+        ValueError: if it is not a whole number from 2 to 255.
     """
-    if int(num_parts) != num_parts or not 2 <= num_parts <= 255:
-        raise ValueError(f"expected at least 2 parts, at most 255, received {num_parts}")
+    as_whole(num_parts, "num_parts", 2, 255)
 
 
 def cluster(values: np.ndarray, num_parts: int) -> np.ndarray:
-    """Number values by their k-means cluster, from the lowest to the highest.
+    """Return the k-means cluster of each value, numbered from the lowest to the highest.
 
     Starts from quantiles, so that the result does not depend on chance.
 
     Args:
-        values: `(n,)` intensities.
-        num_parts: Number of clusters.
+        values: intensities, `(n,)`.
+        num_parts: number of clusters.
 
     Returns:
-        `(n,)` integers from 0, as uint8.
+        uint8 array of shape `(n,)`, from 0.
 
     Raises:
-        ValueError: If there are fewer different values than clusters.
+        ValueError: if there are fewer different values than clusters.
 
     Example:
         >>> cluster(np.array([5.0, 0.0, 9.0, 0.5, 5.5]), 3).tolist()
@@ -166,12 +167,13 @@ def cluster(values: np.ndarray, num_parts: int) -> np.ndarray:
     different = np.unique(values)
     if different.size < num_parts:
         raise ValueError(
-            f"expected at least {num_parts} different intensities, received {different.size}"
+            f"`num_parts` must not exceed the number of different intensities, {different.size}. "
+            f"Received: num_parts={num_parts}"
         )
     step = -(-values.size // _MAX_SAMPLES)
     at = (np.arange(num_parts) + 0.5) / num_parts
     for source in (values, different):
-        # Quantiles that coincide leave clusters empty; those of the different values never do.
+        # Equal quantiles leave clusters empty; quantiles of the different values are never equal.
         sample = np.sort(source)[::step].astype("float64")
         start = np.quantile(sample, at)
         try:
@@ -188,7 +190,17 @@ def cluster(values: np.ndarray, num_parts: int) -> np.ndarray:
 
 
 def otsu_threshold(values: np.ndarray) -> float:
-    """Threshold that separates two classes with the largest variance between them.
+    """Return the threshold with the largest variance between the two classes it separates.
+
+    Args:
+        values: intensities, of any shape.
+
+    Returns:
+        The threshold.
+
+    Example:
+        >>> 2 < otsu_threshold(np.array([1.0, 2.0, 8.0, 9.0])) < 8
+        True
 
     Reference: Otsu, A threshold selection method from gray-level histograms, IEEE SMC 1979.
     """
@@ -202,26 +214,12 @@ def otsu_threshold(values: np.ndarray) -> float:
     with np.errstate(all="ignore"):
         apart = total / below - (total[-1] - total) / above
         between = np.where(above > 0, below * above * apart**2, 0)
-    # The middle of all that are as good, where no value lies between the classes.
+    # The mean of all equally good thresholds, where no value lies between the classes.
     return float(edges[1:][between >= np.nanmax(between) * (1 - 1e-9)].mean())
 
 
-def _check_grids(image: Volume, labels: Volume) -> None:
-    if image.shape != labels.shape:
-        raise ValueError(
-            f"{labels.name}: expected the shape of {image.name}, {image.shape}, "
-            f"received {labels.shape}"
-        )
-    apart = np.abs(image.affine - labels.affine).max()
-    if apart > _SAME_AFFINE:
-        raise ValueError(
-            f"{labels.name}: expected the affine of {image.name}, received one that differs by "
-            f"{apart:.3g}; resample one to the other first"
-        )
-
-
 def _touches_border(dark: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """The components of dark, unknown voxels that reach the border of the volume."""
+    """Return the components of dark, unknown voxels that reach the border of the volume."""
     regions, _ = ndimage.label(dark & unknown)
     border = set()
     for axis in range(regions.ndim):
@@ -233,7 +231,7 @@ def _touches_border(dark: np.ndarray, unknown: np.ndarray) -> np.ndarray:
 def _new_values(
     table: LabelTable, taken: Sequence[int], values: Sequence[int], num_parts: int
 ) -> dict[int, tuple[int, ...]]:
-    """New labels of each label, and of its partner, which a flip turns them into."""
+    """Return new labels for each label and its partner, which a flip turns it into."""
     partner = dict(zip(table.ids, table.partners, strict=True))
     every = dict.fromkeys(v for label in values for v in (label, partner[label]) if v is not None)
     first = max(taken) + 1
@@ -242,7 +240,7 @@ def _new_values(
 
 
 def _with_parts(table: LabelTable, new: Mapping[int, tuple[int, ...]]) -> LabelTable:
-    """Add the rows of parts of labels, which keep side, output and role."""
+    """Add rows for the parts of labels; they keep side, output and role."""
     row = {label: k for k, label in enumerate(table.ids)}
     rows = []
     for label, parts in new.items():

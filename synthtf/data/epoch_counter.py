@@ -1,4 +1,4 @@
-"""Which epoch's sample numbers a batch index stands for, however Keras prefetches."""
+"""The epoch that a batch index belongs to, however Keras prefetches."""
 
 import threading
 
@@ -6,23 +6,23 @@ import threading
 class EpochCounter:
     """Turn the batch indices that Keras asks for into epochs, so that no sample repeats.
 
-    Keras hands a dataset nothing but batch indices and the end of each epoch. Two of its habits
-    (trainers/epoch_iterator.py and data_adapters/py_dataset_adapter.py of Keras 3.15) decide on
-    the rules here:
+    A dataset learns only batch indices and the end of each epoch from Keras. Two of its habits
+    (trainers/epoch_iterator.py and data_adapters/py_dataset_adapter.py of Keras 3.15) lead to the
+    rules here:
 
-    - `fit` ends an epoch once before its first one, after it has drawn some batches to build the
-      model, or none if that is built. Hence every end counts: what was drawn before the first end
-      belongs to epoch `k`, and the epochs of `fit` are `k + 1`, `k + 2`, ....
+    - `fit` ends an epoch once before its first one, after drawing some batches to build the
+      model, or none if the model is built. Therefore every end counts: batches drawn before the
+      first end belong to epoch `k`, and the epochs of `fit` are `k + 1`, `k + 2`, ....
     - With `steps_per_epoch` smaller than the dataset, the pass goes on in the next epoch, and
-      threads have prefetched some of it before the epoch ended. Hence a pass keeps the epoch that
-      it began in: a new one counts from the first index that is drawn a second time.
+      threads have prefetched some of it before the epoch ended. Therefore a pass keeps the epoch
+      in which it began: a new pass starts at the first index that is drawn a second time.
 
-    Keras' own workers make this impossible: batches that they prefetched to build the model, or
-    for an epoch that ended early, are handed out at the start of the next. `LabelMaps` has
-    threads of its own instead (`ReadAhead`).
+    Keras' own workers make this impossible: they prefetch batches to build the model, or for an
+    epoch that ends early, and hand them out at the start of the next. `LabelMaps` has its own
+    threads instead (`ReadAhead`).
 
     Args:
-        epoch: Epochs that have ended before.
+        epoch: number of epochs that have ended before.
     """
 
     def __init__(self, epoch: int = 0) -> None:
@@ -37,10 +37,10 @@ class EpochCounter:
         """Return the epoch that a batch index belongs to, and note that it was drawn.
 
         Args:
-            index: Batch of the pass.
+            index: index of the batch.
 
         Returns:
-            The epoch; the same for the same index until an epoch ends.
+            The epoch. It stays the same for an index until an epoch ends.
         """
         with self._lock:
             if index in self._drawn and self.epoch > self._current:

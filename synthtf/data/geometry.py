@@ -1,8 +1,8 @@
-"""Orientation, voxel size and extent of volumes, without interpolation of their axes.
+"""Orientation, voxel size and extent of volumes, without interpolation.
 
 Conformed volumes are RAS: axis 0 runs from left to right, axis 1 from posterior to anterior,
-axis 2 from inferior to superior. A 2D image keeps its two axes, put into the order and direction
-that they have in RAS; the third column of its affine stays the normal of the plane.
+axis 2 from inferior to superior. A 2D image keeps its two axes, in the order and direction that
+they have in RAS; the third column of its affine stays the normal of the plane.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,15 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 
+from synthtf.data.resampling import nearest_index
 from synthtf.data.volumes import Volume, as_labels
 
 
 def orientation(volume: Volume) -> str:
-    """Return where each axis of a volume points, such as "RAS" or "LIA" ("RA" in 2D).
+    """Return the orientation of a volume, such as "RAS" or "LIA" ("RA" in 2D).
 
     Args:
-        volume: A volume; an oblique axis counts as the anatomical axis closest to it.
+        volume: a volume; an oblique axis counts as the anatomical axis closest to it.
 
     Returns:
         One letter per spatial axis.
@@ -32,14 +33,14 @@ def reorient(volume: Volume, axcodes: str = "RAS") -> Volume:
 
     Args:
         volume: 2D or 3D, with or without frames.
-        axcodes: Where the axes shall point: three letters of L/R, P/A, I/S. In 2D, the two letters
-            of the image plane are picked from the three, or given.
+        axcodes: new orientation, three letters of L/R, P/A, I/S. In 2D, either the two letters of
+            the image plane, or three letters to pick them from. Default "RAS".
 
     Returns:
         The volume in the new orientation, with its affine.
 
     Raises:
-        ValueError: If `axcodes` is no orientation.
+        ValueError: if `axcodes` is not an orientation.
     """
     target = _target(volume, axcodes)
     start = nib.orientations.io_orientation(volume.affine)[: volume.ndim]
@@ -64,20 +65,21 @@ def conform_labels(
     """Bring a label map to RAS, a voxel size and a shape, by nearest neighbour without rotation.
 
     Args:
-        volume: Label map, 2D or 3D.
-        spacing: Distance between voxels in mm, a scalar or one per RAS axis; None keeps it. Axes
-            are scaled about the centre of the volume.
-        shape: Voxels, a scalar or one per RAS axis: the map is cropped and padded with zeros
-            around the centre of the bounding box of `centre_on`; None keeps the whole extent.
-        centre_on: Labels that shape is centred on; None means every label but 0. A map that is
-            all background is centred on itself.
+        volume: label map, 2D or 3D.
+        spacing: mm per voxel, a scalar or one per RAS axis, applied about the centre of the
+            volume. Default: the spacing of the map.
+        shape: number of voxels, a scalar or one per RAS axis. The map is cropped, and padded with
+            zeros, around the centre of the bounding box of `centre_on`. Default: the whole
+            extent.
+        centre_on: labels to centre `shape` on. A map that is all background is centred on
+            itself. Default: all labels except 0.
 
     Returns:
         int32 label map with its affine; its header is dropped.
 
     Raises:
-        ValueError: If the values are no labels, spacing or shape are not positive or have the
-            wrong length, or none of `centre_on` occurs.
+        ValueError: if the values are not labels, spacing or shape are not positive or have the
+            wrong length, or none of the labels `centre_on` occurs.
     """
     labels = as_labels(volume.data, volume.name)
     conformed = reorient(replace(volume, data=labels, header=None), "RAS")
@@ -92,17 +94,17 @@ def resample_nearest(volume: Volume, spacing: float | Sequence[float]) -> Volume
     """Change the voxel size of a volume by nearest neighbour, about its centre.
 
     A whole factor takes voxels as they are: the centre then moves by up to half a voxel of the
-    input, which the affine says.
+    input, and the affine accounts for it.
 
     Args:
         volume: 2D or 3D.
-        spacing: New distance between voxels in mm, a scalar or one per axis.
+        spacing: new mm per voxel, a scalar or one per axis.
 
     Returns:
-        The volume whose extent in mm is kept to half a voxel, with its affine.
+        The volume with its affine; its extent in mm changes by at most half a voxel.
 
     Raises:
-        ValueError: If spacing is not positive or has the wrong length.
+        ValueError: if spacing is not positive or has the wrong length.
     """
     spacing = per_axis(spacing, volume.ndim, "spacing")
     data, matrix = volume.data, np.eye(4)
@@ -113,25 +115,24 @@ def resample_nearest(volume: Volume, spacing: float | Sequence[float]) -> Volume
         count = resampled_size(size, old, new)
         offset = (size - 1) / 2 - ratio * (count - 1) / 2
         if abs(ratio - round(ratio)) < 1e-6:
-            # Between two voxels everywhere: go to one, and say so in the affine, rather than
-            # shift the labels by half a voxel against it.
+            # Every sample lies between two voxels. Take one of them and let the affine say so,
+            # instead of shifting the labels by half a voxel against it.
             offset = np.floor(offset + 0.5)
-        index = np.floor(offset + ratio * np.arange(count) + 0.5).astype(int)
-        data = np.take(data, np.clip(index, 0, size - 1), axis)
+        data = np.take(data, nearest_index(size, count, ratio, offset), axis)
         matrix[axis, axis], matrix[axis, 3] = ratio, offset
     return replace(volume, data=data, affine=volume.affine @ matrix)
 
 
 def resampled_size(size: int, old: float, new: float) -> int:
-    """Return the number of voxels of an axis after a change of voxel size.
+    """Return the number of voxels along an axis after a change of voxel size.
 
     Args:
-        size: Voxels before.
-        old: Distance between voxels before, in mm.
-        new: Distance after.
+        size: number of voxels before.
+        old: mm per voxel before.
+        new: mm per voxel after.
 
     Returns:
-        At least 1.
+        Number of voxels, at least 1.
 
     Example:
         >>> resampled_size(256, 1.0, 3.0)
@@ -148,19 +149,19 @@ def _same_spacing(size: int, ratio: float) -> bool:
 def crop_or_pad(
     volume: Volume, shape: int | Sequence[int], centre: Sequence[float] | None = None
 ) -> Volume:
-    """Cut a volume to a shape around a point, with zeros where it ends.
+    """Crop a volume to a shape around a point, and pad it with zeros where it is smaller.
 
     Args:
         volume: 2D or 3D.
-        shape: Voxels, a scalar or one per axis.
-        centre: Voxel coordinates that come to lie in the middle, to half a voxel; None is the
-            centre of the volume.
+        shape: number of voxels, a scalar or one per axis.
+        centre: voxel coordinates of the new centre, to half a voxel. Default: the centre of the
+            volume.
 
     Returns:
         Volume of that shape, with its affine.
 
     Raises:
-        ValueError: If shape is not whole and positive, or has the wrong length.
+        ValueError: if shape is not whole and positive, or has the wrong length.
     """
     shape = per_axis(shape, volume.ndim, "shape", whole=True)
     if centre is None:
@@ -184,11 +185,11 @@ def bounding_box_centre(
     """Return the centre of the bounding box of labels, in voxel coordinates.
 
     Args:
-        volume: Label map.
-        labels: Values to enclose; None means every value but 0.
+        volume: label map.
+        labels: labels to enclose. Default: all labels except 0.
 
     Returns:
-        One coordinate per axis; None if none of the labels occurs.
+        One coordinate per axis, or None if none of the labels occurs.
     """
     mask = volume.data != 0 if labels is None else np.isin(volume.data, list(labels))
     if not mask.any():
@@ -204,22 +205,22 @@ def bounding_box_centre(
 def labels_centre(
     volume: Volume, labels: Sequence[int] | None, name: str
 ) -> tuple[float, ...] | None:
-    """Return the centre of the bounding box of labels, which must occur if they are given.
+    """Return the centre of the bounding box of labels; given labels must occur.
 
     Args:
-        volume: Label map.
-        labels: Values to enclose; None means every value but 0.
-        name: File or array, for the message.
+        volume: label map.
+        labels: labels to enclose, or None for all labels except 0.
+        name: name of the file or array, for the message.
 
     Returns:
-        One coordinate per axis; None if `labels` is None and the map is all background.
+        One coordinate per axis, or None if `labels` is None and the map is all background.
 
     Raises:
-        ValueError: If none of the given labels occurs.
+        ValueError: if none of the given labels occurs.
     """
     centre = bounding_box_centre(volume, labels)
     if centre is None and labels is not None:
-        raise ValueError(f"{name}: none of the labels {sorted(labels)} to centre on occurs in it")
+        raise ValueError(f"{name}: none of the labels {sorted(labels)} to centre on occurs")
     return centre
 
 
@@ -229,37 +230,37 @@ def per_axis(
     """Return one positive number per axis from a scalar or a sequence.
 
     Args:
-        value: A number, or one per axis.
-        ndim: Number of axes.
-        name: Argument, for messages.
-        whole: Whether the numbers must be whole; they are then returned as int.
+        value: a number, or one per axis.
+        ndim: number of axes.
+        name: name of the argument, for the message.
+        whole: require whole numbers and return them as int. Default False.
 
     Returns:
-        `ndim` numbers.
+        A tuple of `ndim` numbers.
 
     Raises:
-        ValueError: If a number is not positive, not finite or not whole, or the length is wrong.
+        ValueError: if a number is not positive, not finite or not whole, or the length is wrong.
 
     Example:
         >>> per_axis(1.5, 2, "spacing")
         (1.5, 1.5)
     """
     kind = "whole positive" if whole else "positive"
-    received = f"expected {name} as one {kind} number or {ndim}, received {value!r}"
+    message = f"`{name}` must be one {kind} number or {ndim}. Received: {name}={value!r}"
     try:
         numbers = np.atleast_1d(np.asarray(value, "float64"))
     except (TypeError, ValueError) as error:
-        raise ValueError(received) from error
+        raise ValueError(message) from error
     if numbers.shape not in {(1,), (ndim,)} or not (np.isfinite(numbers) & (numbers > 0)).all():
-        raise ValueError(received)
+        raise ValueError(message)
     if whole and (numbers != np.rint(numbers)).any():
-        raise ValueError(received)
+        raise ValueError(message)
     numbers = np.broadcast_to(numbers, (ndim,))
     return tuple(int(n) if whole else float(n) for n in numbers)
 
 
 def _target(volume: Volume, axcodes: str) -> list[tuple[int, int]]:
-    """World axis and direction of each axis of the result."""
+    """Return the world axis and direction of each axis of the result."""
     try:
         wanted = nib.orientations.axcodes2ornt(tuple(axcodes))
         valid = len(axcodes) in (2, 3) and len(set(wanted[:, 0])) == len(axcodes)
@@ -271,6 +272,6 @@ def _target(volume: Volume, axcodes: str) -> list[tuple[int, int]]:
         if len(chosen) == volume.ndim:
             return chosen
     raise ValueError(
-        f"expected an orientation such as 'RAS' for {volume.name} ({orientation(volume)}), "
-        f"received {axcodes!r}"
+        f"`axcodes` must be an orientation such as 'RAS' for {volume.name} "
+        f"({orientation(volume)}). Received: axcodes={axcodes!r}"
     )

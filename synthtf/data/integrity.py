@@ -1,9 +1,9 @@
 """Voxels and headers of volume files, verified before they are used.
 
-nibabel stops reading a compressed file after the last voxel, before the checksum that follows
-it, so that damaged files load with wrong voxels. Here the stream is read to its end, where gzip
-compares checksum and length, and no more memory is taken than the header claims, which is held
-against the size of the file first.
+nibabel stops reading a compressed file after the last voxel, before the checksum, so that damaged
+files load with wrong voxels. Here the stream is read to its end, where gzip compares checksum and
+length. The size that the header claims is compared with the size of the file first, and no more
+memory is taken than that.
 """
 
 import gzip
@@ -26,9 +26,9 @@ from synthtf.data.paths import EXTENSIONS, extension
 
 _HEADER_BYTES = 540  # the longest of the three headers (NIfTI-2)
 _MGH_OFFSET = 284
-_DEFLATE_RATIO = 1032  # deflate cannot compress further
-_TRAILING_BYTES = 2**24  # footers, and padding that some writers append
-_PADDING, _FOOTER_BYTES = 512, 2**16  # what passes without a doubt: zeros, and footers of MGH
+_DEFLATE_RATIO = 1032  # largest compression ratio of deflate
+_TRAILING_BYTES = 2**24  # largest footer or padding
+_PADDING, _FOOTER_BYTES = 512, 2**16  # largest padding, and footer of MGH, without a warning
 _CHUNK = 2**22
 
 
@@ -38,11 +38,11 @@ class FileHeader:
 
     Attributes:
         header: nibabel header, as stored.
-        shape: Voxels per axis, as stored, all positive.
-        dtype: Type of a stored voxel, with its byte order.
-        offset: Position of the first voxel in the uncompressed file, in bytes.
-        oriented: Whether the file says how the voxels lie in space.
-        doubts: What in the file contradicts itself, but leaves it readable.
+        shape: number of voxels per axis, as stored, all positive.
+        dtype: type of a stored voxel, with its byte order.
+        offset: position of the first voxel in the uncompressed file, in bytes.
+        oriented: whether the file holds a voxel-to-world affine.
+        doubts: contradictions in the file that leave it readable.
     """
 
     header: object
@@ -54,7 +54,7 @@ class FileHeader:
 
     @property
     def num_bytes(self) -> int:
-        """Size that the header claims for the uncompressed file."""
+        """Size of the uncompressed file according to the header."""
         return self.offset + math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -62,14 +62,14 @@ def read_header(path: str | os.PathLike) -> FileHeader:
     """Read the header of a volume file, without its voxels.
 
     Args:
-        path: A .nii, .nii.gz, .mgz or .mgh file.
+        path: a .nii, .nii.gz, .mgz or .mgh file.
 
     Returns:
-        The header; its claims are held against the size of the file.
+        The header, checked against the size of the file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the ending is unknown, or the header is damaged, no header of a volume, or
+        FileNotFoundError: if there is no such file.
+        ValueError: if the ending is unknown, the header is damaged or not that of a volume, or it
             claims more voxels than the file or the memory can hold.
     """
     path = _existing(path)
@@ -78,17 +78,17 @@ def read_header(path: str | os.PathLike) -> FileHeader:
 
 
 def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
-    """Read the header and the stored voxels of a volume file, to the end of the file.
+    """Read the header and the voxels of a volume file, and verify it to its end.
 
     Args:
-        path: A .nii, .nii.gz, .mgz or .mgh file.
+        path: a .nii, .nii.gz, .mgz or .mgh file.
 
     Returns:
         The header, and an array of `header.shape` in the stored type, not scaled.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: As `read_header`, and if the file is truncated or corrupt.
+        FileNotFoundError: if there is no such file.
+        ValueError: as in `read_header`, and if the file is truncated or corrupt.
     """
     path = _existing(path)
     with _readable(path) as stream:
@@ -103,7 +103,7 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
         rest, blank = _drain(stream, path)
     footer = isinstance(found.header, MGHHeader)
     if rest > (_FOOTER_BYTES if footer else _PADDING) or not (blank or footer):
-        doubt = f"{rest:,} bytes follow the voxels that its header claims; are its sizes right?"
+        doubt = f"{rest:,} bytes follow the voxels; is the shape in its header right?"
         found = replace(found, doubts=(*found.doubts, doubt))
     voxels = np.frombuffer(data, found.dtype, math.prod(found.shape), found.offset)
     return found, voxels.reshape(found.shape, order="F")
@@ -111,7 +111,7 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[io.BufferedIOBase]:
-    """Open a file, decompressed, and say what is wrong with it in one line."""
+    """Open a file, decompressed; errors in it raise a ValueError of one line."""
     try:
         with gzip.open(path) if _compressed(path) else path.open("rb") as stream:
             yield stream
@@ -130,15 +130,15 @@ def _compressed(path: Path) -> bool:
 def _existing(path: str | os.PathLike) -> Path:
     path = Path(path)
     if not extension(path):
-        raise ValueError(f"{path}: unknown ending; expected one of {', '.join(EXTENSIONS)}")
+        raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(EXTENSIONS)}")
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{path} {what}; expected a volume file")
+        what = "is a folder, not a volume file" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}")
     return path
 
 
 def _read_up_to(stream: io.BufferedIOBase, size: int) -> bytearray:
-    """Read `size` bytes or what there is, in chunks, so that memory follows the data."""
+    """Read up to `size` bytes, in chunks, so that memory follows the data."""
     data = bytearray()
     while len(data) < size:
         chunk = stream.read(min(_CHUNK, size - len(data)))
@@ -152,7 +152,7 @@ def _drain(stream: io.BufferedIOBase, path: Path) -> tuple[int, bool]:
     """Read to the end, which makes gzip compare checksum and length.
 
     Returns:
-        How many bytes there were, and whether all were zero.
+        Number of bytes read, and whether all were zero.
     """
     rest, blank = 0, True
     while chunk := stream.read(_CHUNK):
@@ -160,8 +160,7 @@ def _drain(stream: io.BufferedIOBase, path: Path) -> tuple[int, bool]:
         blank = blank and chunk.count(0) == len(chunk)
         if rest > _TRAILING_BYTES:
             raise ValueError(
-                f"{path} is corrupt: more than {_TRAILING_BYTES:,} bytes follow the voxels that "
-                "the header claims"
+                f"{path} is corrupt: more than {_TRAILING_BYTES:,} bytes follow the voxels"
             )
     return rest, blank
 
@@ -173,7 +172,7 @@ def _parse_header(data: bytes, path: Path) -> FileHeader:
     except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
         reason = "its data type is unknown" if isinstance(error, KeyError) else str(error)
         raise ValueError(
-            f"{path} is corrupt or not a volume: {reason}; expected {extension(path)}"
+            f"{path} is corrupt or not a {extension(path)} volume: {reason}"
         ) from error
     if min(found.shape) < 1 or found.dtype.itemsize < 1:
         raise ValueError(
@@ -190,14 +189,14 @@ def _parse_nifti(data: bytes) -> FileHeader:
     elif sizes & {540}:
         kind, size, magic = Nifti2Header, 540, b"n+2"
     else:
-        raise ValueError("its header does not start as NIfTI does")
+        raise ValueError("its header is not that of NIfTI")
     if len(data) < size:
         raise ValueError("it ends inside the header")
     header = kind(binaryblock=data[:size], check=False)
     if int(header["sizeof_hdr"]) != size or bytes(header["magic"].item())[:3] != magic:
         raise ValueError("its header is not that of a single-file NIfTI")
     offset = float(header["vox_offset"])
-    # Four bytes between header and voxels say whether there are extensions.
+    # Four bytes between header and voxels tell whether extensions follow.
     if not size + 4 <= offset < 2**31 or offset != int(offset):
         raise ValueError(f"its header claims that the voxels start at byte {offset:g}")
     if not 1 <= int(header["dim"][0]) <= 7:
@@ -206,7 +205,7 @@ def _parse_nifti(data: bytes) -> FileHeader:
     codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
     dtype = header.get_data_dtype()
     doubts = [
-        f"its header has the {name} {code}, expected 0 to 5; is its orientation right?"
+        f"its header has the {name} {code}, not 0 to 5; is its orientation right?"
         for name, code in codes.items()
         if not 0 <= code <= 5
     ]
@@ -223,20 +222,18 @@ def _parse_mgh(data: bytes) -> FileHeader:
         raise ValueError("it ends inside the header")
     header = MGHHeader(binaryblock=data[:_MGH_OFFSET], check=False)
     if int(header["version"]) != 1:
-        raise ValueError("its header does not start as MGH does")
+        raise ValueError("its header is not that of MGH")
     shape = tuple(int(n) for n in header["dims"])
-    # FreeSurfer always stores four axes: one frame is no fourth axis.
+    # FreeSurfer always stores four axes; a single frame does not count as an axis.
     shape = shape[:3] if shape[3] == 1 else shape
-    # nibabel sets the flag when it fills in a default affine, so that the bytes are asked.
+    # nibabel sets the flag when it fills in a default affine, so that only the bytes are reliable.
     oriented = int.from_bytes(data[28:30], "big") != 0
     dtype = np.dtype(header.get_data_dtype()).newbyteorder(">")
     lengths = np.linalg.norm(header["Mdc"].astype("float64"), axis=1)
     doubts = ()
     if oriented and not np.allclose(lengths, 1, atol=1e-3):
-        received = ", ".join(f"{length:.3g}" for length in lengths)
-        doubts = (
-            f"its direction cosines have the lengths {received}, expected 1; are they right?",
-        )
+        found = ", ".join(f"{length:.3g}" for length in lengths)
+        doubts = (f"its direction cosines have the lengths {found}, not 1; are they right?",)
     return FileHeader(header, shape, dtype, _MGH_OFFSET, oriented, doubts)
 
 
@@ -252,8 +249,8 @@ def _check_claim(found: FileHeader, path: Path) -> None:
     needed = math.prod(found.shape) * max(4, found.dtype.itemsize)
     if needed > memory:
         raise ValueError(
-            f"{path}: its header claims {claim} voxels, which need {needed / 1e9:.1f} GB of the "
-            f"{memory / 1e9:.1f} GB of memory; crop or downsample it"
+            f"{path}: its header claims {claim} voxels. They need {needed / 1e9:.1f} GB, and the "
+            f"machine has {memory / 1e9:.1f} GB of memory; crop or downsample the volume"
         )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from synthtf.data.epoch_counter import EpochCounter
 from synthtf.data.label_table import LabelTable, count_labels
-from synthtf.data.map_sources import Conformer, Grid, MapSource, find_sources
+from synthtf.data.map_sources import Conformer, MapGrid, MapSource, find_sources
 from synthtf.data.read_ahead import ReadAhead
 from synthtf.data.volume_writer import smallest_integers
+from synthtf.ranges import as_whole
 
-_KEY_LIMIT = 2**31  # keys are int32
+_LARGEST = 2**31 - 1  # keys are int32
 _GRID = ("shape", "spacing", "centre_on")
 
 
@@ -23,43 +24,44 @@ class LabelMaps(keras.utils.PyDataset):
 
     A batch is `({"labels": int32 (batch, *shape, 1), "key": int32 (batch, 2)},)`, without targets.
     A key is `(seed, number)`. The number of a sample is a counter,
-    `(epoch * len(maps) + index) * batch_size + row`, and its label map follows from seed and
-    number alone: each pass over the maps takes each of them once, in an order of its own. So
-    numbers never repeat, and the samples of an epoch depend neither on `workers` nor on what ran
-    before.
+    `(epoch * len(maps) + index) * batch_size + row`. Its label map depends only on seed and
+    number: each pass takes every map once, in an order of its own. Therefore numbers never repeat,
+    and the samples of an epoch depend neither on `workers` nor on earlier epochs.
 
     Epochs: `fit` ends an epoch once before its first (see `EpochCounter`), so that its epoch `j`
-    holds the numbers of epoch `initial_epoch + j + 1` here; `fit(..., initial_epoch=k)` with
-    `LabelMaps(..., initial_epoch=k)` goes on as an uninterrupted run would. Keras shuffles the
-    batches of an epoch unless told not to: call `fit(maps, shuffle=False)` for the same order
-    too. Give the length of an epoch as `num_batches`; with `steps_per_epoch` below it, a pass
-    goes on in the next epoch, which a run that resumes in between cannot know.
+    holds the numbers of epoch `initial_epoch + j + 1` here. `fit(..., initial_epoch=k)` with
+    `LabelMaps(..., initial_epoch=k)` goes on like an uninterrupted run. Keras shuffles the
+    batches of an epoch by default: for the same order, call `fit(maps, shuffle=False)`. Give the
+    length of an epoch as `num_batches`. With a smaller `steps_per_epoch`, a pass goes on in the
+    next epoch, and a run that resumes in between would start the pass again.
 
-    On construction every map is read once, checked and conformed: orientation RAS, the voxel size
-    and shape of the grid, by nearest neighbour without rotation. Maps that are all background
-    there are skipped, with a warning. Conformed maps stay in memory in the smallest integer type
-    while they fit `cache_bytes` together; the others are read again for each sample.
+    On construction every map is read once, checked and conformed by nearest neighbour, without
+    rotation, to RAS and to the voxel size and shape of the grid. Maps that are all background
+    on this grid are skipped with a warning. Conformed maps stay in memory, in the smallest integer
+    type, up to `cache_bytes` in total; the others are read again for each sample.
 
     Args:
-        maps: Folder, file or .txt list; or a list of files or of integer arrays (2D or 3D, taken
+        maps: folder, file or .txt list; or a list of files or of integer arrays (2D or 3D, taken
             as RAS at 1 mm).
-        seed: Seed of the run, in [0, 2^31).
-        batch_size: Samples per batch.
-        num_batches: Batches per epoch; None means as many as take each map once.
-        table: Labels that may occur. Others are refused; those that never occur give one warning.
-        initial_epoch: Epochs that a resumed run has done; None hands out the same samples in
-            every epoch, for validation.
-        **options: `shape`, `spacing` and `centre_on`, see `Grid`; and `workers`, threads that
-            prepare batches ahead (default 1: none), of use where maps do not fit in memory.
+        seed: seed of the run, in [0, 2^31).
+        batch_size: samples per batch.
+        num_batches: batches per epoch. Default: enough to take each map once.
+        table: labels that may occur. Other labels are refused, and labels that never occur give
+            one warning. Default: all labels may occur.
+        initial_epoch: number of epochs that a resumed run has done. None gives the same samples
+            in every epoch, for validation.
+        **options: `shape`, `spacing` and `centre_on`, see `MapGrid`; and `workers`, the number of
+            threads that prepare batches ahead, useful where maps do not fit in memory (1 prepares
+            none ahead).
 
     Attributes:
-        cache_bytes: Memory for conformed maps; set it on the class, before construction.
+        cache_bytes: memory for conformed maps; set it on the class, before construction.
 
     Raises:
-        FileNotFoundError: If a path does not exist.
-        TypeError: If an option is unknown.
-        ValueError: If an argument is out of range, a map cannot be used (the file is named), 2D
-            and 3D maps are mixed, or every map is all background.
+        FileNotFoundError: if a path does not exist.
+        TypeError: if an option is unknown.
+        ValueError: if an argument is out of range, a map cannot be used (the message names the
+            file), 2D and 3D maps are mixed, or every map is all background.
 
     Example:
         >>> maps = LabelMaps([np.eye(4, dtype="int32"), np.ones((4, 6), "int32")], seed=7)
@@ -82,39 +84,39 @@ class LabelMaps(keras.utils.PyDataset):
     ) -> None:
         """Read, check and conform every map."""
         super().__init__()
-        workers = _whole(options.pop("workers", 1), "workers", 1)
+        workers = as_whole(options.pop("workers", 1), "workers", 1, _LARGEST)
         grid = _grid(options)
-        self.seed = _whole(seed, "seed", 0)
-        self.batch_size = _whole(batch_size, "batch_size", 1)
+        self.seed = as_whole(seed, "seed", 0, _LARGEST)
+        self.batch_size = as_whole(batch_size, "batch_size", 1, _LARGEST)
         self.table = table
         sources = find_sources(maps)
         self._conform = Conformer.of(sources, grid)
         self._load_all(sources)
         if num_batches is None:
             num_batches = math.ceil(len(self._sources) / self.batch_size)
-        self._num_batches = _whole(num_batches, "num_batches", 1)
+        self._num_batches = as_whole(num_batches, "num_batches", 1, _LARGEST)
         self._ahead = ReadAhead(self._batch_from, self.batch_size, workers)
         self._advances = initial_epoch is not None
         self.epoch = initial_epoch or 0
 
     @property
     def workers(self) -> int:
-        """What Keras is told: 1, since its workers would mix batches of different epochs."""
+        """Always 1 for Keras: its workers would mix batches of different epochs."""
         return 1
 
     @property
     def use_multiprocessing(self) -> bool:
-        """What Keras is told: False."""
+        """Always False for Keras."""
         return False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Voxels per axis of every map."""
+        """Number of voxels per axis of every map."""
         return self._conform.shape
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Distance between voxels per axis, in mm."""
+        """Voxel size per axis, in mm."""
         return self._conform.spacing
 
     @property
@@ -124,7 +126,7 @@ class LabelMaps(keras.utils.PyDataset):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of each map: that of its file without ending, or its place in the list."""
+        """Name of each map: its file name without ending, or its place in the list."""
         return tuple(source.name for source in self._sources)
 
     @property
@@ -141,21 +143,21 @@ class LabelMaps(keras.utils.PyDataset):
         """Return the affine of a conformed map.
 
         Args:
-            index: Place of the map in `names`.
+            index: place of the map in `names`.
 
         Returns:
-            `(4, 4)` float64, from voxel to RAS coordinates in mm.
+            Voxel-to-world affine, `(4, 4)` float64, to RAS in mm.
         """
         return self._affines[index].copy()
 
     @property
     def epoch(self) -> int:
-        """Epochs that have ended; set it to go on from there."""
+        """Number of epochs that have ended; set it to go on from there."""
         return self._counter.epoch
 
     @epoch.setter
     def epoch(self, epoch: int) -> None:
-        self._counter = EpochCounter(_whole(epoch, "epoch", 0))
+        self._counter = EpochCounter(as_whole(epoch, "epoch", 0, _LARGEST))
 
     def on_epoch_end(self) -> None:
         """Go on to the numbers of the next epoch; called by Keras."""
@@ -163,24 +165,24 @@ class LabelMaps(keras.utils.PyDataset):
             self._counter.end()
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """Return the number of batches per epoch."""
         return self._num_batches
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
         """Return a batch of the current epoch.
 
         Args:
-            index: Batch of the epoch, in [0, len).
+            index: index of the batch, in [0, len).
 
         Returns:
             `({"labels", "key"},)`.
 
         Raises:
-            IndexError: If there is no such batch.
-            ValueError: If a map that is read again can no longer be used, or numbers run out.
+            IndexError: if there is no such batch.
+            ValueError: if a map that is read again can no longer be used, or numbers run out.
         """
         if not 0 <= index < len(self):
-            raise IndexError(f"expected a batch index in [0, {len(self)}), received {index}")
+            raise IndexError(f"`index` must lie in [0, {len(self)}). Received: index={index}")
         epoch = self._counter.draw(index)
         return self._ahead.get((epoch * len(self) + index) * self.batch_size)
 
@@ -192,21 +194,21 @@ class LabelMaps(keras.utils.PyDataset):
         """Return one sample of this seed again, as a batch of one.
 
         Args:
-            number: Second integer of its key.
+            number: second integer of its key.
 
         Returns:
-            `({"labels", "key"},)`, with the bits that the sample had in its batch.
+            `({"labels", "key"},)`, with the same bits as in the batch.
 
         Raises:
-            ValueError: If the number is negative, or too large for a key.
+            ValueError: if the number is negative, or too large for a key.
         """
-        return self._batch([_whole(number, "number", 0)])
+        return self._batch([as_whole(number, "number", 0, _LARGEST)])
 
     def map_index(self, number: int) -> int:
-        """Return which map a sample is made of, a function of the seed and the number alone.
+        """Return the map of a sample, a function of the seed and the number alone.
 
         Args:
-            number: Second integer of a key.
+            number: second integer of a key.
 
         Returns:
             Place of the map in `names`.
@@ -218,10 +220,10 @@ class LabelMaps(keras.utils.PyDataset):
         return self._batch(range(first, first + self.batch_size))
 
     def _batch(self, numbers: range | list[int]) -> tuple[dict[str, np.ndarray]]:
-        if numbers[-1] >= _KEY_LIMIT:
+        if numbers[-1] > _LARGEST:
             raise ValueError(
-                f"sample number {numbers[-1]} does not fit a key (below 2^31); take another seed "
-                "and start at epoch 0"
+                f"sample numbers must be below 2^31; take another seed and start at epoch 0. "
+                f"Received: {numbers[-1]}"
             )
         labels = np.stack([self._map(self.map_index(number)) for number in numbers])
         key = np.array([(self.seed, number) for number in numbers], "int32")
@@ -231,7 +233,7 @@ class LabelMaps(keras.utils.PyDataset):
         cached = self._cached[index]
         if cached is not None:
             return cached
-        # What there was to warn of was said when the map was read first.
+        # The warnings were given when the map was first read.
         volume, _ = self._sources[index].read()
         return self._conform(volume, str(self._sources[index])).data
 
@@ -258,31 +260,18 @@ class LabelMaps(keras.utils.PyDataset):
             self._cached.append(small if room >= 0 else None)
         if not self._sources:
             raise ValueError(
-                f"every one of the {len(sources)} label maps is all background; "
-                "expected at least one with labels"
+                f"all {len(sources)} label maps are all background; at least one must have labels"
             )
         self._labels = tuple(sorted(seen))
         if self.table is not None:
             self.table.warn_unused(seen, f"{len(sources)} label maps")
 
 
-def _grid(options: dict) -> Grid:
+def _grid(options: dict) -> MapGrid:
     unknown = sorted(set(options) - set(_GRID))
     if unknown:
         raise TypeError(
-            f"unexpected option {unknown[0]!r}; expected {', '.join(_GRID)} or workers "
-            "(threads; processes and queues of Keras are not used)"
+            f"unknown option {unknown[0]!r}; it must be {', '.join(_GRID)} or workers (threads; "
+            "Keras' processes and queues are not used)"
         )
-    return Grid(**options)
-
-
-def _whole(value: int, name: str, minimum: int) -> int:
-    try:
-        whole = int(value)
-    except (TypeError, ValueError):
-        whole = None
-    if whole is None or whole != value or not minimum <= whole < _KEY_LIMIT:
-        raise ValueError(
-            f"expected {name} as a whole number in [{minimum}, 2^31), received {value!r}"
-        )
-    return whole
+    return MapGrid(**options)

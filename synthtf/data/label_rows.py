@@ -1,4 +1,4 @@
-"""Lines of look-up table files: tab-separated values, and FreeSurfer's format."""
+"""Lines of look-up tables: tab-separated values, and FreeSurfer's format."""
 
 import re
 from pathlib import Path
@@ -18,17 +18,18 @@ _SIDE = re.compile(
 
 
 def parse_rows(lines: list[str], path: Path) -> list[dict]:
-    """Parse the lines of either format that `LabelTable.read` knows.
+    """Parse the lines of either format that `LabelTable.read` accepts.
 
     Args:
-        lines: Lines of the file.
-        path: File, for messages.
+        lines: lines of the file.
+        path: path of the file, for the message.
 
     Returns:
-        One dict per label, with the columns that the file has; `id` and `name` always.
+        One dict per label with the columns of the file, always including `id` and `name`.
 
     Raises:
-        ValueError: If a line is malformed or a label is listed twice; names file and line.
+        ValueError: if a line is malformed or a label is listed twice; the message names file and
+            line.
     """
     content = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
     content = [(n, line) for n, line in content if not line.lstrip().startswith("#")]
@@ -40,8 +41,8 @@ def parse_rows(lines: list[str], path: Path) -> list[dict]:
         content = content[1:]
         if "name" not in header or len(set(header)) < len(header):
             raise ValueError(
-                f"{path}, line 1: expected columns id, name and any of {COLUMNS[2:]}, "
-                f"received {header}"
+                f"{path}, line 1: the columns must be id, name and any of {COLUMNS[2:]}. "
+                f"Received: {header}"
             )
     rows, seen = [], {}
     for number, line in content:
@@ -62,26 +63,28 @@ def parse_rows(lines: list[str], path: Path) -> list[dict]:
 def _tsv_row(line: str, header: list[str]) -> dict:
     cells = [cell.strip() for cell in line.split("\t")]
     if len(cells) != len(header):
-        raise ValueError(f"expected {len(header)} tab-separated columns, received {len(cells)}")
+        raise ValueError(
+            f"the line must have {len(header)} tab-separated columns. Received: {len(cells)}"
+        )
     row = {name: cell for name, cell in zip(header, cells, strict=True) if cell not in {"", "-"}}
     if "id" not in row or "name" not in row:
-        raise ValueError("expected an id and a name")
+        raise ValueError("`id` and `name` must not be empty")
     for name in ("id", "partner", "output"):
         if name in row:
             row[name] = _label(row[name])
-    # An empty cell says that there is no partner; a missing column says nothing.
+    # An empty cell means no partner; with a missing column, partners follow from the names.
     if "partner" in header:
         row.setdefault("partner", None)
     for name, allowed in (("side", SIDES), ("brain", BRAIN)):
         if row.get(name, allowed[0]) not in allowed:
-            raise ValueError(f"expected {name} as one of {allowed}, received {row[name]!r}")
+            raise ValueError(f"`{name}` must be one of {allowed}. Received: {name}={row[name]!r}")
     return row
 
 
 def _lut_row(line: str) -> dict:
     cells = line.split("#")[0].split()
     if len(cells) not in (2, 5, 6) or not all(cell.isdigit() for cell in cells[2:]):
-        raise ValueError(f"expected `id name R G B A`, received {line.strip()!r}")
+        raise ValueError(f"the line must be `id name R G B A`. Received: {line.strip()!r}")
     return {"id": _label(cells[0]), "name": cells[1]}
 
 
@@ -89,9 +92,9 @@ def _label(text: str) -> int:
     try:
         label = int(text)
     except ValueError:
-        raise ValueError(f"expected a whole number, received {text!r}") from None
+        raise ValueError(f"labels must be whole numbers. Received: {text!r}") from None
     if not 0 <= label < 2**31:
-        raise ValueError(f"labels must lie in [0, 2^31), received {label}")
+        raise ValueError(f"labels must lie in [0, 2^31). Received: {label}")
     return label
 
 
@@ -99,7 +102,7 @@ def split_side(name: str) -> tuple[str, str, str]:
     """Take the side out of the name of a structure.
 
     Args:
-        name: Such as "Left-Thalamus" or "ctx-lh-insula".
+        name: name such as "Left-Thalamus" or "ctx-lh-insula".
 
     Returns:
         "left", "right" or "none"; the name on the other side, or ""; the name without its side.

@@ -14,21 +14,21 @@ from synthtf.data.label_rows import BRAIN, COLUMNS, SIDES, parse_rows, split_sid
 
 @dataclass(frozen=True)
 class LabelTable:
-    """What each label of a label map stands for.
+    """Meaning of each label in a label map.
 
     Columns have one entry per label, in the same order.
 
     Attributes:
-        ids: Label values, different, in [0, 2^31), with 0, the background.
-        names: Names, for tables and messages.
-        partners: Label of the other side, or None.
-        outputs: Label that each counts as in the output segmentation; each of them is listed.
-        groups: Tissues; labels of one tissue may share their intensities.
+        ids: label values: distinct, in [0, 2^31), including 0, the background.
+        names: names, for tables and messages.
+        partners: label of the same structure on the other side, or None.
+        outputs: label that each label counts as in the output segmentation, listed in `ids`.
+        groups: tissues; labels of one tissue may share their intensities.
         brain: "yes", "no" or "csf" (inside the skull, not brain).
-        sides: "left", "right" or "none"; taken from the names if left out.
+        sides: "left", "right" or "none". Default: taken from the names.
 
     Raises:
-        ValueError: If columns differ in length, or a label is negative, listed twice, has a
+        ValueError: if columns differ in length, or a label is negative, listed twice, has a
             partner that is not listed or not mutual, or counts as a label that is not listed.
     """
 
@@ -46,9 +46,12 @@ class LabelTable:
             object.__setattr__(self, "sides", tuple(split_side(n)[0] for n in self.names))
         columns = (self.names, self.partners, self.outputs, self.groups, self.brain, self.sides)
         if any(len(column) != len(self.ids) for column in columns):
-            raise ValueError(f"expected columns of {len(self.ids)} entries, one per label")
+            raise ValueError(
+                f"each column must have {len(self.ids)} entries, one per label. "
+                f"Received: {[len(column) for column in columns]}"
+            )
         if 0 not in self.ids:
-            raise ValueError("expected label 0, the background, in the table")
+            raise ValueError(f"`ids` must include 0, the background. Received: ids={self.ids}")
         known = set(self.ids)
         if len(known) < len(self.ids):
             twice = next(i for i in self.ids if self.ids.count(i) > 1)
@@ -61,26 +64,27 @@ class LabelTable:
     def read(cls, path: str | os.PathLike) -> "LabelTable":
         """Read a table.
 
-        Two formats are known: tab-separated values with a header line, of which the columns `id`
-        and `name` are required and `side`, `partner`, `output`, `tissue`, `brain` optional ("-"
-        or nothing stands for none); and FreeSurfer's look-up table (`id name R G B A`, comments
-        after #). What a file leaves out follows from the names: sides and partners from Left- and
-        Right-, lh and rh; the tissue is the name without its side; a label counts as itself, and
-        belongs to the brain unless it is 0. A missing background is added.
+        There are two formats. One is tab-separated values with a header line: the columns `id`
+        and `name` are required, and `side`, `partner`, `output`, `tissue` and `brain` are
+        optional ("-" or nothing means none). The other is FreeSurfer's look-up table
+        (`id name R G B A`, comments after #). Missing columns follow from the names: sides and
+        partners from Left- and Right-, lh and rh; the tissue is the name without its side; a
+        label counts as itself, and belongs to the brain unless it is 0. A missing background is
+        added.
 
         Args:
-            path: Text file in UTF-8.
+            path: text file in UTF-8.
 
         Returns:
             The table.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If a line is malformed or a label listed twice; names the line.
+            FileNotFoundError: if there is no such file.
+            ValueError: if a line is malformed or a label listed twice; the message names the line.
         """
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist; expected a table of labels")
+            raise FileNotFoundError(f"{path} does not exist; give a label table")
         try:
             text = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
@@ -93,16 +97,16 @@ class LabelTable:
 
     @classmethod
     def from_labels(cls, ids: Iterable[int]) -> "LabelTable":
-        """Make a table of labels that have no names, sides or tissues.
+        """Make a table of labels without names, sides or tissues.
 
         Args:
-            ids: Label values; 0 is added.
+            ids: label values; 0 is added.
 
         Returns:
             The table; labels count as themselves.
 
         Raises:
-            ValueError: If a label is negative.
+            ValueError: if a label is negative.
 
         Example:
             >>> LabelTable.from_labels([3, 1]).names
@@ -114,11 +118,17 @@ class LabelTable:
 
     @classmethod
     def of(cls, labels: "LabelTable | Iterable[int] | str | os.PathLike") -> "LabelTable":
-        """Give a table as it is, from its file, or of labels, see `read` and `from_labels`.
+        """Return a table as it is, read it from a path, or make it from labels.
+
+        Args:
+            labels: a table, a path as for `read`, or label values as for `from_labels`.
+
+        Returns:
+            The table.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If the labels are of another kind.
+            FileNotFoundError: if there is no such file.
+            ValueError: if `labels` is anything else.
         """
         if isinstance(labels, cls):
             return labels
@@ -133,10 +143,10 @@ class LabelTable:
             ) from None
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write the table as tab-separated values that `read` takes back.
+        """Write the table as tab-separated values, which `read` reads.
 
         Args:
-            path: Text file; replaced if it exists.
+            path: text file; replaced if it exists.
         """
         lines = ["\t".join(COLUMNS)]
         for i in range(len(self.ids)):
@@ -147,18 +157,18 @@ class LabelTable:
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def select(self, ids: Iterable[int]) -> "LabelTable":
-        """Return the table of some labels and the background, and of what these lead to.
+        """Return the table of some labels, the background, and the labels that these need.
 
-        Those are the labels that they count as, and the partners, which a flip turns them into.
+        The needed labels are those that they count as, and their partners for a flip.
 
         Args:
-            ids: Labels of this table.
+            ids: labels of this table.
 
         Returns:
             The smaller table.
 
         Raises:
-            ValueError: If a label is not listed.
+            ValueError: if a label is not listed.
         """
         wanted: set[int] = set()
         more = {0, *(int(i) for i in ids)}
@@ -177,19 +187,19 @@ class LabelTable:
         """Return the name of a label.
 
         Args:
-            label: Label of this table.
+            label: label of this table.
 
         Returns:
             Its name.
 
         Raises:
-            ValueError: If it is not listed.
+            ValueError: if it is not listed.
         """
         return self.names[self._row(label)]
 
     @cached_property
     def mapping(self) -> dict[int, int]:
-        """Label to the label that it counts as in the output."""
+        """Mapping from each label to the label that it counts as in the output."""
         return dict(zip(self.ids, self.outputs, strict=True))
 
     @cached_property
@@ -214,7 +224,7 @@ class LabelTable:
 
     @cached_property
     def one_sided(self) -> tuple[int, ...]:
-        """Labels of one side that have no partner."""
+        """Labels with a side but without a partner."""
         rows = zip(self.ids, self.partners, self.sides, strict=True)
         return tuple(i for i, partner, side in rows if partner is None and side != "none")
 
@@ -223,13 +233,13 @@ class LabelTable:
         """Left-right pairs, which a flip swaps.
 
         Raises:
-            ValueError: If a label of one side has no partner to become.
+            ValueError: if a label with a side has no partner.
         """
         for label in self.one_sided:
             other = "right" if self.sides[self._row(label)] == "left" else "left"
             raise ValueError(
                 f"label {label} ({self.name(label)}) has no {other} partner in the table; "
-                "list the partner, or switch flipping off"
+                "add the partner, or switch flipping off"
             )
         return self.pairs
 
@@ -238,7 +248,7 @@ class LabelTable:
         """Left-right pairs among the output labels, each once.
 
         Raises:
-            ValueError: If the two labels of a pair do not count as a pair or as one label.
+            ValueError: if two partners count neither as partners nor as one label.
         """
         partner = {}
         for left, right in self.pairs:
@@ -246,7 +256,7 @@ class LabelTable:
             if partner.setdefault(a, b) != b or partner.setdefault(b, a) != a:
                 raise ValueError(
                     f"labels {left} and {right} are partners, but count as {a} and {b}, which are "
-                    "not: correct the output column"
+                    "not partners; correct the output column"
                 )
         found = {(self.mapping[a], self.mapping[b]): None for a, b in self.pairs}
         return tuple((a, b) for a, b in found if a != b)
@@ -269,52 +279,46 @@ class LabelTable:
 
     @cached_property
     def group_ids(self) -> dict[str, tuple[int, ...]]:
-        """Tissue to its labels, in the order of the table."""
+        """Mapping from each tissue to its labels, in the order of the table."""
         groups: dict[str, tuple[int, ...]] = {}
         for label, group in zip(self.ids, self.groups, strict=True):
             groups[group] = (*groups.get(group, ()), label)
         return groups
 
     def check(self, counts: Mapping[int, int], source: str) -> None:
-        """Refuse values that the table does not list.
+        """Refuse labels that the table does not list.
 
         Args:
-            counts: Value to number of voxels, as from `count_labels`.
-            source: File or array, for the message.
+            counts: label to number of voxels, as from `count_labels`.
+            source: name of the file or array, for the message.
 
         Raises:
-            ValueError: If a value is not listed; names source, value and count.
+            ValueError: if a label is not listed; the message names source, label and count.
         """
         unknown = {value: n for value, n in counts.items() if value not in self.mapping}
         if unknown:
-            listed = ", ".join(
-                f"{value} ({n:,} voxels)" for value, n in sorted(unknown.items())[:5]
-            )
+            found = sorted(unknown.items())[:5]
+            listed = ", ".join(f"{value} ({n:,} voxels)" for value, n in found)
             more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-            raise ValueError(
-                f"{source} holds labels that the table does not list: {listed}{more}; "
-                "add them to the table or relabel the map"
-            )
+            text = f"{source} holds labels that the table does not list: {listed}{more}; "
+            raise ValueError(text + "add them to the table or relabel the map")
 
     def warn_unused(self, values: Iterable[int], source: str) -> None:
         """Warn once if labels of the table never occur.
 
         Args:
-            values: Labels that occur.
-            source: Data set, for the message.
+            values: labels that occur.
+            source: name of the data set, for the message.
 
         Warns:
-            UserWarning: One line that lists the labels.
+            UserWarning: if any label never occurs, with a line that lists them.
         """
         unused = sorted(set(self.ids) - {0, *values})
         if unused:
             more = f" and {len(unused) - 10} more" if len(unused) > 10 else ""
             listed = ", ".join(map(str, unused[:10]))
-            warnings.warn(
-                f"{source}: listed labels that never occur: {listed}{more}",
-                UserWarning,
-                stacklevel=2,
-            )
+            text = f"{source}: listed labels that never occur: {listed}{more}"
+            warnings.warn(text, UserWarning, stacklevel=2)
 
     def _row(self, label: int) -> int:
         try:
@@ -328,17 +332,17 @@ class LabelTable:
 
 
 def count_labels(data: np.ndarray) -> dict[int, int]:
-    """Count the voxels of each value of a label map.
+    """Count the voxels of each label in a label map.
 
     Args:
-        data: Array of whole numbers that are not negative.
+        data: array of non-negative whole numbers.
 
     Returns:
-        Value to number of voxels, sorted by value.
+        Label to number of voxels, sorted by label.
     """
     if data.size and data.max() < 2**16:  # counting is far faster than sorting
         size = int(data.max()) + 1
-        # Slab by slab, as NumPy makes an int64 copy of what it counts.
+        # Slab by slab, since NumPy makes an int64 copy for counting.
         counts = sum(np.bincount(slab.ravel(), minlength=size) for slab in data)
         values = np.flatnonzero(counts)
         return {int(v): int(counts[v]) for v in values}
@@ -350,13 +354,15 @@ def _check_row(
     label: int, output: int, brain: str, side: str, partner: dict[int, int | None]
 ) -> None:
     if not 0 <= label < 2**31:
-        raise ValueError(f"labels must lie in [0, 2^31), received {label}")
+        raise ValueError(f"labels must lie in [0, 2^31). Received: {label}")
     if output not in partner:
         raise ValueError(f"label {label} counts as {output}, which is not listed")
     if brain not in BRAIN:
-        raise ValueError(f"label {label}: expected brain as one of {BRAIN}, received {brain!r}")
+        raise ValueError(
+            f"label {label}: `brain` must be one of {BRAIN}. Received: brain={brain!r}"
+        )
     if side not in SIDES:
-        raise ValueError(f"label {label}: expected side as one of {SIDES}, received {side!r}")
+        raise ValueError(f"label {label}: `side` must be one of {SIDES}. Received: side={side!r}")
     other = partner[label]
     if other is None:
         return
@@ -370,7 +376,7 @@ def _check_row(
 
 
 def _build(rows: list[dict]) -> LabelTable:
-    """Fill in from the names what the rows leave out."""
+    """Fill in missing columns from the names."""
     if all(row["id"] != 0 for row in rows):
         rows = [{"id": 0, "name": "background", "brain": "no"}, *rows]
     sides = {row["id"]: split_side(row["name"]) for row in rows}
@@ -380,7 +386,7 @@ def _build(rows: list[dict]) -> LabelTable:
     for row in rows:
         side, _, bare = sides[row["id"]]
         partner = opposite[row["id"]]
-        # A partner guessed from names that occur twice is none; one that is stated is checked.
+        # Repeated names do not give a partner; a stated partner is checked later.
         if "partner" not in row and opposite.get(partner) != row["id"]:
             partner = None
         columns["ids"].append(row["id"])

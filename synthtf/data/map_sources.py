@@ -1,4 +1,4 @@
-"""Where label maps come from: files or arrays, read and conformed on demand."""
+"""Sources of label maps: files or arrays, read and conformed on demand."""
 
 import os
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from synthtf.data.volumes import Volume, as_labels, read_geometry, read_with_not
 
 
 @dataclass(frozen=True)
-class Grid:
+class MapGrid:
     """The grid that label maps are conformed to.
 
     Attributes:
-        shape: Voxels, a scalar or one per RAS axis; None is the smallest box that holds the whole
-            extent of every map, each in the middle.
-        spacing: Distance between voxels in mm, a scalar or one per RAS axis; None is that of the
-            first map.
-        centre_on: Labels whose bounding box comes to lie in the middle of `shape`; None means
-            every label but 0. Without `shape`, whole maps are centred.
+        shape: number of voxels, a scalar or one per RAS axis. Default: the smallest box that
+            holds the whole extent of every map, each centred.
+        spacing: mm per voxel, a scalar or one per RAS axis. Default: the spacing of the first
+            map.
+        centre_on: labels whose bounding box is centred in `shape`; without `shape`, whole maps
+            are centred. Default: all labels except 0.
     """
 
     shape: int | Sequence[int] | None = None
@@ -42,9 +42,9 @@ class MapSource:
     """A label map that is read when it is needed.
 
     Attributes:
-        name: For messages and tables.
-        path: File, or None.
-        array: Array, or None.
+        name: name of the map, for messages and tables.
+        path: path of the file, or None.
+        array: the array, or None.
     """
 
     name: str
@@ -52,10 +52,10 @@ class MapSource:
     array: np.ndarray | None = None
 
     def read(self) -> tuple[Volume, list[str]]:
-        """Return the label map as stored, int32, and one line per finding.
+        """Return the label map as stored, int32, and one line per warning.
 
         Raises:
-            ValueError: If it cannot be used; names the file.
+            ValueError: if the map cannot be used; the message names the file.
         """
         if self.path is None:
             return Volume(as_labels(self.array, self.name), np.eye(4)), []
@@ -66,11 +66,11 @@ class MapSource:
         if self.path is None:
             return Volume(self.array, np.eye(4))
         shape, affine = read_geometry(self.path)
-        # One byte stands for the whole volume: only shape and affine are of interest.
+        # One byte for the whole volume, since only shape and affine are used.
         return Volume(np.broadcast_to(np.uint8(0), shape), affine, path=self.path)
 
     def __str__(self) -> str:
-        """Path or name, for messages."""
+        """Return the path or the name, for messages."""
         return str(self.path or self.name)
 
 
@@ -78,23 +78,23 @@ def find_sources(maps: object) -> list[MapSource]:
     """List the label maps that the user names.
 
     Args:
-        maps: Folder, file or .txt list; or a sequence of files or of integer arrays.
+        maps: folder, file or .txt list; or a sequence of files or of integer arrays.
 
     Returns:
         At least one source.
 
     Raises:
-        FileNotFoundError: If a path does not exist.
-        ValueError: If there is none, or an entry is neither a path nor an array of whole numbers
-            with two or three axes.
+        FileNotFoundError: if a path does not exist.
+        ValueError: if there is no map, or an entry is neither a path nor an integer array of two
+            or three axes.
     """
     if isinstance(maps, (str, os.PathLike)):
         return [MapSource(stem(path), path) for path in expand_inputs(maps)]
     if not isinstance(maps, (list, tuple)) or not maps:
         empty = "an empty " if isinstance(maps, (list, tuple)) else ""
         raise ValueError(
-            "expected maps as a folder, a file, a .txt list, or a list of files or arrays, "
-            f"received {empty}{type(maps).__name__}"
+            "`maps` must be a folder, a file, a .txt list, or a list of files or arrays. "
+            f"Received: {empty}{type(maps).__name__}"
         )
     return [_source(entry, i) for i, entry in enumerate(maps)]
 
@@ -105,8 +105,8 @@ def _source(entry: object, index: int) -> MapSource:
     array = np.asarray(entry)
     if array.ndim not in (2, 3) or array.dtype.kind not in "iu":
         raise ValueError(
-            f"maps[{index}]: expected a path or an integer array of two or three axes, "
-            f"received {array.dtype} of shape {array.shape}"
+            f"`maps[{index}]` must be a path or an integer array of two or three axes. "
+            f"Received: {array.dtype} of shape {array.shape}"
         )
     return MapSource(f"map {index}", array=array)
 
@@ -116,10 +116,10 @@ class Conformer:
     """Brings every map of a data set to one grid.
 
     Attributes:
-        shape: Voxels per axis.
-        spacing: mm per axis.
-        centre_on: As in `Grid`.
-        whole: Whether whole maps are centred, instead of the labels in them.
+        shape: number of voxels per axis.
+        spacing: mm per voxel, one per axis.
+        centre_on: labels to centre on, as in `MapGrid`.
+        whole: whether whole maps are centred, instead of the labels in them.
     """
 
     shape: tuple[int, ...]
@@ -128,18 +128,18 @@ class Conformer:
     whole: bool
 
     @classmethod
-    def of(cls, sources: Sequence[MapSource], grid: Grid) -> "Conformer":
+    def of(cls, sources: Sequence[MapSource], grid: MapGrid) -> "Conformer":
         """Find the common grid of a data set from headers alone.
 
         Args:
-            sources: Label maps.
-            grid: What the user fixed.
+            sources: label maps.
+            grid: the user's choices.
 
         Returns:
             The conformer.
 
         Raises:
-            ValueError: If 2D and 3D maps are mixed, or shape or spacing are not positive.
+            ValueError: if 2D and 3D maps are mixed, or shape or spacing are not positive.
         """
         frames = [source.frame() for source in sources]
         ndim = frames[0].ndim
@@ -166,14 +166,14 @@ class Conformer:
         """Return a label map on the common grid.
 
         Args:
-            volume: Label map.
-            name: File or array, for messages.
+            volume: label map.
+            name: name of the file or array, for the message.
 
         Returns:
             int32 volume of `shape`.
 
         Raises:
-            ValueError: As `conform_labels`.
+            ValueError: as in `conform_labels`.
         """
         conformed = conform_labels(volume, self.spacing)
         centre = None if self.whole else labels_centre(conformed, self.centre_on, name)
@@ -181,7 +181,7 @@ class Conformer:
 
 
 def _ras_order(frame: Volume, values: Sequence[float]) -> list[float]:
-    """Values per axis of the file, in the order that the axes have in RAS."""
+    """Return values per axis of the file in the order of the RAS axes."""
     ranks = ["LRPAIS".index(letter) // 2 for letter in orientation(frame)]
     return [values[i] for i in np.argsort(ranks)]
 

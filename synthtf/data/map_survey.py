@@ -1,4 +1,4 @@
-"""What is in one label map and where: counted once, asked for many things."""
+"""Survey of one label map: its labels and where they lie, counted once for many checks."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from synthtf.data.label_table import count_labels
 from synthtf.data.map_sources import MapSource
 
 MOST_LABELS = 4096
-"""A map of more values than this is taken for an image, and not surveyed."""
+"""Largest number of labels. A map with more values counts as an image."""
 
 _BORDERS = {"R": ("left", "right"), "A": ("back", "front"), "S": ("bottom", "top")}
 
@@ -21,16 +21,16 @@ class MapSurvey:
     """Shape, labels and their extent in one label map.
 
     Attributes:
-        name: File or array, for messages.
-        stored: Orientation of the file, such as "LIA".
-        axes: Where the axes of all that follows point: "RAS", or two of its letters in 2D.
-        shape: Voxels per axis.
-        spacing: mm per axis.
-        labels: Values that occur, sorted.
-        profiles: For each axis the voxels of each label in each slice across it, int64
-            `(len(labels), shape[axis])`.
-        digest: Of the voxels, the same for two maps of the same content.
-        notes: What reading the file gave cause to say.
+        name: name of the file or array, for messages.
+        stored: orientation of the file, such as "LIA".
+        axes: orientation of the attributes below: "RAS", or two of its letters in 2D.
+        shape: number of voxels per axis.
+        spacing: mm per voxel, one per axis.
+        labels: labels that occur, sorted.
+        profiles: for each axis, the number of voxels of each label in each slice across it,
+            int64 `(len(labels), shape[axis])`.
+        digest: checksum of the voxels, the same for two maps of the same content.
+        notes: warnings from reading the file.
     """
 
     name: str
@@ -50,34 +50,34 @@ class MapSurvey:
 
     @property
     def counts(self) -> dict[int, int]:
-        """Label to number of voxels."""
+        """Mapping from each label to its number of voxels."""
         return dict(zip(self.labels, self.profiles[0].sum(1).tolist(), strict=True))
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is all background."""
+        """Whether the map is all background."""
         return not any(self.labels)
 
     def profile(self, labels: Sequence[int], axis: int) -> np.ndarray:
-        """Return the voxels of some labels, taken together, in each slice across an axis."""
+        """Return the total number of voxels of some labels in each slice across an axis."""
         return self.profiles[axis][np.isin(self.labels, list(labels))].sum(0)
 
     def extent(self, labels: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
-        """Return the first and last voxel of some labels along each axis; None if none occurs."""
+        """Return the first and last voxel of some labels along each axis, or None."""
         found = [np.flatnonzero(self.profile(labels, axis)) for axis in range(self.ndim)]
         if not found[0].size:
             return None
         return tuple((int(at[0]), int(at[-1])) for at in found)
 
     def position(self, labels: Sequence[int], axis: int) -> float | None:
-        """Return the barycentre of some labels along an axis, in mm; None if none occurs."""
+        """Return the barycentre of some labels along an axis in mm, or None if none occurs."""
         profile = self.profile(labels, axis)
         if not profile.any():
             return None
         return float(profile @ np.arange(profile.size) / profile.sum() * self.spacing[axis])
 
     def cut(self, labels: Sequence[int]) -> dict[str, int]:
-        """Return where labels touch the border of the volume, and with how many voxels."""
+        """Return the borders of the volume that labels touch, with the number of voxels."""
         touched = {}
         for axis, letter in enumerate(self.axes):
             profile = self.profile(labels, axis)
@@ -88,17 +88,18 @@ class MapSurvey:
 
 
 def survey_map(source: MapSource) -> MapSurvey:
-    """Read a label map and count what is in it.
+    """Read a label map and count its labels.
 
     Args:
-        source: Label map.
+        source: label map.
 
     Returns:
         The survey.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, is no label map, or has more than `MOST_LABELS` values.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, is not a label map, or has more than `MOST_LABELS`
+            values.
 
     Example:
         >>> survey = survey_map(MapSource("square", array=np.eye(3, dtype="int32")))
@@ -140,7 +141,7 @@ def _positions(data: np.ndarray, labels: Sequence[int]) -> np.ndarray:
 
 
 def _profiles(positions: np.ndarray, num: int) -> tuple[np.ndarray, ...]:
-    """Count in slabs along the first axis, whose memory is bounded."""
+    """Count in slabs along the first axis, to bound memory."""
     profiles = [np.zeros((num, size), np.int64) for size in positions.shape]
     for i, slab in enumerate(positions):
         profiles[0][:, i] = np.bincount(slab.ravel(), minlength=num)

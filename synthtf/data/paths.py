@@ -1,18 +1,18 @@
-"""Which files a command reads and writes: one file, a folder, or a .txt list of files."""
+"""Input and output files of a command: one file, a folder, or a .txt list of files."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
-"""Endings of the volume files that are read and written."""
+"""Endings of volume files."""
 
 
 def extension(path: str | os.PathLike) -> str:
     """Return the volume ending of a path in lower case, or "" if it has none.
 
     Args:
-        path: A path or a file name.
+        path: a path or a file name.
 
     Returns:
         One of `EXTENSIONS`, or "".
@@ -29,7 +29,7 @@ def stem(path: str | os.PathLike) -> str:
     """Return the file name without its folder and without its volume ending.
 
     Args:
-        path: A path or a file name.
+        path: a path or a file name.
 
     Returns:
         The bare name; a name without a volume ending is returned whole.
@@ -43,20 +43,20 @@ def stem(path: str | os.PathLike) -> str:
 
 
 def expand_inputs(path: str | os.PathLike) -> list[Path]:
-    """Turn what the user names as input into a list of files.
+    """Turn the user's input into a list of files.
 
     Args:
-        path: A volume file, a folder (its volumes, sorted by name, hidden files left out), or a
+        path: a volume file, a folder (its volumes, sorted by name, without hidden files), or a
             .txt list with one path per line (blank lines and lines that start with # are
             skipped, relative paths start in the current folder).
 
     Returns:
-        Paths, at least one. Entries of a list are not looked up here, so that one missing file
-        does not stop the others.
+        Paths, at least one. It is not checked whether the files of a list exist, so that one
+        missing file does not stop the others.
 
     Raises:
-        FileNotFoundError: If the path does not exist.
-        ValueError: If the folder or the list holds no volume, or the ending is unknown.
+        FileNotFoundError: if the path does not exist.
+        ValueError: if the folder or the list holds no volume, or the ending is unknown.
     """
     path = Path(path)
     if not path.exists():
@@ -67,75 +67,63 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
         return _read_list(path)
     if not extension(path):
         raise ValueError(
-            f"{path}: unknown ending; expected one of {_endings()}, a folder, or a .txt list"
+            f"{path}: unknown ending; it must be one of {_endings()}, a folder, or a .txt list"
         )
     return [path]
 
 
-def pair_outputs(
-    inputs: str | os.PathLike | Sequence[str | os.PathLike],
-    output: str | os.PathLike,
-    suffix: str,
-    force: bool = False,
-) -> list[Path]:
+def pair_outputs(inputs: str | os.PathLike, output: str | os.PathLike, suffix: str) -> list[Path]:
     """Name one output file for each input, before anything is loaded.
 
     A file goes to a file, a folder to a folder, a .txt list to a .txt list of the same length or
     to a folder. In a folder, the output of `a.nii.gz` with suffix "_seg" is `a_seg.nii.gz`.
-    Existing outputs are overwritten, as field tools do, except those that are also inputs.
+    Existing outputs are overwritten, except those that are also inputs.
 
     Args:
-        inputs: The user's argument (file, folder or .txt list), or the expanded list of files.
-        output: The user's argument: a volume file, a folder (made later) or a .txt list.
-        suffix: Added to the names of the inputs where the output is a folder.
-        force: Accept an output that is one of the inputs.
+        inputs: the user's argument: a volume file, a folder or a .txt list.
+        output: the user's argument: a volume file, a folder (made later) or a .txt list.
+        suffix: added to the names of the inputs where the output is a folder.
 
     Returns:
         Output paths in the order of the inputs, all different.
 
     Raises:
-        FileNotFoundError: If the input or the list of outputs does not exist.
-        ValueError: If kinds or lengths do not match, if two inputs share an output, or if an
-            output is an input and `force` is False.
+        FileNotFoundError: if the input or the list of outputs does not exist.
+        ValueError: if kinds or lengths do not match, two inputs share an output, or an output is an
+            input.
     """
-    kind = _kind(inputs)
-    files = [Path(p) for p in inputs] if kind == "sequence" else expand_inputs(inputs)
-    output = Path(output)
-    target = _kind(output)
-    allowed = {
-        "file": ("file",),
-        "folder": ("folder",),
-        "list": ("list", "folder"),
-        "sequence": ("file", "list", "folder") if len(files) == 1 else ("list", "folder"),
-    }
-    if target not in allowed[kind]:
-        received = f"{len(files)} files" if kind == "sequence" else f"the {kind} {inputs}"
+    files, output = expand_inputs(inputs), Path(output)
+    kind, target = path_kind(inputs), path_kind(output)
+    allowed = ("list", "folder") if kind == "list" else (kind,)
+    if target not in allowed:
         raise ValueError(
-            f"output {output} is a {target}, but the input is {received}; "
-            f"give a {' or a '.join(allowed[kind])}"
+            f"output {output} is a {target}, but the input is the {kind} {inputs}; "
+            f"give a {' or a '.join(allowed)}"
         )
     if target == "folder":
         paths = [output_in(output, f"{stem(p)}{suffix}{extension(p)}") for p in files]
     else:
         paths = _read_list(output) if target == "list" else [output]
     if len(paths) != len(files):
-        raise ValueError(f"{output} lists {len(paths)} outputs, expected {len(files)}")
-    refuse_clashes(files, paths, force)
+        raise ValueError(f"{output} must list {len(files)} outputs. Received: {len(paths)}")
+    for path in paths:
+        check_ending(path)
+    refuse_clashes(files, paths)
     return paths
 
 
 def output_in(folder: str | os.PathLike, name: str) -> Path:
-    """Return the path of an output called `name`, which must lie in `folder` itself.
+    """Return the path of an output in a folder, and refuse a name that leads outside.
 
     Args:
-        folder: The output folder; it need not exist.
-        name: File name, possibly made from a subject's name.
+        folder: the output folder; it need not exist.
+        name: file name, possibly made from a subject's name.
 
     Returns:
         `folder / name`.
 
     Raises:
-        ValueError: If the name would leave the folder (a separator, "..", an absolute path).
+        ValueError: if the name would leave the folder (a separator, "..", an absolute path).
 
     Example:
         >>> output_in("results", "../../etc/passwd")
@@ -151,24 +139,38 @@ def output_in(folder: str | os.PathLike, name: str) -> Path:
     return Path(folder) / name
 
 
-def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool = False) -> None:
-    """Refuse outputs of one name, outputs that are inputs, and outputs that are no volumes.
+def check_ending(path: str | os.PathLike, endings: Sequence[str] = EXTENSIONS) -> None:
+    """Refuse an output whose name does not say what it is.
 
     Args:
-        inputs: For each output, the input that it is made from.
-        outputs: Output paths.
-        force: Accept an output that is one of the inputs.
+        path: the output.
+        endings: what it may end in.
 
     Raises:
-        ValueError: If there is one; names it.
+        ValueError: if it ends in something else.
     """
-    sources = {_identity(p): p for p in inputs}
+    if not os.fspath(path).lower().endswith(tuple(endings)):
+        raise ValueError(f"output {path}: unknown ending; it must be one of {', '.join(endings)}")
+
+
+def refuse_clashes(
+    inputs: Sequence[Path], outputs: Sequence[Path], others: Sequence[Path] = ()
+) -> None:
+    """Refuse outputs of one name, and outputs that are inputs.
+
+    Args:
+        inputs: for each output, the input that it is made from.
+        outputs: output paths.
+        others: more files that are read.
+
+    Raises:
+        ValueError: if there is such an output; the message names it.
+    """
+    sources = {_identity(p) for p in (*inputs, *others)}
     seen: dict[str, Path] = {}
     for source, path in zip(inputs, outputs, strict=True):
-        if not extension(path):
-            raise ValueError(f"output {path}: unknown ending; expected one of {_endings()}")
         identity = _identity(path)
-        if identity in sources and not force:
+        if identity in sources:
             raise ValueError(f"output {path} is also an input; choose another name or folder")
         if identity in seen:
             raise ValueError(
@@ -178,15 +180,57 @@ def refuse_clashes(inputs: Sequence[Path], outputs: Sequence[Path], force: bool 
         seen[identity] = source
 
 
-def _kind(path: object) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        return "sequence"
+def writable_file(path: str | os.PathLike | None, argument: str) -> Path | None:
+    """Return a file, no volume, that could be written; None if none is asked for.
+
+    Args:
+        path: the file, or None.
+        argument: what it was given as, for the message.
+
+    Raises:
+        ValueError: if it is a folder or named like a volume, or its folder is missing.
+    """
+    if path is None:
+        return None
+    file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"{argument} must be a file. Received: the folder {path}")
+    if not file.parent.is_dir():
+        raise ValueError(f"{argument}: no such folder: {file.parent}")
+    if extension(file):  # most likely a scan, which must not be lost
+        raise ValueError(f"{argument} must not have the ending of a volume. Received: {path}")
+    return file
+
+
+def output_folder(path: str | os.PathLike, argument: str) -> Path:
+    """Return a folder to write to; it may be made later.
+
+    Args:
+        path: the folder.
+        argument: what it was given as, for the message.
+
+    Raises:
+        ValueError: if it is a file, or lies in one.
+    """
+    folder = Path(path)
+    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise ValueError(f"{argument} must be a folder. Received: the file {existing}")
+    return folder
+
+
+def path_kind(path: str | os.PathLike) -> str:
+    """Return "file", "folder" or "list"; what does not exist and has no ending is a folder.
+
+    Args:
+        path: what the user gave.
+    """
     path = Path(path)
     if path.is_dir():
         return "folder"
     if path.suffix.lower() == ".txt":
         return "list"
-    # An existing file of another kind is a file too, so that it is never taken for a folder.
+    # An existing file with another ending counts as a file, never as a folder.
     return "file" if extension(path) or path.is_file() else "folder"
 
 
@@ -197,26 +241,24 @@ def _endings() -> str:
 def _volumes_in(folder: Path) -> list[Path]:
     files = sorted(p for p in folder.iterdir() if extension(p) and p.is_file() and p.name[0] != ".")
     if not files:
-        raise ValueError(f"{folder} holds no volume; the endings that are read: {_endings()}")
+        raise ValueError(f"{folder} holds no volume; the ending must be one of {_endings()}")
     return files
 
 
 def _read_list(path: Path) -> list[Path]:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; expected a list with one path per line")
+        raise FileNotFoundError(f"{path} does not exist; give a list with one path per line")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file in UTF-8; expected one path per line") from (
-            error
-        )
+        raise ValueError(f"{path} must be a text file in UTF-8, one path per line") from error
     lines = [line.strip() for line in text.splitlines()]
     files = [Path(line) for line in lines if line and not line.startswith("#")]
     if not files:
-        raise ValueError(f"{path} is an empty list; expected one path per line")
+        raise ValueError(f"{path} is an empty list; write one path per line")
     for file in files:
         if not extension(file):
-            raise ValueError(f"{path} lists {file}: unknown ending; expected one of {_endings()}")
+            raise ValueError(f"{path} lists {file}: unknown ending; it must be one of {_endings()}")
     return files
 
 

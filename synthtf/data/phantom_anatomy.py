@@ -1,9 +1,9 @@
-"""The anatomy of the head phantoms: which structure lies where, in a common space.
+"""The anatomy of the head phantoms: the place of each structure in a common space.
 
 The common space has the axes of a standard brain in mm (x to the right, y to the front,
 z to the top, the origin near the anterior commissure). Coordinates and sizes of the
-structures are those of the neuroanatomy textbooks, rounded. What differs between subjects
-is in `Subject`. Paired structures are described once, in |x|.
+structures come from neuroanatomy textbooks, rounded. `Subject` holds the differences between
+subjects. Paired structures are described once, in |x|.
 """
 
 from dataclasses import dataclass, replace
@@ -25,20 +25,20 @@ _NUM_WAVES = 32
 
 @dataclass(frozen=True)
 class Subject:
-    """What differs from one phantom to the next; lengths in mm.
+    """Differences from one phantom to the next; lengths in mm.
 
     Attributes:
-        scale: Size relative to the common space along x, y and z.
-        warp: Spline coefficients of the displacement, shape (3, knots, knots, knots).
+        scale: size relative to the common space along x, y and z.
+        warp: spline coefficients of the displacement, shape (3, knots, knots, knots).
         atrophy: 0 (young) to 1 (old): widens ventricles, sulci and subarachnoid space.
-        ventricles: Factor on the radii of the lateral ventricles, left and right.
-        cortex: Cortical thickness.
-        skull: Thickness of the skull.
-        scalp: Thickness of skin and fat.
-        nuclei: Factor on the radii of the deep grey nuclei.
-        fold_waves: Wave vectors of the folding pattern, in radians per mm, shape (waves, 3).
-        fold_phases: Phases of the waves, shape (waves,).
-        jaw: Factor on the length of the face.
+        ventricles: factor on the radii of the lateral ventricles, left and right.
+        cortex: cortical thickness.
+        skull: thickness of the skull.
+        scalp: thickness of skin and fat.
+        nuclei: factor on the radii of the deep grey nuclei.
+        fold_waves: wave vectors of the folding pattern, in radians per mm, shape (waves, 3).
+        fold_phases: phases of the waves, shape (waves,).
+        jaw: factor on the length of the face.
     """
 
     scale: np.ndarray
@@ -55,10 +55,10 @@ class Subject:
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
-    """Draw what is particular to one phantom.
+    """Draw one phantom.
 
     Args:
-        rng: Where the draws come from.
+        rng: random generator.
 
     Returns:
         The subject.
@@ -86,11 +86,11 @@ def draw_subject(rng: np.random.Generator) -> Subject:
 
 
 def thicken(subject: Subject, detail: float) -> Subject:
-    """Thicken what is thin, for voxels that would show shells and folds as scattered dots.
+    """Thicken thin structures, which large voxels would show as scattered dots.
 
     Args:
-        subject: As drawn.
-        detail: Voxel size in mm to thicken for; 0 changes nothing.
+        subject: the subject as drawn.
+        detail: voxel size in mm to thicken for; 0 changes nothing.
 
     Returns:
         The subject with wider folds, a thicker cortex, and more space for CSF.
@@ -108,7 +108,7 @@ def thicken(subject: Subject, detail: float) -> Subject:
 
 
 def cavity_depth(points: Points, subject: Subject) -> np.ndarray:
-    """Depth inside the cavity of the skull and the spinal canal."""
+    """Return the depth inside the cavity of the skull and the spinal canal."""
     x, y, z = points
     side = (np.abs(x), y, z)
     vault = smooth_intersection(_vault_depth(side), z + np.float32(26), 10)
@@ -119,12 +119,12 @@ def cavity_depth(points: Points, subject: Subject) -> np.ndarray:
 
 
 def label_head(points: Points, cavity: np.ndarray, subject: Subject) -> np.ndarray:
-    """Label what lies outside the cavity: skin and fat, muscle, bone, eyes and air.
+    """Label everything outside the cavity: skin and fat, muscle, bone, eyes and air.
 
     Args:
         points: x, y and z in the common space, in mm.
         cavity: `cavity_depth` of the points.
-        subject: The subject.
+        subject: the subject.
 
     Returns:
         Array int32 of the shape of the points, with 0 outside the head.
@@ -132,7 +132,7 @@ def label_head(points: Points, cavity: np.ndarray, subject: Subject) -> np.ndarr
     outside = cavity + np.float32(subject.skull + subject.scalp)
     labels = np.where(outside > 0, np.int32(258), np.int32(0))
     labels[outside > subject.scalp] = 165
-    # Ears, face and neck are below the forehead: the rest is the shells around the brain.
+    # Ears, face and neck are below the forehead; above are only the shells around the brain.
     low = np.flatnonzero(points[2] < 40)
     labels[low] = _label_face(tuple(p[low] for p in points), cavity[low], subject)
     return labels
@@ -187,7 +187,7 @@ def _airways(points: Points, side: Points, jaw: float) -> np.ndarray:
 
 def _vault_depth(side: Points) -> np.ndarray:
     width, y, z = side
-    # Narrower in front than behind, as every head is.
+    # A head is narrower in front than behind.
     narrowed = width * (1 + np.float32(0.0007) * (y + 17))
     return ellipsoid_depth((narrowed, y, z), (0, -17, 12), (69, 88, 66))
 
@@ -224,7 +224,7 @@ def _stem_depth(points: Points) -> np.ndarray:
 
 
 def _base_height(side: Points) -> np.ndarray:
-    """Height z of the underside of the cerebrum: floor of the skull in front, tentorium behind."""
+    """Return the height z of the underside of the cerebrum: skull base, then tentorium."""
     width, y, _ = side
     behind = 1 / (1 + np.exp((y + 38) / 7))
     tentorium = 1 - np.float32(0.28) * width + np.float32(0.2) * (y + 50)
@@ -232,7 +232,7 @@ def _base_height(side: Points) -> np.ndarray:
 
 
 def _cerebrum_depth(side: Points) -> np.ndarray:
-    """Depth inside one hemisphere, as if it had no folds."""
+    """Return the depth inside one hemisphere without folds."""
     width, _, z = side
     upper = smooth_intersection(_vault_depth(side), z - _base_height(side), 5)
     depth = smooth_union(upper, _temporal_depth(side), 6)
@@ -240,7 +240,7 @@ def _cerebrum_depth(side: Points) -> np.ndarray:
 
 
 def _core_depth(points: Points) -> np.ndarray:
-    """Depth inside the parts of the cerebrum that join its halves and have no cortex."""
+    """Return the depth inside the parts of the cerebrum that join its halves, without cortex."""
     return np.maximum(_callosum_depth(points), ellipsoid_depth(points, (0, -8, 6), (34, 34, 20)))
 
 
@@ -251,7 +251,7 @@ def _callosum_depth(points: Points) -> np.ndarray:
 
 
 def _fold_distance(side: Points, x: np.ndarray, depth: np.ndarray, subject: Subject) -> np.ndarray:
-    """Distance to the nearest sulcus: zero crossings of waves, constant along the depth."""
+    """Return the distance to the nearest sulcus: zero crossings of waves, constant in depth."""
     # Four corners of a cube give the way to the surface. The cube is large on purpose: its
     # differences vanish smoothly in the middle of a lobe, where that way changes abruptly.
     step = np.float32(5)
@@ -269,13 +269,13 @@ def _fold_distance(side: Points, x: np.ndarray, depth: np.ndarray, subject: Subj
     norm = sum(n * n for n in normal) + np.float32(0.05)
     across = sum(slope[:, i] * normal[i] for i in range(3)) ** 2 / norm
     gradient = np.sqrt(np.maximum((slope * slope).sum(-1) - across, 0) + np.float32(0.02))
-    # Sulci end where there is no way to the surface to follow.
+    # Sulci end where the way to the surface is undefined.
     bottom = (15 + 5 * np.sin(angles[:, 0] / 2)) * np.minimum(norm, 1)
     return np.hypot(value / gradient, np.maximum(depth - bottom, 0))
 
 
 def _sylvian_distance(side: Points, phase: np.float32) -> np.ndarray:
-    """Distance to the lateral fissure and to the sheet of CSF over the insula."""
+    """Return the distance to the lateral fissure and to the sheet of CSF over the insula."""
     width, y, z = side
     height = np.float32(-6) - np.float32(0.45) * y + np.sin(np.float32(0.1) * y + phase)
     height += np.float32(0.2) * (width - 50)
@@ -294,10 +294,10 @@ def label_brain(points: Points, subject: Subject) -> np.ndarray:
 
     Args:
         points: x, y and z in the common space, in mm, shape (n,) each.
-        subject: The subject.
+        subject: the subject.
 
     Returns:
-        Array int32 (n,); 24 (CSF) where there is no tissue.
+        int32 array of shape (n,); 24 (CSF) where there is no tissue.
     """
     x, y, z = points
     side = (np.abs(x), y, z)

@@ -1,8 +1,8 @@
 """Images of the phantoms as scanners would show them, for evaluation only.
 
-The intensities are what T1, T2 and FLAIR MRI and CT are known to look like. They share no
-code and no parameter with the synthesis models, so that a network trained on synthetic
-images is tested on contrasts that it has never seen.
+The intensities are typical of T1, T2 and FLAIR MRI and of CT. They share no code and no
+parameter with the synthesis models, so that a network trained on synthetic images is tested
+on contrasts that it has never seen.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-# Tissue of each label, as far as its intensity goes.
+# Labels of each tissue; a tissue has one mean intensity.
 _TISSUES = {
     "air": (0,),
     "csf": (24,),
@@ -31,8 +31,8 @@ _TISSUES = {
     "eye": (259,),
 }
 
-# Mean of each tissue, black 0 to white 1. CT is seen through the brain window, 0 to 80
-# Hounsfield units: fat and air are black, bone is white.
+# Mean of each tissue, from black 0 to white 1. CT has the brain window, 0 to 80 Hounsfield
+# units: fat and air are black, bone is white.
 CONTRASTS = ("T1", "T2", "FLAIR", "CT")
 _MEANS = {
     # tissue: T1, T2, FLAIR, CT
@@ -55,7 +55,7 @@ _MEANS = {
     "eye": (0.16, 0.97, 0.12, 0.12),
 }
 
-# Standard deviation of the texture of tissues that are visibly uneven; 0.015 in the others.
+# Standard deviation of the texture of visibly uneven tissues; 0.015 in the others.
 _TEXTURE = {"air": 0.0, "bone": 0.03, "marrow": 0.10, "muscle": 0.07, "fat": 0.08}
 
 
@@ -68,16 +68,16 @@ def render_phantom(
     MRI, Gaussian in CT.
 
     Args:
-        labels: Label map from `head_phantom`, shape (*spatial).
+        labels: label map from `head_phantom`, shape (*spatial).
         contrast: "T1", "T2", "FLAIR" or "CT".
-        seed: Seed of everything random; another seed is another scan of the same head.
-        spacing: Voxel size in mm, one number or one per axis.
+        seed: seed of all random numbers; another seed is another scan of the same head.
+        spacing: mm per voxel, a scalar or one per axis.
 
     Returns:
         Image, float32 in [0, 1], shape (*spatial).
 
     Raises:
-        ValueError: If the contrast is unknown, or a label is not one of the phantoms'.
+        ValueError: if the contrast is unknown, or a label is not one of the phantoms'.
 
     Example:
         >>> from synthtf.data.phantoms import head_phantom
@@ -88,7 +88,7 @@ def render_phantom(
     """
     if contrast not in CONTRASTS:
         raise ValueError(
-            f"Expected contrast to be one of {', '.join(CONTRASTS)}, received {contrast!r}."
+            f"`contrast` must be one of {', '.join(CONTRASTS)}. Received: contrast={contrast!r}"
         )
     labels = np.asarray(labels)
     spacing = np.broadcast_to(np.asarray(spacing, float), (labels.ndim,))
@@ -118,7 +118,7 @@ def _paint_tissues(
     unknown = [int(v) for v in np.unique(labels) if not 0 <= v < size or np.isnan(mean[v])]
     if unknown:
         raise ValueError(
-            f"Expected the labels of head_phantom (see PHANTOM_TABLE), received {unknown} as well."
+            f"`labels` must be those of head_phantom (see PHANTOM_TABLE). Received: {unknown}"
         )
     image, amount = mean[labels], texture[labels]
     skull = (labels == 165).astype(np.float32)
@@ -131,7 +131,7 @@ def _paint_tissues(
 
 
 def _smooth_field(shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-    """Smooth field of zero mean and unit standard deviation from four points per axis."""
+    """Draw a smooth field of zero mean and unit standard deviation, from four points per axis."""
     coarse = rng.standard_normal((4,) * len(shape), np.float32)
     grid = [np.linspace(0.5, 2.5, n, dtype=np.float32) for n in shape]
     field = coarse

@@ -1,4 +1,4 @@
-"""Shapes as signed depths: the geometry that the head phantoms are built from.
+"""Shapes as signed depths, from which the head phantoms are built.
 
 A depth is a float32 array over points: about the distance in mm to the surface of the
 shape, positive inside and negative outside. Union is the maximum and intersection the
@@ -14,12 +14,12 @@ Points = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def ellipsoid_depth(points: Points, centre: Sequence[float], radii: Sequence[float]) -> np.ndarray:
-    """Depth inside an ellipsoid whose axes are the coordinate axes, to first order.
+    """Return the depth inside an ellipsoid along the coordinate axes, to first order.
 
     Args:
         points: x, y and z, arrays of one shape, in mm.
-        centre: Centre, in mm.
-        radii: Semi-axes, in mm.
+        centre: centre, in mm.
+        radii: semi-axes, in mm.
 
     Returns:
         Array of the shape of the points: mm, positive inside.
@@ -38,12 +38,12 @@ def tube_depth(
     path: Sequence[tuple[float, float, float, float]],
     stretch: float = 1.0,
 ) -> np.ndarray:
-    """Depth inside a tube that follows a path, with a radius that changes along it.
+    """Return the depth inside a tube along a path, with a radius that changes along it.
 
     Args:
         points: x, y and z, arrays of one shape, in mm.
-        path: At least two rows (x, y, z, radius), in mm.
-        stretch: Factor by which the cross-section is wider along x.
+        path: at least two rows (x, y, z, radius), in mm.
+        stretch: factor by which the cross-section is wider along x.
 
     Returns:
         Array of the shape of the points: mm, positive inside.
@@ -65,26 +65,26 @@ def tube_depth(
 
 
 def smooth_union(first: np.ndarray, second: np.ndarray, width: float) -> np.ndarray:
-    """Maximum of two depths, rounded over `width` mm where they meet."""
+    """Return the maximum of two depths, rounded over `width` mm where they meet."""
     overlap = np.maximum(np.float32(width) - np.abs(first - second), 0)
     return np.maximum(first, second) + overlap * overlap / np.float32(4 * width)
 
 
 def smooth_intersection(first: np.ndarray, second: np.ndarray, width: float) -> np.ndarray:
-    """Minimum of two depths, rounded over `width` mm where they meet."""
+    """Return the minimum of two depths, rounded over `width` mm where they meet."""
     return -smooth_union(-first, -second, width)
 
 
 def spline_basis(coordinates: np.ndarray, knot_spacing: float, extent: float) -> np.ndarray:
-    """Cubic B-splines on a lattice of knots that is fixed in space.
+    """Evaluate cubic B-splines on a lattice of knots that is fixed in space.
 
     Args:
-        coordinates: Where to evaluate, in mm, shape (n,).
-        knot_spacing: Distance between knots, in mm.
-        extent: The knots cover [-extent, extent] mm.
+        coordinates: coordinates to evaluate at, in mm, shape (n,).
+        knot_spacing: distance between knots, in mm.
+        extent: the knots cover [-extent, extent], in mm.
 
     Returns:
-        Array (n, knots), float32: the value of each spline at each coordinate.
+        float32 array of shape (n, knots): the value of each spline at each coordinate.
 
     Example:
         >>> spline_basis(np.array([0.0]), 10.0, 10.0).round(3)

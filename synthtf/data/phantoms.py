@@ -24,6 +24,7 @@ from synthtf.data.phantom_anatomy import (
 )
 from synthtf.data.phantom_rendering import render_phantom
 from synthtf.data.phantom_shapes import Points, spline_basis
+from synthtf.ranges import as_number, as_spacing, as_whole
 
 if TYPE_CHECKING:
     from synthtf.data.label_table import LabelTable
@@ -66,9 +67,9 @@ PHANTOM_TABLE: tuple[tuple[int, str, int | None, int, str, str], ...] = (
     (259, "eye fluid", None, 0, "outside", "no"),
 )
 
-# The point of the common space that lies at the centre of the volume, in mm.
+# Point of the common space at the centre of the volume, in mm.
 _CENTRE = (0.0, -14.0, 6.0)
-# Height of the slice that stands for a head in 2D: through the thalamus.
+# Height of the slice of a 2D head, through the thalamus.
 _SLICE_HEIGHT = 6.0
 # Work on slabs of about this many voxels, which stay in the processor's cache.
 _SLAB_VOXELS = 150_000
@@ -83,24 +84,24 @@ def head_phantom(
     """Make the label map of a head.
 
     The labels are FreeSurfer's, listed in `PHANTOM_TABLE`. The head is centred and
-    upright: pose is left to the augmentation. A field of view of 192 x 224 x 192 mm holds
+    upright; augmentation adds the pose. A field of view of 192 x 224 x 192 mm holds
     the head down to the upper neck.
 
     Args:
-        seed: Which head; a non-negative integer.
-        shape: Voxels per axis: left to right, back to front, bottom to top. With two axes
-            the result is the axial slice through the thalamus.
-        spacing: Voxel size in mm.
-        detail: Voxel size in mm for which cortex, folds and other thin structures are
-            thickened; 0 leaves them as they are. Voxels of 4 mm show a cortex of 3.5 mm
-            as scattered dots.
+        seed: number of the head, a non-negative integer.
+        shape: number of voxels per axis: left to right, back to front, bottom to top. With
+            two axes the result is the axial slice through the thalamus.
+        spacing: voxel size in mm.
+        detail: voxel size in mm for which cortex, folds and other thin structures are
+            thickened, since voxels of 4 mm would show a cortex of 3.5 mm as scattered dots.
+            0 thickens nothing.
 
     Returns:
         Label map, int32 array of this shape, RAS. The same seed and detail give the same
-        head whatever the shape and the spacing.
+        head at any shape and spacing.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: if an argument is out of range.
 
     Example:
         >>> labels = head_phantom(0, shape=(48, 56), spacing=4.0)
@@ -153,23 +154,22 @@ def write_phantoms(
     """Write phantoms as NIfTI files, with their label table.
 
     Args:
-        folder: Where to write `phantom_0000.nii.gz`, ... and `labels.tsv`; made if absent.
-        num: How many phantoms.
-        seed: Seed of the first; the others count up from it.
-        shape: As for `head_phantom`.
-        spacing: As for `head_phantom`.
-        detail: As for `head_phantom`.
+        folder: folder for `phantom_0000.nii.gz`, ... and `labels.tsv`; made if absent.
+        num: number of phantoms.
+        seed: seed of the first phantom; the others count up from it.
+        shape: the same as in `head_phantom`.
+        spacing: the same as in `head_phantom`.
+        detail: the same as in `head_phantom`.
 
     Returns:
         The paths of the phantoms.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: if an argument is out of range.
     """
     import nibabel
 
-    if num < 1:
-        raise ValueError(f"Expected num, the number of phantoms, to be at least 1, received {num}.")
+    num = as_whole(num, "num", 1)
     _check_arguments(seed, shape, spacing, detail)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -187,16 +187,13 @@ def write_phantoms(
 
 
 def _check_arguments(seed: int, shape: Sequence[int], spacing: float, detail: float) -> None:
-    if int(seed) != seed or seed < 0:
-        raise ValueError(f"Expected seed to be a non-negative integer, received {seed}.")
-    if len(shape) not in (2, 3) or any(int(n) != n or n < 1 for n in shape):
-        raise ValueError(
-            f"Expected shape to have two or three positive integers, received {tuple(shape)}."
-        )
-    if not spacing > 0:
-        raise ValueError(f"Expected spacing, in mm, to be above 0, received {spacing}.")
-    if not 0 <= detail < float("inf"):
-        raise ValueError(f"Expected detail, in mm, to be at least 0, received {detail}.")
+    as_whole(seed, "seed", 0)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"`shape` must have two or three axes. Received: shape={tuple(shape)}")
+    for size in shape:
+        as_whole(size, "shape", 1)
+    as_spacing(as_number(spacing, "spacing"))
+    as_number(detail, "detail", 0)
 
 
 def _label_slab(axes: Sequence[np.ndarray], subject: Subject) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""What is wrong with a set of label maps, found before a training instead of after it.
+"""Checks of a set of label maps, to find what is wrong before a training.
 
-Each check is a function of the surveys of all maps, and returns findings.
+Each check takes the surveys of all maps and returns findings.
 """
 
 from collections import Counter, defaultdict
@@ -22,14 +22,13 @@ _SPACING_TOLERANCE = 0.01  # relative
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know about a data set.
+    """One finding about a data set.
 
     Attributes:
-        severity: "error" for what stops or spoils a training, "warning" for what may, "note" for
-            what is good to know.
-        kind: A word for it, such as "duplicate".
-        message: One line.
-        details: One line per file or label.
+        severity: "error" if it stops or spoils a training, "warning" if it may, else "note".
+        kind: a word for the finding, such as "duplicate".
+        message: one line about it.
+        details: one line per file or label.
     """
 
     severity: str
@@ -40,7 +39,9 @@ class Finding:
     def __post_init__(self) -> None:
         """Check the severity."""
         if self.severity not in SEVERITIES:
-            raise ValueError(f"expected one of {SEVERITIES}, received {self.severity!r}")
+            raise ValueError(
+                f"`severity` must be one of {SEVERITIES}. Received: severity={self.severity!r}"
+            )
 
 
 def survey_maps(
@@ -49,11 +50,11 @@ def survey_maps(
     """Survey the maps that can be read.
 
     Args:
-        paths: Files.
-        progress: Is given the paths, and goes through them, as `tqdm` does.
+        paths: paths of the files.
+        progress: takes the paths and iterates over them, as `tqdm` does. Default: no display.
 
     Returns:
-        Surveys, and an error that lists the files which cannot be used, if there are any.
+        The surveys, and an error that lists unusable files if there are any.
     """
     surveys, failures = [], []
     paths = [Path(path) for path in paths]
@@ -73,14 +74,14 @@ def survey_maps(
 
 
 def check_maps(surveys: Sequence[MapSurvey], table: LabelTable | None = None) -> list[Finding]:
-    """Run every check of label maps that does not depend on what is trained.
+    """Run every check of label maps that does not depend on the task.
 
     Args:
-        surveys: Of the maps that can be read.
-        table: Label table; None leaves out what only a table can tell.
+        surveys: surveys of the maps that can be read.
+        table: label table. Default: without the checks that need one.
 
     Returns:
-        Findings, in no order of severity.
+        Findings, not sorted by severity.
     """
     checks = [_same_dimensions, _not_empty, _duplicates, _geometry, _headers, _rare_labels]
     found = [finding for check in checks for finding in check(surveys)]
@@ -94,18 +95,18 @@ def check_maps(surveys: Sequence[MapSurvey], table: LabelTable | None = None) ->
 
 
 def all_labels(surveys: Sequence[MapSurvey]) -> set[int]:
-    """Labels that occur in any map."""
+    """Return the labels that occur in any map."""
     return {label for survey in surveys for label in survey.labels}
 
 
 def label_rows(
     surveys: Sequence[MapSurvey], table: LabelTable | None = None
 ) -> list[dict[str, object]]:
-    """Tell for each label in how many maps it occurs and how large it is.
+    """Return for each label the number of maps that hold it, and its size.
 
     Args:
-        surveys: Of the maps.
-        table: Adds the names, and the labels that never occur.
+        surveys: surveys of the maps.
+        table: label table, which adds the names and the labels that never occur. Default: none.
 
     Returns:
         One dict per label, sorted: "label", "name", "maps", and in mL, or in cm² for 2D maps, the
@@ -152,7 +153,7 @@ def _duplicates(surveys: Sequence[MapSurvey]) -> Iterator[Finding]:
     groups = _grouped((s for s in surveys if not s.is_empty), lambda survey: survey.digest)
     same = tuple(" = ".join(names) for names in groups.values() if len(names) > 1)
     if same:
-        message = "maps of the same content: they count more than others, and leak into validation"
+        message = "maps of the same content: they count more than others and leak into validation"
         yield Finding("warning", "duplicate", message, same)
 
 
@@ -219,7 +220,7 @@ def _unused(surveys: Sequence[MapSurvey], table: LabelTable) -> Iterator[Finding
 
 
 def _alone(surveys: Sequence[MapSurvey], table: LabelTable) -> Iterator[Finding]:
-    """Labels of one side whose partner is missing, in the table or in maps."""
+    """Find labels with a side whose partner is missing, in the table or in maps."""
     occurring = all_labels(surveys)
     partner = dict(zip(table.ids, table.partners, strict=True))
     side = dict(zip(table.ids, table.sides, strict=True))
@@ -242,7 +243,7 @@ def _alone(surveys: Sequence[MapSurvey], table: LabelTable) -> Iterator[Finding]
 
 
 def _wrong_side(surveys: Sequence[MapSurvey], table: LabelTable) -> Iterator[Finding]:
-    """Left labels that lie right of right ones: the header or the labels are mirrored."""
+    """Find maps with left labels to the right of right ones: header or labels are mirrored."""
     row = {label: i for i, label in enumerate(table.ids)}
     lefts = [v for v in table.ids if table.sides[row[v]] == "left" and table.partners[row[v]]]
     details = []
@@ -267,12 +268,19 @@ def _cut_brain(surveys: Sequence[MapSurvey], table: LabelTable) -> Iterator[Find
         for border, voxels in survey.cut(table.brain_labels).items():
             details.append(f"{survey.name}: {voxels:,} voxels at the {border}")
     if details:
-        message = "labels of the brain touch the border of the volume: the brain is cut there"
+        message = "labels of the brain touch the border of the volume: the brain is cropped there"
         yield Finding("warning", "cut", message, tuple(details))
 
 
 def shortened(items: Sequence[object], longest: int = 5) -> str:
     """Join the first items of a list, and count the others.
+
+    Args:
+        items: the list.
+        longest: number of items to join. Default 5.
+
+    Returns:
+        The items and the number of others, in words.
 
     Example:
         >>> shortened([1, 2, 3, 4], longest=2)
@@ -290,7 +298,7 @@ def _grouped(surveys: object, key: Callable[[MapSurvey], str]) -> Mapping[str, l
 
 
 def _rarest_first(groups: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """Exceptions are of interest: name them, and only count the rest."""
+    """Return a line per group, with the most common first and its maps counted, not named."""
     ordered = sorted(groups.items(), key=lambda item: len(item[1]))
     lines = [f"{kind}: {shortened(names)}" for kind, names in ordered[:-1]]
     kind, names = ordered[-1]

@@ -7,19 +7,19 @@ from typing import Any
 
 
 class ReadAhead:
-    """Load what a counter asks for, and in threads what it will ask for next.
+    """Load the item of a number, and in threads the items of the next numbers.
 
-    What is returned depends on the number alone, never on the threads. Where numbers do not
-    follow each other (a shuffled epoch, a replay), nothing is read ahead.
+    The result depends on the number alone, never on the threads. Where numbers do not follow each
+    other (a shuffled epoch, a replay), nothing is read ahead.
 
     Args:
-        load: Function of a number.
-        step: Distance between consecutive numbers.
-        workers: Threads, and items that are read ahead; 1 means neither.
+        load: takes a number and returns its item.
+        step: distance between consecutive numbers.
+        workers: number of threads, and of items to read ahead. Default 1: no thread.
     """
 
     def __init__(self, load: Callable[[int], Any], step: int, workers: int = 1) -> None:
-        """Start no thread yet."""
+        """Prepare the threads, without starting any."""
         self._load, self._step, self._workers = load, step, workers
         self._executor = ThreadPoolExecutor(workers) if workers > 1 else None
         self._pending: dict[int, Future] = {}
@@ -30,13 +30,13 @@ class ReadAhead:
         """Return `load(number)`.
 
         Args:
-            number: What to load.
+            number: number of the item.
 
         Returns:
-            The result.
+            The item.
 
         Raises:
-            Exception: What `load` raises for this number, in whichever thread it ran.
+            Exception: if `load` raises one for this number, in any thread.
         """
         if self._executor is None:
             return self._load(number)

@@ -1,32 +1,26 @@
-"""Networks and recipes of the package: where they are, and whether networks are whole."""
+"""Networks and recipes that come with the package, and the checksums of networks."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
 CHECKSUMS = "SHA256SUMS"
-"""File of a model's folder with the digests of the others, as `sha256sum -c` reads it."""
+"""File in a model's folder with the checksums of the other files, for `sha256sum -c`."""
 
-DEFAULTS = {
-    "segmentation": "heads-2mm",
-    "stripping": "strip-3mm",
-    "affine": "affine-2mm",
-    "deformable": "deformable-2mm",
-}
-"""What a network is for, the task of a run or its kind, to the name of the one that is used."""
-
+_DEFAULTS = "defaults.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
-# In an installed package, and in a checkout.
+# Of an installed package, and of a checkout.
 _FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name to folder of each model that comes with the package."""
+    """Return the folder of each model that comes with the package, by its name."""
     return {path.parent.name: path.parent for path in _files(CHECKSUMS)}
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Name to file of each recipe that comes with the package, those of models aside."""
+    """Return the file of each recipe that comes with the package, by name, without models."""
     models = shipped_models()
     return {p.parent.name: p for p in _files("recipe.json") if p.parent.name not in models}
 
@@ -35,14 +29,25 @@ def _files(name: str) -> list[Path]:
     return [p for folder in reversed(_FOLDERS) for p in sorted(folder.glob(f"*/{name}"))]
 
 
+def default_models() -> dict[str, str]:
+    """What a network is for, the task of a run or its kind, to the name of the one that is used."""
+    for folder in reversed(_FOLDERS):
+        if (folder / _DEFAULTS).is_file():
+            return json.loads((folder / _DEFAULTS).read_text(encoding="utf-8"))
+    return {}
+
+
 def find_model(model: str | os.PathLike) -> Path:
     """Return the folder of a model.
 
     Args:
-        model: A folder, or the name of a model that comes with the package.
+        model: a folder, or the name of a model that comes with the package.
+
+    Returns:
+        The folder.
 
     Raises:
-        FileNotFoundError: If there is neither.
+        FileNotFoundError: if there is neither.
     """
     folder, shipped = Path(model), shipped_models()
     if folder.is_dir():
@@ -50,21 +55,24 @@ def find_model(model: str | os.PathLike) -> Path:
     if os.fspath(model) in shipped:
         return shipped[os.fspath(model)]
     raise FileNotFoundError(
-        f"no such folder: {model}, nor such a model of the package; "
-        f"there are {', '.join(shipped) or 'none'}"
+        f"{model} is neither a folder nor a model of the package; "
+        f"these are {', '.join(shipped) or 'none'}"
     )
 
 
 def default_model(purpose: str) -> Path:
-    """Return the folder of the model that is used where none is given.
+    """Return the folder of the default model for a purpose.
 
     Args:
-        purpose: One of `DEFAULTS`.
+        purpose: one of `default_models`.
+
+    Returns:
+        The folder.
 
     Raises:
-        FileNotFoundError: If no such model comes with the package.
+        FileNotFoundError: if no such model comes with the package.
     """
-    name = DEFAULTS.get(purpose)
+    name = default_models().get(purpose)
     if name not in shipped_models():
         raise FileNotFoundError(
             f"no model for {purpose} comes with the package; train one with `synthtf train`"
@@ -72,14 +80,49 @@ def default_model(purpose: str) -> Path:
     return shipped_models()[name]
 
 
-def check_files(folder: str | os.PathLike) -> None:
-    """Compare the files of a folder with the digests in it, if it has any.
+def model_folder(model: str | os.PathLike | None, purpose: str, argument: str = "--model") -> Path:
+    """Return the folder of a model that is given, or of the one that comes with the package.
 
     Args:
-        folder: Of a model.
+        model: a folder, a name, or None.
+        purpose: what the model is for, one of `DEFAULTS`.
+        argument: what it was given as, for the message.
 
     Raises:
-        ValueError: If a file is missing or another; the message names it.
+        ValueError: if there is none.
+    """
+    if model is not None and Path(model).is_file():
+        raise ValueError(f"{argument} must be a folder. Received: the file {model}")
+    try:
+        return default_model(purpose) if model is None else find_model(model)
+    except FileNotFoundError as error:
+        raise ValueError(f"{argument}: {error}") from None
+
+
+def model_kind(folder: str | os.PathLike) -> str | None:
+    """Return the kind of a registration that the run in a folder was trained for.
+
+    Args:
+        folder: folder of a run; its faults are named when it is loaded.
+
+    Returns:
+        Such as "affine"; None where the run does not say.
+    """
+    try:
+        facts = json.loads((Path(folder) / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts.get("kind") if isinstance(facts, dict) else None
+
+
+def check_files(folder: str | os.PathLike) -> None:
+    """Verify the files of a model by the checksums in its folder, if there are any.
+
+    Args:
+        folder: folder of the model.
+
+    Raises:
+        ValueError: if a file is missing or its checksum differs; the message names it.
     """
     sums = Path(folder) / CHECKSUMS
     if not sums.is_file():
@@ -89,6 +132,6 @@ def check_files(folder: str | os.PathLike) -> None:
         path = sums.parent / Path(name.lstrip("*")).name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             raise ValueError(
-                f"{path}: not the file of which {CHECKSUMS} tells, it is damaged or was changed; "
-                f"install the package again, or delete {sums} if the change was yours"
+                f"{path}: checksum mismatch with {CHECKSUMS}, it is damaged or was changed; "
+                f"install the package again, or delete {sums} if you changed it"
             )

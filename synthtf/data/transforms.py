@@ -1,10 +1,9 @@
 """Spatial transforms between images, as functions of points in mm.
 
-A transform maps points of the *fixed* image, whose grid the result has, to points of the *moving*
-image, which is resampled: `moved(x) = moving(transform(x))`, as in ITK. Points are RAS scanner
-coordinates in mm on both sides, so that a transform means the same whatever the voxels of the
-images are, and an image that is moved passes transforms in the opposite order and direction to
-that of points.
+A transform maps points of the *fixed* image to points of the *moving* image, which is resampled
+on the grid of the fixed image: `moved(x) = moving(transform(x))`, as in ITK. Points are RAS scanner
+coordinates in mm on both sides, so that a transform does not depend on the voxels of the images.
+Images pass transforms in the opposite order and direction to points.
 """
 
 import abc
@@ -14,12 +13,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from synthtf.data.grid import Grid, apply_matrix, invertible
+from synthtf.data.resampling import sample
 
-_TOLERANCE = 1e-3  # mm; where the iteration that inverts a displacement stops
-_FAR = 0.1  # mm; an inverse that is off by more is reported
+_TOLERANCE = 1e-3  # mm; error at which the inversion of a displacement stops
+_FAR = 0.1  # mm; larger errors of an inverse are reported
 _PLAIN_STEPS, _MAX_STEPS = 20, 100
 
 
@@ -27,8 +26,8 @@ class Transform(abc.ABC):
     """Map from points of the fixed image to points of the moving image, in RAS mm.
 
     Attributes:
-        fixed: Grid of the fixed image, where it is known.
-        moving: Grid of the moving image, where it is known.
+        fixed: grid of the fixed image, or None if unknown.
+        moving: grid of the moving image, or None if unknown.
     """
 
     fixed: Grid | None
@@ -53,11 +52,11 @@ class Affine(Transform):
 
     Attributes:
         matrix: `(4, 4)` float64, from RAS mm of the fixed to RAS mm of the moving image.
-        fixed: Grid of the fixed image, where it is known.
-        moving: Grid of the moving image, where it is known.
+        fixed: grid of the fixed image, or None if unknown.
+        moving: grid of the moving image, or None if unknown.
 
     Raises:
-        ValueError: If the matrix is not `(4, 4)`, finite, affine and invertible.
+        ValueError: if the matrix is not `(4, 4)`, finite, affine and invertible.
 
     Example:
         >>> Affine(np.diag([2, 1, 1, 1]))(np.ones(3)).tolist()
@@ -77,7 +76,7 @@ class Affine(Transform):
         return apply_matrix(self.matrix, _as_points(points))
 
     def inverse(self) -> "Affine":
-        """Return the inverse, exactly."""
+        """Return the exact inverse."""
         return Affine(np.linalg.inv(self.matrix), self.moving, self.fixed)
 
 
@@ -85,17 +84,17 @@ class Affine(Transform):
 class Displacement(Transform):
     """Transform `x -> x + u(x)`, where `u` is interpolated linearly on a grid.
 
-    Outside of the grid, the displacement is that of the closest point of its border (ITK takes
-    zero there).
+    Outside of the grid, the displacement is that of the closest point of its border, where ITK
+    takes zero.
 
     Attributes:
-        field: `(x, y, z, 3)` float32, RAS displacements in mm.
-        affine: `(4, 4)` float64, from voxels of the field to RAS in mm.
-        fixed: Grid of the fixed image, where it is known; it need not be that of the field.
-        moving: Grid of the moving image, where it is known.
+        field: displacement field, `(x, y, z, 3)` float32, RAS in mm.
+        affine: voxel-to-world affine of the field, `(4, 4)` float64, to RAS in mm.
+        fixed: grid of the fixed image, or None if unknown; it may differ from that of the field.
+        moving: grid of the moving image, or None if unknown.
 
     Raises:
-        ValueError: If the field is not `(x, y, z, 3)` and finite, or the affine is not invertible.
+        ValueError: if the field is not `(x, y, z, 3)` and finite, or the affine is not invertible.
     """
 
     field: np.ndarray
@@ -107,24 +106,27 @@ class Displacement(Transform):
         """Check field and affine."""
         field = np.asarray(self.field)
         if field.ndim != 4 or field.shape[-1] != 3 or not field.size:
-            raise ValueError(f"expected a field of shape (x, y, z, 3), received {field.shape}")
+            raise ValueError(
+                "`field` must have the shape (x, y, z, 3). "
+                f"Received: field with shape {field.shape}"
+            )
         if field.dtype.kind not in "iuf":
-            raise ValueError(f"expected a field of real numbers, received {field.dtype}")
+            raise ValueError(f"`field` must be real. Received: field with dtype {field.dtype}")
         with np.errstate(over="ignore"):
             field = field.astype(np.float32, copy=False)
         # The sum is finite if all numbers are, and costs far less than a mask.
         if not np.isfinite(field.sum(dtype=np.float64)):
-            raise ValueError("expected finite displacements, received NaN or infinite ones")
+            raise ValueError("`field` must be finite. Received: field with NaN or infinity")
         object.__setattr__(self, "field", field)
         object.__setattr__(self, "affine", invertible(self.affine))
 
     @classmethod
     def of(cls, transform: Transform, grid: Grid) -> "Displacement":
-        """Sample any transform at the voxels of a grid, which becomes that of the field.
+        """Sample any transform at the voxels of a grid.
 
         Args:
-            transform: The transform.
-            grid: Where to sample; as a rule, the grid of the fixed image.
+            transform: the transform.
+            grid: grid of the new field, usually that of the fixed image.
         """
         field = np.empty((*grid.shape, 3), np.float32)
         for rows, points in grid.slabs():
@@ -145,7 +147,7 @@ class Displacement(Transform):
         """Return the inverse on the grid of this field, by fixed-point iteration.
 
         Warns:
-            UserWarning: If the iteration fails somewhere, as where the field folds.
+            UserWarning: if the iteration fails somewhere, for example where the field folds.
 
         Reference:
             Chen et al., "A simple fixed-point approach to invert a deformation field", Medical
@@ -160,7 +162,7 @@ class Displacement(Transform):
         return Displacement(inverse, self.affine, self.moving, self.fixed)
 
     def inverse_at(self, points: np.ndarray) -> np.ndarray:
-        """Map points of the moving image, each solved for without the detour over a grid."""
+        """Map points of the moving image, each solved directly instead of through a grid."""
         points = _as_points(points)
         displacement, num_far = self._solve(points)
         _report(num_far, points[..., 0].size)
@@ -168,13 +170,10 @@ class Displacement(Transform):
 
     def _displacement(self, points: np.ndarray) -> np.ndarray:
         voxels = self.grid.to_voxels(points.reshape(-1, 3)).T
-        found = np.empty((voxels.shape[1], 3))
-        for i in range(3):
-            found[:, i] = map_coordinates(self.field[..., i], voxels, order=1, mode="nearest")
-        return found.reshape(points.shape)
+        return sample(self.field, voxels).reshape(points.shape)
 
     def _solve(self, points: np.ndarray) -> tuple[np.ndarray, int]:
-        """Solve `v = -u(x + v)` at points; the solution and how many are off by too much."""
+        """Solve `v = -u(x + v)` at points; return v and the number of points far off."""
         flat = points.reshape(-1, 3)
         solution = np.zeros_like(flat)
         active = np.arange(len(flat))
@@ -182,7 +181,7 @@ class Displacement(Transform):
         for step in range(_MAX_STEPS):
             change = -self._displacement(flat[active] + solution[active]) - solution[active]
             error[active] = np.abs(change).max(-1, initial=0)
-            # Where the field expands by more than twice, only smaller steps converge.
+            # Where the field expands by more than a factor of two, only smaller steps converge.
             solution[active] += change if step < _PLAIN_STEPS else change / 2
             active = active[error[active] > _TOLERANCE]
             if not active.size:
@@ -198,10 +197,10 @@ class Chain(Transform):
     `Chain((a, b))(x) = a(b(x))`.
 
     Attributes:
-        transforms: At least one.
+        transforms: the transforms, at least one.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: if there is none.
     """
 
     transforms: tuple[Transform, ...]
@@ -210,7 +209,7 @@ class Chain(Transform):
         """Check that there is one."""
         object.__setattr__(self, "transforms", tuple(self.transforms))
         if not self.transforms:
-            raise ValueError("expected at least one transform")
+            raise ValueError("`transforms` must hold at least one. Received: transforms=()")
 
     @property
     def fixed(self) -> Grid | None:
@@ -243,13 +242,13 @@ def compose(*transforms: Transform) -> Transform:
     """Chain transforms in the order in which an image passes them; neighbouring affines merge.
 
     Args:
-        transforms: At least one; chains among them are taken apart.
+        transforms: at least one; chains among them are taken apart.
 
     Returns:
-        One transform, `compose(a, b)(x) = a(b(x))`; no chain if one is left.
+        One transform, `compose(a, b)(x) = a(b(x))`; a chain if several are left.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: if there is none.
 
     Example:
         >>> scale, shift = np.diag([2.0, 2, 2, 1]), np.eye(4)
@@ -278,7 +277,9 @@ def _flat(transforms: Iterable[Transform]) -> Iterator[Transform]:
 def _as_points(points: np.ndarray) -> np.ndarray:
     points = np.asarray(points, np.float64)
     if points.ndim < 1 or points.shape[-1] != 3:
-        raise ValueError(f"expected points of shape (..., 3), received {points.shape}")
+        raise ValueError(
+            f"`points` must have the shape (..., 3). Received: points with shape {points.shape}"
+        )
     return points
 
 
@@ -286,7 +287,7 @@ def _report(num_far: int, num: int) -> None:
     if num_far:
         warnings.warn(
             f"the displacement could not be inverted at {num_far:,} of {num:,} points, where "
-            f"it folds or expands too much; its inverse is off by more than {_FAR} mm there",
+            f"it folds or expands too much; the inverse has an error above {_FAR} mm there",
             UserWarning,
             stacklevel=3,
         )

@@ -27,7 +27,7 @@ _GEOMETRY = (
     "xyzt_units",
     "dim_info",
 )
-_SAME_AFFINE = 1e-5  # mm; float32 headers hold no more
+_SAME_AFFINE = 1e-5  # mm; the precision of float32 headers
 
 
 def write_volume(
@@ -38,31 +38,31 @@ def write_volume(
 ) -> None:
     """Write a .nii, .nii.gz, .mgz or .mgh file, replacing an existing one.
 
-    The file is written aside in the same folder and then moved, so that nothing partial is ever
-    found under `path`, and an existing file survives a failure. Folders are made. Whole numbers
-    and booleans are stored in the smallest of uint8, int16 and int32 that holds them, all else as
+    The file is written aside in the same folder and then moved: `path` never holds a partial
+    file, and an existing file survives a failure. Folders are made. Whole numbers and booleans
+    are stored in the smallest of uint8, int16 and int32 that holds them, other numbers as
     float32. Equal arguments give equal bytes.
 
     Args:
-        path: File to write; the ending decides on the format.
-        data: `(*spatial)` or `(*spatial, frames)` array; `(x, y)` is written as the header of
-            `like` has it, with two axes or with a third of length one.
-        like: Volume whose geometry is kept to the bit within its format: affine, qform, sform and
+        path: file to write; the ending decides on the format.
+        data: array of shape `(*spatial)` or `(*spatial, frames)`. `(x, y)` is written with two
+            axes, or with a third of length one if the header of `like` has it.
+        like: volume whose geometry is kept to the bit within its format: affine, qform, sform and
             their codes, units.
-        affine: `(4, 4)`, from voxel coordinates to RAS in mm, if it is not that of `like`.
+        affine: voxel-to-world affine, `(4, 4)`, to RAS in mm. Default: the affine of `like`.
 
     Raises:
-        ValueError: If the ending is unknown, neither `like` nor `affine` is given, the affine is
+        ValueError: if the ending is unknown, neither `like` nor `affine` is given, the affine is
             not `(4, 4)` and finite, the array is not that of a volume, or its grid is not that of
             `like` and no affine is given.
-        OSError: If the file cannot be written; `path` is then as it was.
+        OSError: if the file cannot be written; `path` is then unchanged.
     """
     path = Path(path)
     if not extension(path):
-        raise ValueError(f"{path}: unknown ending; expected one of {', '.join(EXTENSIONS)}")
+        raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(EXTENSIONS)}")
     data = _stored(np.asarray(data), path)
     affine = _checked_affine(data, like, affine, path)
-    # nibabel drops a third axis of length one nowhere, so that it is decided here.
+    # nibabel never drops a third axis of length one: whether to write it is decided here.
     if data.ndim == 2 and like is not None and _stored_axes(like) > 2:
         data = data[..., None]
     image = _mgh(data, affine, like) if _is_mgh(path) else _nifti(data, affine, like)
@@ -73,27 +73,27 @@ def smallest_integers(data: np.ndarray) -> np.ndarray:
     """Return whole numbers in the smallest of uint8, int16 and int32 that holds them.
 
     Args:
-        data: Integer or boolean array.
+        data: integer or boolean array.
 
     Returns:
         The array in its new type; the same one if the type fits.
 
     Raises:
-        ValueError: If a value does not fit int32.
+        ValueError: if a value does not fit int32.
     """
     low, high = (int(data.min()), int(data.max())) if data.size else (0, 0)
     for kind in ("uint8", "int16", "int32"):
         limits = np.iinfo(kind)
         if limits.min <= low and high <= limits.max:
             return data.astype(kind, copy=False)
-    raise ValueError(f"expected whole numbers that fit int32, received [{low}, {high}]")
+    raise ValueError(f"`data` must fit int32. Received: data in [{low}, {high}]")
 
 
 def _stored(data: np.ndarray, path: Path) -> np.ndarray:
     if data.dtype.kind not in "biuf" or not 2 <= data.ndim <= 4 or not data.size:
         raise ValueError(
-            f"{path}: expected a real array of two to four axes, "
-            f"received {data.dtype} of shape {data.shape}"
+            f"{path}: `data` must be a real array of two to four axes. "
+            f"Received: {data.dtype} of shape {data.shape}"
         )
     return data.astype("float32", copy=False) if data.dtype.kind == "f" else smallest_integers(data)
 
@@ -103,7 +103,7 @@ def _checked_affine(
 ) -> np.ndarray:
     if affine is None:
         if like is None:
-            raise ValueError(f"{path}: give `like` or `affine`, to say where the voxels lie")
+            raise ValueError(f"{path}: give `like` or `affine` for the place of the voxels")
         if data.shape[: like.ndim] != like.shape:
             raise ValueError(
                 f"{path}: the array of shape {data.shape} is not on the grid {like.shape} of "
@@ -112,7 +112,9 @@ def _checked_affine(
         return like.affine
     affine = np.asarray(affine, "float64")
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise ValueError(f"{path}: expected a finite affine of shape (4, 4), received {affine}")
+        raise ValueError(
+            f"{path}: `affine` must be finite, of shape (4, 4). Received: affine={affine}"
+        )
     return affine
 
 
@@ -142,11 +144,11 @@ def _nifti(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.Nif
         header[field] = source[field]
     header["pixdim"][:4] = source["pixdim"][:4]
     if not np.allclose(affine, like.affine, rtol=0, atol=_SAME_AFFINE):
-        # A quaternion holds no shear; one form that is right is better than two that differ.
+        # A quaternion cannot hold shear. One correct form is better than two that differ.
         header.set_qform(None, code=0)
         header.set_sform(affine, code=int(source["sform_code"]) or int(source["qform_code"]) or 2)
         header["pixdim"][1:4] = _lengths(affine)
-    # nibabel leaves the forms alone where the affine is that of the header.
+    # nibabel keeps both forms if the affine is that of the header.
     return kind(data, header.get_best_affine(), header)
 
 
@@ -181,4 +183,4 @@ def _write_image(path: Path, image: nib.Nifti1Image | nib.MGHImage) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         reason = error.strerror or error
-        raise OSError(f"cannot write {path} ({reason}); it is as it was before") from error
+        raise OSError(f"cannot write {path} ({reason}); an existing file is unchanged") from error

@@ -1,14 +1,14 @@
-"""Volumes: voxels with their place in space, read with every check that a user needs.
+"""Volumes: voxels with a voxel-to-world affine, checked when they are read.
 
 Rules:
-    - An image comes back as float32, a label map as int32, both in memory order C.
-    - A file of two axes, or whose third axis has length one, is a 2D image: an array of two axes.
-      An axis of length one before the third is kept: that is a volume one voxel thick.
-    - A fourth axis of length one is dropped, with a warning; a longer one is refused, unless
-      frames are asked for.
+    - An image is read as float32, a label map as int32, both in memory order C.
+    - A file with two axes, or with a third axis of length one, is a 2D image: an array of two
+      axes. An axis of length one before the third is kept, as a volume one voxel thick.
+    - A fourth axis of length one is dropped, with a warning. A longer one is refused, unless
+      frames are accepted.
     - Voxels that are NaN or infinite become 0 in images, with a warning, and are refused in
       label maps.
-    - Where both a qform and an sform are set and differ, the sform is used, with a warning.
+    - If both qform and sform are set and differ, the sform is used, with a warning.
 """
 
 import itertools
@@ -23,24 +23,23 @@ import numpy as np
 
 from synthtf.data.integrity import FileHeader, read_header, read_verified
 
-_SPACING_RANGE = (0.25, 8.0)  # mm; outside of it, a scan of a head is rare
+_SPACING_RANGE = (0.25, 8.0)  # mm; usual for scans of a head
 _FORM_TOLERANCE = 0.01  # mm, at the corners of the volume
-_FARTHEST = 1e6  # mm; no scanner is a kilometre long
+_FARTHEST = 1e6  # mm; one kilometre, beyond any scanner
 _MAX_LABEL = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """An array of voxels and its place in space.
+    """An array of voxels and its voxel-to-world affine.
 
     Attributes:
-        data: `(*spatial)` array of two or three axes, or `(*spatial, frames)` if frames were
-            asked for.
-        affine: `(4, 4)` float64, from voxel coordinates to RAS coordinates in mm. A 2D image
-            lies in the plane of the first two columns.
+        data: array of shape `(*spatial)`, with two or three axes, or `(*spatial, frames)`.
+        affine: voxel-to-world affine, `(4, 4)` float64, to RAS in mm. A 2D image lies in the
+            plane of the first two columns.
         header: nibabel header of the file, or None.
-        path: File it was read from, or None.
-        ndim: Number of spatial axes, 2 or 3; that of `data` unless given.
+        path: path of the file, or None.
+        ndim: number of spatial axes, 2 or 3. Default: the number of axes of `data`.
     """
 
     data: np.ndarray
@@ -54,15 +53,20 @@ class Volume:
         affine = np.asarray(self.affine, "float64")
         ndim = self.ndim or np.ndim(self.data)
         if ndim not in (2, 3) or np.ndim(self.data) - ndim not in (0, 1):
-            raise ValueError(f"expected an array of 2 or 3 axes, received {np.shape(self.data)}")
+            raise ValueError(
+                "`data` must have 2 or 3 spatial axes. "
+                f"Received: data with shape {np.shape(self.data)}"
+            )
         if affine.shape != (4, 4):
-            raise ValueError(f"expected an affine of shape (4, 4), received {affine.shape}")
+            raise ValueError(
+                f"`affine` must have the shape (4, 4). Received: affine with shape {affine.shape}"
+            )
         object.__setattr__(self, "affine", affine)
         object.__setattr__(self, "ndim", ndim)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Voxels per spatial axis."""
+        """Number of voxels per spatial axis."""
         return self.data.shape[: self.ndim]
 
     @property
@@ -83,20 +87,22 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
     The file is verified to its end: checksum, length, and a header that the file can hold.
 
     Args:
-        path: File to read.
-        labels: Read a label map: whole numbers in [0, 2^31), as int32.
-        frames: Accept several frames or vector components, as the last axis of `data`.
+        path: file to read.
+        labels: read a label map: whole numbers in [0, 2^31), as int32. Default False.
+        frames: accept several frames or vector components, as the last axis of `data`. Default
+            False.
 
     Returns:
         The volume, float32 or int32.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, corrupt, no volume, of colour or complex voxels, of more
-            axes than expected, without a usable affine, or holds values that are no labels.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is truncated, corrupt or not a volume; if its voxels are colours or
+            complex; if it has too many axes or no usable affine; or if its values are not labels
+            where a label map is read.
 
     Warns:
-        UserWarning: One line per finding, each naming the file.
+        UserWarning: if something is doubtful, one line each, with the name of the file.
     """
     volume, notes = read_with_notes(path, labels, frames)
     for note in notes:
@@ -104,27 +110,27 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
     return volume
 
 
-@np.errstate(all="ignore")  # What damaged numbers do to NumPy is refused, or noted, below.
+@np.errstate(all="ignore")  # Damaged numbers are refused or reported below.
 def read_with_notes(
     path: str | os.PathLike, labels: bool = False, frames: bool = False
 ) -> tuple[Volume, list[str]]:
     """Read a volume as `read_volume` does, and return its warnings instead of issuing them.
 
     Args:
-        path: File to read.
-        labels: Read a label map.
-        frames: Accept several frames.
+        path: file to read.
+        labels: read a label map. Default False.
+        frames: accept several frames. Default False.
 
     Returns:
-        The volume, and one line per finding.
+        The volume, and one line per warning.
 
     Raises:
-        FileNotFoundError: As `read_volume`.
-        ValueError: As `read_volume`.
+        FileNotFoundError: as in `read_volume`.
+        ValueError: as in `read_volume`.
     """
     path = Path(path)
     notes: list[str] = []
-    # Verified first: a flipped bit in the header must not be taken for a colour image.
+    # Verified first, so that a flipped bit in the header does not look like a colour image.
     found, voxels = read_verified(path)
     notes += [f"{path}: {doubt}" for doubt in found.doubts]
     shape, ndim = _spatial_shape(found, path, frames, notes)
@@ -141,14 +147,14 @@ def read_geometry(path: str | os.PathLike) -> tuple[tuple[int, ...], np.ndarray]
     """Read the spatial shape and the affine of a volume file from its header alone.
 
     Args:
-        path: File to read.
+        path: file to read.
 
     Returns:
-        Voxels per axis (two or three), and the `(4, 4)` affine.
+        Number of voxels per axis (two or three), and the `(4, 4)` affine.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the header is damaged, or is not that of one 2D or 3D volume.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the header is damaged, or is not that of one 2D or 3D volume.
     """
     path = Path(path)
     found = read_header(path)
@@ -160,31 +166,31 @@ def as_labels(data: np.ndarray, name: str) -> np.ndarray:
     """Return an array of whole numbers in [0, 2^31) as int32.
 
     Args:
-        data: Array of any shape and type.
-        name: File or argument, for messages.
+        data: array of any shape and type.
+        name: name of the file or argument, for the message.
 
     Returns:
         int32 array in memory order C.
 
     Raises:
-        ValueError: If a value is negative, too large, or no whole number.
+        ValueError: if a value is negative, too large, or not whole.
     """
     data = np.asarray(data)
     if data.dtype.kind not in "biuf":
-        raise ValueError(f"{name}: expected whole numbers as labels, received {data.dtype}")
+        raise ValueError(f"{name}: labels must be whole numbers. Received: {data.dtype}")
     if data.dtype.kind == "f":
-        # NaN and infinite values fail the comparison with a rounded finite value as well.
+        # NaN and infinite values are wrong too.
         wrong = ~(np.isfinite(data) & (data == np.rint(data)))
         if wrong.any():
             raise ValueError(
-                f"{name}: label values must be whole numbers, received {data[wrong][0]:g} "
-                f"({np.count_nonzero(wrong):,} voxels); is this an image?"
+                f"{name}: labels must be whole numbers; is this an image? "
+                f"Received: {data[wrong][0]:g} ({np.count_nonzero(wrong):,} voxels)"
             )
     if data.size and (data.min() < 0 or data.max() > _MAX_LABEL):
         wrong = (data < 0) | (data > _MAX_LABEL)
         raise ValueError(
-            f"{name}: labels must lie in [0, 2^31), received {int(data[wrong][0])} "
-            f"({np.count_nonzero(wrong):,} voxels); relabel it"
+            f"{name}: labels must lie in [0, 2^31); relabel it. "
+            f"Received: {int(data[wrong][0])} ({np.count_nonzero(wrong):,} voxels)"
         )
     return np.ascontiguousarray(data, "int32")
 
@@ -192,21 +198,21 @@ def as_labels(data: np.ndarray, name: str) -> np.ndarray:
 def _spatial_shape(
     found: FileHeader, path: Path, frames: bool, notes: list[str]
 ) -> tuple[tuple[int, ...], int]:
-    """Shape of the array (with frames, if asked for) and number of spatial axes."""
+    """Return the shape of the array, with frames if accepted, and the number of spatial axes."""
     if found.dtype.names or found.dtype.kind not in "biuf":
         kind = "complex" if found.dtype.kind == "c" else "colour"
-        raise ValueError(f"{path}: {kind} voxels are not read; expected one real value per voxel")
+        raise ValueError(f"{path}: voxels must be real numbers. Received: {kind} voxels")
     shape = found.shape
     if len(shape) < 2:
-        raise ValueError(f"{path}: expected two or three axes, received the shape {shape}")
+        raise ValueError(f"{path}: there must be two or three axes. Received: shape {shape}")
     spatial = shape[:2] if len(shape) == 2 or shape[2] == 1 else shape[:3]
     rest = shape[3:]
     if frames:
         return (*spatial, math.prod(rest)), len(spatial)
     if math.prod(rest) > 1:
         raise ValueError(
-            f"{path} has {len(shape)} axes ({math.prod(rest)} frames of "
-            f"{' x '.join(map(str, spatial))}); expected one volume: extract a frame first"
+            f"{path} must be one volume; extract a frame first. Received: {len(shape)} axes "
+            f"({math.prod(rest)} frames of {' x '.join(map(str, spatial))})"
         )
     if rest:
         notes.append(f"{path}: the fourth axis, of length one, was dropped")
@@ -217,7 +223,7 @@ def _scaling(found: FileHeader, path: Path) -> tuple[float, float]:
     if isinstance(found.header, nib.freesurfer.mghformat.MGHHeader):
         return 1.0, 0.0
     try:
-        # NaN, which nibabel writes, and 0 stand for none.
+        # NaN, which nibabel writes, and 0 mean no scaling.
         if math.isinf(found.header["scl_slope"]):
             raise nib.spatialimages.HeaderDataError("its header scales voxels by infinity")
         slope, inter = found.header.get_slope_inter()
@@ -262,8 +268,7 @@ def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.nd
     # Unit columns make the test independent of the voxel size.
     if not usable or np.linalg.svd(columns / lengths, compute_uv=False)[-1] < 1e-4:
         raise ValueError(
-            f"{path}: its affine is singular, voxels have no place in space: "
-            f"{affine[:3].tolist()}; repair the header"
+            f"{path}: its affine is singular: {affine[:3].tolist()}; repair the header"
         )
     if np.abs(affine[:3]).max() > _FARTHEST:
         raise ValueError(
@@ -272,7 +277,7 @@ def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.nd
         )
     if not found.oriented:
         notes.append(
-            f"{path}: its header sets no orientation; left and right are unknown, "
+            f"{path}: its header sets no orientation; left and right are unknown, and "
             f"{''.join(nib.aff2axcodes(affine))} is assumed"
         )
     elif hasattr(header, "get_qform"):

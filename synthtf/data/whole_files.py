@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read only if they are whole."""
+"""Files that are written completely or not at all, and verified before they are read."""
 
 import os
 import secrets
@@ -13,17 +13,17 @@ from synthtf.data.paths import extension
 
 @contextmanager
 def written_aside(path: str | os.PathLike) -> Iterator[Path]:
-    """Write a file aside and move it into place, so that nothing partial is found under its name.
+    """Write a file aside and move it into place, so that its path never holds a partial file.
 
     Args:
-        path: The file; an existing one is replaced, folders are made.
+        path: path of the file. An existing file is replaced, and folders are made.
 
     Yields:
-        Path in the same folder, of the same ending, to write to. If the block fails, it is
-        deleted, and `path` is as it was.
+        Path to write to, in the same folder and with the same ending. If the block fails, this
+        file is deleted and `path` is unchanged.
 
     Raises:
-        OSError: If the file cannot be moved into place.
+        OSError: if the file cannot be moved into place.
     """
     path = Path(path)
     ending = extension(path) or path.suffix
@@ -37,14 +37,14 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def check_archive(path: str | os.PathLike) -> None:
-    """Read a zip archive, as .keras files are, to its end, and compare its checksums.
+    """Read a zip archive, such as a .keras file, to its end and verify its checksums.
 
     Args:
-        path: The file.
+        path: path of the file.
 
     Raises:
-        ValueError: If it is truncated or corrupt.
-        OSError: If it cannot be read.
+        ValueError: if the file is truncated or corrupt.
+        OSError: if it cannot be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -56,14 +56,14 @@ def check_archive(path: str | os.PathLike) -> None:
 
 
 def write_whole(path: str | os.PathLike, data: bytes) -> None:
-    """Write bytes to a file, in one piece.
+    """Write bytes to a file, completely or not at all.
 
     Args:
-        path: The file; an existing one is replaced, folders are made.
-        data: Its content.
+        path: path of the file. An existing file is replaced, and folders are made.
+        data: content of the file.
 
     Raises:
-        OSError: If it cannot be written; it is then as it was.
+        OSError: if the file cannot be written; an existing file is then unchanged.
     """
     with written_aside(path) as aside:
         aside.write_bytes(data)

@@ -8,13 +8,13 @@ import numpy as np
 from synthtf import figures
 from synthtf.data.label_table import LabelTable
 from synthtf.data.phantom_rendering import CONTRASTS, render_phantom
+from synthtf.data.tables import volume_columns, write_table
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.demo.settings import DemoSettings
-from synthtf.inference.evaluate import evaluate
-from synthtf.inference.segment import Segmentation, segment
-from synthtf.inference.summary import mean
-from synthtf.inference.tables import volume_columns, write_table
+from synthtf.evaluation.averages import mean
+from synthtf.evaluation.comparing import evaluate
+from synthtf.inference.segmenting import Segmentation, segment
 from synthtf.runs.run import Run
 
 SCORES = ("scan", "contrast", "label", "name", "dice", "hausdorff95_mm")

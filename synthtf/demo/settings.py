@@ -19,6 +19,12 @@ from synthtf.layers import (
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import Recipe
 
+STEPS = 1000
+"""Steps of training, after which every contrast has the Dice that the README names."""
+
+LIMIT = 30.0
+"""Minutes that the steps may take, many times what they take on two cores that are idle."""
+
 # At the demonstration's voxel size, what is small is segmented together with its neighbours:
 # output label to its name and to the labels that count as it.
 _OUTPUTS: dict[int, tuple[str, tuple[int, ...]]] = {
@@ -91,7 +97,8 @@ class DemoSettings:
     """What the demonstration does, and how much of it.
 
     Attributes:
-        minutes: Of training.
+        steps: Of training. None: `STEPS`, or as many as the minutes are enough for.
+        minutes: Of training at most. None: `LIMIT`, or no limit if the steps are given.
         seed: Of heads, images and network; in [0, 100000).
         spacing: Voxel size in mm; the heads are thickened for it.
         head_shape: Voxels of the phantoms, which hold whole heads.
@@ -100,13 +107,15 @@ class DemoSettings:
         num_heads: Phantoms for training.
         num_held_out: Phantoms for the test.
         num_samples: Synthetic images to look at before the training.
-        network: Size of the U-Net.
+        network: Size of the U-Net. Its mixture adapts to the contrast of each image.
+        loss: Name of a segmentation loss.
         recipe: Ranges of the synthesis.
         learning_rate: At the start.
-        steps_per_epoch: Of the training; a run stops between epochs.
+        steps_per_epoch: At least; a run stops between epochs.
     """
 
-    minutes: float = 4.5
+    steps: int | None = None
+    minutes: float | None = None
     seed: int = 0
     spacing: float = 4.0
     head_shape: tuple[int, int, int] = (48, 56, 48)
@@ -114,19 +123,44 @@ class DemoSettings:
     num_heads: int = 32
     num_held_out: int = 3
     num_samples: int = 9
-    network: UNetConfig = field(default_factory=lambda: UNetConfig(8, 4))
+    network: UNetConfig = field(default_factory=lambda: UNetConfig(12, 4, mixture_channels=2))
+    loss: str = "dice"
     recipe: Recipe = field(default_factory=demo_recipe)
     learning_rate: float = 5e-3
     steps_per_epoch: int = 50
 
     def __post_init__(self) -> None:
         """Check what a user can set."""
-        if not 0 < self.minutes < float("inf"):
+        if self.steps is not None and (int(self.steps) != self.steps or self.steps < 1):
+            raise ValueError(f"expected steps as a whole number above 0, received {self.steps}")
+        if self.minutes is not None and not 0 < self.minutes < float("inf"):
             raise ValueError(f"expected minutes above 0, received {self.minutes}")
         if int(self.seed) != self.seed or not 0 <= self.seed < 100_000:
             raise ValueError(
                 f"expected seed as a whole number in [0, 100000), received {self.seed}"
             )
+
+    @property
+    def planned_steps(self) -> int | None:
+        """Steps of training if the minutes are enough. None: as many as they are enough for."""
+        return STEPS if self.steps is None and self.minutes is None else self.steps
+
+    @property
+    def limit(self) -> float | None:
+        """Minutes of training at most, if there is a limit."""
+        return LIMIT if self.steps is None and self.minutes is None else self.minutes
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training: more than fit into any number of minutes if only these are given."""
+        steps = self.planned_steps
+        return 10_000 if steps is None else max(1, steps // self.steps_per_epoch)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Steps of an epoch, so that all make the steps of training."""
+        steps = self.planned_steps
+        return self.steps_per_epoch if steps is None else steps // self.epochs
 
     def head(self, seed: int) -> np.ndarray:
         """Make a phantom on the grid of the synthetic images."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from synthtf.data.phantom_rendering import CONTRASTS, render_phantom
 from synthtf.data.phantoms import head_phantom, write_phantoms
+from synthtf.data.tables import format_table
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import read_volume
 from synthtf.demo.held_out import (
@@ -25,17 +26,14 @@ from synthtf.demo.saved_model import (
     export_network,
     run_process,
 )
-from synthtf.demo.settings import DemoSettings, demo_table
+from synthtf.demo.settings import STEPS, DemoSettings, demo_table
 from synthtf.demo.steps import Steps, readable
-from synthtf.inference.tables import format_table
 from synthtf.runs.run import Run
-from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.tasks import SegmentationTask
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.samples import SHEET, open_maps, synthesis_of, write_samples
 from synthtf.training.schedule import Schedule
 from synthtf.training.workflow import train_run
-
-_EPOCHS = 10_000  # more than fit into any number of minutes
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,8 @@ def _plan(settings: DemoSettings) -> TrainingPlan:
         labels=demo_table(),
         recipe=settings.recipe,
         shape=settings.shape,
-        task=SegmentationTask(settings.network),
-        steps_per_epoch=settings.steps_per_epoch,
+        task=SegmentationTask(settings.network, settings.loss),
+        steps_per_epoch=settings.epoch_steps,
         seed=settings.seed,
     )
 
@@ -123,14 +121,33 @@ def _show_images(
 def _train(
     maps: list[Path], folder: Path, plan: TrainingPlan, settings: DemoSettings, steps: Steps
 ) -> Run:
-    time = readable(60 * settings.minutes)
-    with steps.step(f"Train a 3D U-Net on such images, a new one at each step, for {time}"):
+    with steps.step(
+        f"Train a 3D U-Net on such images, a new one at each step, {_length(settings)}"
+    ):
         steps.say("The first step takes longest: the model is compiled.")
-        schedule = Schedule(_EPOCHS, settings.minutes, settings.learning_rate)
+        if settings.planned_steps:
+            steps.say("A machine that is busy takes longer, for the same result.")
+        schedule = Schedule(settings.epochs, settings.limit, settings.learning_rate)
         run = train_run(maps, folder, plan, schedule, verbose="bar")
-        steps.say(f"{run.metadata['steps_done']} steps. Figure: {folder / 'learning_curve.png'}")
+        done, planned = run.metadata["steps_done"], settings.planned_steps
+        steps.say(f"{done} steps. Figure: {folder / 'learning_curve.png'}")
+        if planned and done < settings.epochs * settings.epoch_steps:
+            steps.say(
+                f"The {settings.limit:g} minutes were not enough for {planned} steps, and the "
+                f"Dice will be lower; --steps {planned} takes as long as it takes."
+            )
         steps.say(f"{folder}: the network, its recipe, its labels and the log of the training")
     return run
+
+
+def _length(settings: DemoSettings) -> str:
+    """How long the training is, in words."""
+    planned, limit = settings.planned_steps, settings.limit
+    if planned is None:
+        return f"for {readable(60 * limit)}"
+    if limit is None:
+        return f"for {planned} steps"
+    return f"for {planned} steps, which may take {limit:g} minutes"
 
 
 def _test(run: Run, folder: Path, settings: DemoSettings, steps: Steps) -> dict[str, float]:
@@ -199,6 +216,6 @@ Next, with your own label maps (a folder of NIfTI files, and a table of their la
   synthtf synthesize MAPS -o look --labels labels.tsv --recipe heads
   synthtf train segmentation MAPS -o my-run --labels labels.tsv
   synthtf segment SCANS -o segmented --model my-run --vol volumes.csv
-`synthtf COMMAND --help` explains each; `synthtf demo --minutes 20` trains this one longer.""",
+`synthtf COMMAND --help` explains each; `synthtf demo --steps {2 * STEPS}` trains longer.""",
         flush=True,
     )

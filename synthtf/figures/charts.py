@@ -13,26 +13,27 @@ def learning_curve(log_csv: str | Path, path: str | Path) -> Path:
     """Draw loss and Dice over the epochs of a training.
 
     Args:
-        log_csv: File of `keras.callbacks.CSVLogger`: `epoch`, `loss` and further columns.
-            Those whose names contain "loss" go to one panel, those with "dice" to another.
-        path: File to write; its folder is made if absent.
+        log_csv: file written by `keras.callbacks.CSVLogger`, with the columns `epoch`, `loss` and
+            any others. Columns with "loss" in their name go to one panel, those with "dice" to
+            another.
+        path: file to write; its folder is made if absent.
 
     Returns:
         The path.
 
     Raises:
-        FileNotFoundError: If there is no such log.
-        ValueError: If the log has no epoch or no loss column.
+        FileNotFoundError: if there is no such log.
+        ValueError: if the log has no epoch or no loss column.
     """
     log_csv = Path(log_csv)
     if not log_csv.is_file():
-        raise FileNotFoundError(f"Expected the CSV log of a training, found no file {log_csv}.")
+        raise FileNotFoundError(f"{log_csv} does not exist; give the CSV log of a training")
     with log_csv.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     if not rows or "epoch" not in rows[0] or "loss" not in rows[0]:
         raise ValueError(
-            f"Expected columns epoch and loss and at least one epoch in {log_csv}, "
-            f"received {list(rows[0]) if rows else 'no rows'}; write it with CSVLogger."
+            f"{log_csv} must have the columns epoch and loss, as CSVLogger writes them, and at "
+            f"least one epoch. Received: {list(rows[0]) if rows else 'no rows'}"
         )
     curves = {name: np.array([_as_number(row[name]) for row in rows]) for name in rows[0] if name}
     epochs = curves["epoch"] + 1
@@ -61,23 +62,24 @@ def dice_table(rows: Sequence[tuple[str, str, float]], path: str | Path) -> Path
     """Draw Dice per structure as bars, one colour per contrast.
 
     Args:
-        rows: (structure, contrast, Dice) triples; structures and contrasts are drawn in
-            the order in which they first occur, and several values of a pair averaged.
-        path: File to write; its folder is made if absent.
+        rows: triples (structure, contrast, Dice). Structures and contrasts are drawn in the
+            order of their first triple; several values of a pair are averaged.
+        path: file to write; its folder is made if absent.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If there are no rows, or a Dice is not in [0, 1] or NaN.
+        ValueError: if there are no rows, or a Dice is neither in [0, 1] nor NaN.
     """
     if not rows:
-        raise ValueError("Expected rows of (structure, contrast, Dice), received none.")
+        raise ValueError(f"`rows` must hold (structure, contrast, Dice). Received: rows={rows!r}")
     values: dict[tuple[str, str], list[float]] = {}
     for structure, contrast, dice in rows:
         if dice < 0 or dice > 1:
             raise ValueError(
-                f"Expected Dice in [0, 1] or NaN, received {dice} for {structure} in {contrast}."
+                "`rows` must have a Dice in [0, 1] or NaN. "
+                f"Received: {dice} for {structure} in {contrast}"
             )
         values.setdefault((structure, contrast), []).append(float(dice))
     structures = list(dict.fromkeys(structure for structure, _ in values))

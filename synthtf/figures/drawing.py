@@ -1,6 +1,6 @@
-"""What the figures share: pictures of slices, colours, files."""
+"""Drawing of slices, colours and files for all figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 _DPI = 100
 CONVENTION = "Neurological convention: left of the picture is left of the head"
-# Of each plane: its name, the axis across it, and the marks left and right of the picture.
+# For each plane: its name, the axis across it, and the marks left and right of the picture.
 PLANES = (("axial", 2, "L", "R"), ("coronal", 1, "L", "R"), ("sagittal", 0, "P", "A"))
 
 
 def label_colormap(labels: np.ndarray | Sequence[int]) -> dict[int, tuple[float, ...]]:
-    """Give each label value a colour that depends on nothing but the value.
+    """Return a colour for each label value, which depends on the value alone.
 
     Args:
-        labels: Label map or list of labels, integers of any shape.
+        labels: label map or list of labels, integers of any shape.
 
     Returns:
-        Red, green, blue and alpha in [0, 1] of each value that occurs, in ascending order;
+        Red, green, blue and alpha in [0, 1] for each value that occurs, in ascending order;
         0, the background, is transparent.
 
     Example:
@@ -48,7 +48,7 @@ def label_colormap(labels: np.ndarray | Sequence[int]) -> dict[int, tuple[float,
 
 def new_figure(width: float, height: float, background: str) -> "Figure":
     """Make an empty figure of a size in inches."""
-    # Not pyplot, which keeps every figure alive until it is closed.
+    # pyplot would keep every figure alive until it is closed.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=_DPI, facecolor=background, layout="constrained")
@@ -75,7 +75,7 @@ def draw_slice(
     spacing = np.ones(image.ndim) if spacing is None else spacing
     show(axes, take(image, axis, index), plane, spacing, cmap="gray", vmin=0, vmax=1)
     if labels is not None:
-        axes.imshow(_paint(take(labels, axis, index).T, alpha=0.5), **_view(plane, spacing))
+        axes.imshow(painted(take(labels, axis, index).T, alpha=0.5), **_view(plane, spacing))
 
 
 def show(
@@ -102,33 +102,33 @@ def _view(plane: tuple[str, int, str, str], spacing: np.ndarray) -> dict[str, ob
 
 
 def windowed(image: np.ndarray) -> np.ndarray:
-    """Map the lowest value to 0 and the 99.5th percentile to 1; what lies above is white."""
+    """Map the lowest value to 0 and the 99.5th percentile to 1; higher values are white."""
     low, high = float(image.min()), float(np.percentile(image, 99.5))
-    # A scan whose bright voxels are few still needs a window of some width.
+    # A scan with few bright voxels still needs a window of some width.
     high = high if high > low else float(image.max())
     return (image - low) / max(high - low, 1e-12)
 
 
 def take(array: np.ndarray, axis: int, index: int) -> np.ndarray:
-    """Give one slice, or all of a 2D array."""
+    """Return one slice of a 3D array, or the whole 2D array."""
     return array if array.ndim == 2 else np.take(array, index, axis)
 
 
 def middle(image: np.ndarray, plane: tuple[str, int, str, str]) -> int:
-    """Index of the middle slice of a plane."""
+    """Return the index of the middle slice of a plane."""
     return image.shape[plane[1]] // 2 if image.ndim == 3 else 0
 
 
 def slices_through(
     labels: np.ndarray, plane: tuple[str, int, str, str], num_slices: int
 ) -> np.ndarray:
-    """Evenly spaced slices through the labelled region, or the whole volume if there is none."""
+    """Return evenly spaced slices through the labelled region, or through the whole volume."""
     if labels.ndim == 2:
         return np.zeros(1, int)
     axis = plane[1]
     used = np.flatnonzero(np.any(labels != 0, tuple(a for a in range(3) if a != axis)))
     first, last = (used[0], used[-1]) if used.size else (0, labels.shape[axis] - 1)
-    # The outermost slices of a region show next to nothing: stay half a step inside.
+    # The outermost slices of a region show little: stay half a step inside.
     fractions = (np.arange(num_slices) + 0.5) / num_slices
     return np.round(first + fractions * (last - first)).astype(int)
 
@@ -140,8 +140,8 @@ def as_spatial(array: np.ndarray, name: str) -> np.ndarray:
         array = array[..., 0]
     if array.ndim not in (2, 3) or not array.size:
         raise ValueError(
-            f"Expected {name} to be 2D or 3D, with one channel at most, "
-            f"received shape {array.shape}; pass one sample, not a batch."
+            f"`{name}` must be one 2D or 3D sample, not a batch, with at most one channel. "
+            f"Received: {name} with shape {array.shape}"
         )
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
@@ -156,25 +156,29 @@ def same_shape(image: np.ndarray, other: np.ndarray, name: str) -> np.ndarray:
     other = as_spatial(other, name)
     if other.shape != image.shape:
         raise ValueError(
-            f"Expected {name} on the grid of the image, {image.shape}, received {other.shape}."
+            f"`{name}` must be on the grid of the image, {image.shape}. "
+            f"Received: {name} with shape {other.shape}"
         )
     return other
 
 
 def as_spacing(spacing: float | Sequence[float], ndim: int) -> np.ndarray:
-    """Check a voxel size, one number or one per axis."""
+    """Check a voxel size in mm, a scalar or one per axis."""
     values = np.asarray(spacing, float).ravel()
     values = np.repeat(values, ndim) if values.size == 1 else values[:ndim]
     if values.size != ndim or not np.all(values > 0):
         raise ValueError(
-            f"Expected spacing to be one or {ndim} numbers above 0, in mm, received {spacing}."
+            f"`spacing` must be one or {ndim} numbers above 0, in mm. Received: spacing={spacing}"
         )
     return values
 
 
-def _paint(labels: np.ndarray, alpha: float) -> np.ndarray:
-    """Turn a slice of labels into an RGBA image."""
+def painted(
+    labels: np.ndarray, alpha: float, colours: Mapping[int, tuple[float, ...]] | None = None
+) -> np.ndarray:
+    """Turn a slice of labels into an RGBA image in [0, 1]; see `label_colormap`."""
     values, inverse = np.unique(labels, return_inverse=True)
-    colours = np.array(list(label_colormap(values).values()), np.float32)
-    colours[:, 3] *= alpha
-    return colours[inverse.reshape(labels.shape)]
+    known = label_colormap(values) if colours is None else colours
+    table = np.array([known[value] for value in values.tolist()])
+    table[:, 3] *= alpha
+    return table[inverse.reshape(labels.shape)]

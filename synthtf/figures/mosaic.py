@@ -1,7 +1,7 @@
 """Mosaics: slices of a scan side by side, with the outlines of its labels, as PNG pictures.
 
-Unlike the other figures, mosaics are made pixel by pixel, so that a picture of outlines lies
-exactly on the picture of the scan and can be shown or hidden.
+Unlike the other figures, mosaics are made pixel by pixel. A picture of outlines therefore lies
+exactly on the picture of the scan, and can be shown or hidden.
 """
 
 import io
@@ -19,27 +19,29 @@ from synthtf.figures.drawing import (
     as_spatial,
     label_colormap,
     new_figure,
+    painted,
     same_grid,
     slices_through,
 )
+from synthtf.ranges import as_whole
 
 _DPI = 100
 _GAP = 4  # pixels between slices
 _MAX_COLUMNS = 12
 _LUMINANCE = (0.2126, 0.7152, 0.0722)
-_BRIGHT, _VIVID = 0.35, 0.7  # least luminance and saturation of a line
+_BRIGHT, _VIVID = 0.35, 0.7  # smallest luminance and saturation of a line
 _ORDER = {"sagittal": "left to right", "coronal": "back to front", "axial": "bottom to top"}
 
 
 def outline_colours(labels: np.ndarray | Sequence[int]) -> dict[int, tuple[float, ...]]:
-    """Give each label value its colour, made vivid enough for thin lines on grey.
+    """Return a colour for each label value, vivid enough for thin lines on grey.
 
     Args:
-        labels: Label map or list of labels, integers of any shape.
+        labels: label map or list of labels, integers of any shape.
 
     Returns:
-        Red, green, blue and alpha in [0, 1] of each value that occurs, in ascending order; the
-        hues are those of `label_colormap`.
+        Red, green, blue and alpha in [0, 1] for each value that occurs, in ascending order, with
+        the hues of `label_colormap`.
 
     Example:
         >>> [round(part, 2) for part in outline_colours([1])[1]]
@@ -65,8 +67,8 @@ class Mosaic:
 
     Attributes:
         plane: "sagittal", "coronal" or "axial".
-        axis: Axis of the volume across the plane.
-        slices: Index of each slice along that axis.
+        axis: axis of the volume across the plane.
+        slices: index of each slice along that axis.
         picture: `(height, width)` uint8, the slices in grey.
         outlines: `(height, width, 4)` uint8, outlines in the colours of the labels, else
             transparent; or the labels, half transparent.
@@ -80,7 +82,7 @@ class Mosaic:
 
     @property
     def order(self) -> str:
-        """Which way the slices go, in words."""
+        """Direction of the slices, in words."""
         return _ORDER[self.plane]
 
     @property
@@ -103,34 +105,34 @@ def mosaics(
 ) -> list[Mosaic]:
     """Draw slices through the labelled region in the three planes.
 
-    Voxels are drawn as they are, without interpolation. The widest plane gets `num_slices` slices,
-    narrower ones as many as fit the same width.
+    Voxels are drawn without interpolation. The widest plane gets `num_slices` slices, and narrower
+    planes get as many as fit the same width.
 
     Args:
         image: RAS array, 3D, or 2D for one axial slice.
-        labels: Label map on the grid of the image; 0 is not drawn.
-        spacing: Voxel size in mm, one number or three.
-        window: Intensities that are black and white.
-        num_slices: Slices of the widest plane, evenly spaced.
-        size: Pixels along the longest axis of the volume.
-        filled: Whether to fill the labels, which suits small pictures, instead of outlining them.
+        labels: label map on the grid of the image; 0 is not drawn.
+        spacing: mm per voxel, a scalar or one per axis.
+        window: intensities drawn in black and in white.
+        num_slices: number of slices of the widest plane, evenly spaced.
+        size: pixels along the longest axis of the volume.
+        filled: fill the labels, for small pictures, instead of outlining them. Default False.
 
     Returns:
-        Sagittal, coronal and axial mosaic; without those planes of which the volume, if it is one
-        voxel thick, shows no more than a line.
+        Sagittal, coronal and axial mosaic. A volume one voxel thick has no mosaic for planes that
+        show only a line of it.
 
     Raises:
-        ValueError: If the shapes do not match, the window is empty, or a number is below 1.
+        ValueError: if the shapes do not match, the window is empty, or a number is below 1.
     """
     image = as_spatial(image, "image")
     labels = same_grid(image, labels)
     if image.ndim == 2:
         image, labels = image[..., None], labels[..., None]
     low, high = window
-    if num_slices < 1 or size < 1 or not high > low:
+    num_slices, size = as_whole(num_slices, "num_slices", 1), as_whole(size, "size", 1)
+    if not high > low:
         raise ValueError(
-            "Expected num_slices and size of at least 1, and a window (low, high), "
-            f"received {num_slices}, {size} and {window}."
+            f"`window` must be (low, high) with low < high. Received: window={window!r}"
         )
     extent = as_spacing(spacing, 3) * image.shape
     pixels = np.maximum(1, np.round(extent * size / extent.max())).astype(int)
@@ -149,24 +151,25 @@ def mosaics(
             grey.append(np.clip((values - low) / (high - low), 0, 1) * 255)
             slice_labels = _enlarged(labels, plane[1], index, across, up)
             drawn = slice_labels if filled else _outlines(slice_labels, wide)
-            lines.append(_coloured(drawn, 0.5 if filled else 1.0))
+            colours = painted(drawn, 0.5 if filled else 1.0, outline_colours(drawn))
+            lines.append(np.round(255 * colours))
         picture, outlines = _side_by_side(grey), _side_by_side(lines)
         found.append(Mosaic(plane[0], plane[1], tuple(slices), picture, outlines))
     return found
 
 
 def robust_window(image: np.ndarray, labels: np.ndarray, enough: int) -> tuple[float, float]:
-    """Choose the intensities that are black and white in the picture of a scan.
+    """Choose the intensities to draw in black and in white in the picture of a scan.
 
-    These are the 0.5th and the 99.5th percentile within the labels, which contain the brain and
-    neither air nor bone nor scalp, with a tenth of their distance added on both sides, but not
-    below the lowest intensity. Labels of few voxels, such as lesions, say too little: then the
-    percentiles are those of all voxels that differ from the lowest.
+    These are the 0.5th and the 99.5th percentile within the labels, which cover the brain and
+    not air, bone or scalp. A tenth of their distance is added on both sides, but not below the
+    lowest intensity. With too few labelled voxels, as for lesions, the percentiles are those of
+    all voxels above the lowest intensity.
 
     Args:
-        image: Array of any shape.
-        labels: Label map of that shape.
-        enough: Number of labelled voxels that suffice.
+        image: array of any shape.
+        labels: label map of the same shape.
+        enough: smallest number of labelled voxels to use.
 
     Returns:
         Two intensities, the second larger.
@@ -186,17 +189,17 @@ def robust_window(image: np.ndarray, labels: np.ndarray, enough: int) -> tuple[f
 
 
 def picture_png(mosaic: Mosaic, captions: Sequence[str] = ()) -> bytes:
-    """Encode the slices of a mosaic without outlines, each with the marks of its directions.
+    """Encode the slices of a mosaic without outlines, each with its direction marks.
 
     Args:
-        mosaic: The mosaic.
-        captions: Text in the corner of each slice.
+        mosaic: the mosaic.
+        captions: text in the corner of each slice. Default: none.
 
     Returns:
-        PNG file of the size of the mosaic.
+        PNG file with the size of the mosaic.
     """
     height, width = mosaic.picture.shape
-    # A hundredth of a pixel more, as matplotlib cuts off what is below a pixel.
+    # A hundredth of a pixel more, since matplotlib rounds down to whole pixels.
     figure = new_figure((width + 0.01) / _DPI, (height + 0.01) / _DPI, "black")
     figure.figimage(mosaic.picture, cmap="gray", vmin=0, vmax=255, origin="upper")
     _mark(figure, mosaic, captions)
@@ -204,7 +207,7 @@ def picture_png(mosaic: Mosaic, captions: Sequence[str] = ()) -> bytes:
 
 
 def outlines_png(mosaic: Mosaic) -> bytes:
-    """Encode the outlines of a mosaic on a transparent ground, as a PNG file of its size."""
+    """Encode the outlines of a mosaic on a transparent background, as a PNG file of its size."""
     return _array_png(mosaic.outlines)
 
 
@@ -212,7 +215,10 @@ def thumbnail_png(found: Sequence[Mosaic]) -> bytes:
     """Encode mosaics with their outlines side by side, as a small PNG file without marks.
 
     Args:
-        found: Mosaics, at least one.
+        found: mosaics, at least one.
+
+    Returns:
+        The PNG file.
     """
     height = max(m.picture.shape[0] for m in found)
     tiles = []
@@ -233,11 +239,11 @@ def report_sheet(
     """Draw mosaics with their outlines, and lines of text beside them.
 
     Args:
-        found: Mosaics, at least one.
-        path: File to write.
-        title: Title of the figure.
-        captions: Per mosaic, the text in the corner of each slice.
-        lines: Text, set in columns of even width, and the labels whose colours stand before it.
+        found: mosaics, at least one.
+        path: file to write.
+        title: title of the figure.
+        captions: for each mosaic, the text in the corner of each slice.
+        lines: lines of text in a monospaced font, each with the labels whose colours precede it.
 
     Returns:
         The path.
@@ -275,7 +281,7 @@ def _orders(found: Sequence[Mosaic]) -> str:
 
 
 def _enlarged(array: np.ndarray, axis: int, index: int, across: int, up: int) -> np.ndarray:
-    """One slice by nearest neighbour, as rows from top to bottom."""
+    """Enlarge one slice by nearest neighbour, as rows from top to bottom."""
     values = np.take(array, index, axis)
     columns, rows = (
         ((np.arange(new) + 0.5) * old / new).astype(int)
@@ -285,7 +291,7 @@ def _enlarged(array: np.ndarray, axis: int, index: int, across: int, up: int) ->
 
 
 def _outlines(labels: np.ndarray, wide: bool) -> np.ndarray:
-    """Keep of each label the pixels that touch another label or the background."""
+    """Keep the pixels of each label that touch another label or the background."""
     edge = np.zeros(labels.shape, bool)
     for axis in (0, 1):
         first, last = (
@@ -300,13 +306,6 @@ def _outlines(labels: np.ndarray, wide: bool) -> np.ndarray:
 
         edge = ndimage.binary_dilation(edge)
     return np.where(edge, labels, 0)
-
-
-def _coloured(labels: np.ndarray, alpha: float) -> np.ndarray:
-    values, inverse = np.unique(labels, return_inverse=True)
-    colours = 255 * np.array(list(outline_colours(values).values()))
-    colours[:, 3] *= alpha
-    return np.round(colours[inverse.reshape(labels.shape)]).astype(np.uint8)
 
 
 def _side_by_side(tiles: Sequence[np.ndarray]) -> np.ndarray:
@@ -334,7 +333,7 @@ def _mark(figure: object, mosaic: Mosaic, captions: Sequence[str], bottom: float
 def _encoded(figure: object) -> bytes:
     stream = io.BytesIO()
     with warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes.
+        # Characters that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure.savefig(stream, format="png", facecolor=figure.get_facecolor())
     return stream.getvalue()

@@ -18,8 +18,9 @@ from synthtf.figures.drawing import (
     slices_through,
     windowed,
 )
+from synthtf.ranges import as_whole
 
-_LINE = 0.14  # inches of a line of a title
+_LINE = 0.14  # height of a line of a title, in inches
 
 
 def contact_sheet(
@@ -35,28 +36,27 @@ def contact_sheet(
 
     Args:
         images: RAS arrays, 2D or 3D; a trailing axis of one channel is dropped.
-        path: File to write; its folder is made if absent.
-        titles: One per image, of one or several lines.
-        labels: Label maps to colour the images with, one per image, on the same grid.
-        columns: Images per row; by default about as many as rows.
+        path: file to write; its folder is made if absent.
+        titles: one per image, with one or several lines. Default: none.
+        labels: label maps to colour the images with, one per image, on the same grid. Default:
+            none.
+        columns: number of images per row. Default: about as many as rows.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If there is no image, or the numbers or shapes do not match.
+        ValueError: if there is no image, or the numbers or shapes do not match.
     """
     images = [as_spatial(image, "images") for image in images]
     if not images:
-        raise ValueError("Expected images to hold at least one image, received none.")
+        raise ValueError("`images` must hold at least one image. Received: images=[]")
     titles = _matching(titles, len(images), "titles")
     maps = _matching(labels, len(images), "labels")
     num_panels = 3 if any(image.ndim == 3 for image in images) else 1
     if columns is None:
         columns = int(np.ceil(np.sqrt(len(images) / num_panels)))
-    if columns < 1:
-        raise ValueError(f"Expected columns to be at least 1, received {columns}.")
-    columns = min(columns, len(images))
+    columns = min(as_whole(columns, "columns", 1), len(images))
     rows = -(-len(images) // columns)
     lines = max(str(title or "").count("\n") + 1 for title in titles)
     height = 2.1 + _LINE * (lines - 1)
@@ -90,22 +90,21 @@ def overlay(
 
     Args:
         image: RAS array, 3D, or 2D for one axial slice.
-        labels: Label map on the grid of the image; 0 is not drawn.
-        path: File to write; its folder is made if absent.
-        title: Title of the figure.
-        num_slices: Slices per plane.
-        spacing: Voxel size in mm, one number or one per axis, for the aspect ratio.
+        labels: label map on the grid of the image; 0 is not drawn.
+        path: file to write; its folder is made if absent.
+        title: title of the figure.
+        num_slices: number of slices per plane.
+        spacing: mm per voxel, a scalar or one per axis, for the aspect ratio.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If the shapes do not match or `num_slices` is less than 1.
+        ValueError: if the shapes do not match or `num_slices` is below 1.
     """
     image = as_spatial(image, "image")
     labels = same_grid(image, labels)
-    if num_slices < 1:
-        raise ValueError(f"Expected num_slices to be at least 1, received {num_slices}.")
+    num_slices = as_whole(num_slices, "num_slices", 1)
     spacing = as_spacing(spacing, image.ndim)
     image = windowed(image)
     planes = PLANES if image.ndim == 3 else PLANES[:1]
@@ -127,6 +126,7 @@ def _matching(values: Sequence | None, num: int, name: str) -> Sequence:
         return [None] * num
     if len(values) != num:
         raise ValueError(
-            f"Expected {name} to have one entry per image, {num}, received {len(values)}."
+            f"`{name}` must have one entry per image ({num}). "
+            f"Received: {name} with {len(values)} entries"
         )
     return values

@@ -1,34 +1,44 @@
-"""Using trained networks on real scans: conform, predict, restore, measure."""
+"""Using trained networks on real scans: conform, predict, restore.
 
-from synthtf.inference.apply import apply_to_points, apply_transform
-from synthtf.inference.components import Cleaning
-from synthtf.inference.conform import ConformedGrid
-from synthtf.inference.evaluate import dice, evaluate, hausdorff95
-from synthtf.inference.normalize import normalize_intensity
-from synthtf.inference.patches.memory import MemoryBudget
-from synthtf.inference.registration.register import Registration, register
-from synthtf.inference.reports.measure import Report, report
-from synthtf.inference.segment import EmptySegmentationWarning, Segmentation, segment
-from synthtf.inference.strip import EmptyMaskWarning, Stripping, strip
+The modules load when their names are first used.
+"""
 
-__all__ = [
-    "Cleaning",
-    "ConformedGrid",
-    "EmptyMaskWarning",
-    "EmptySegmentationWarning",
-    "MemoryBudget",
-    "Registration",
-    "Report",
-    "Segmentation",
-    "Stripping",
-    "apply_to_points",
-    "apply_transform",
-    "dice",
-    "evaluate",
-    "hausdorff95",
-    "normalize_intensity",
-    "register",
-    "report",
-    "segment",
-    "strip",
-]
+import importlib
+
+_MODULES = {
+    "Cleaning": "components",
+    "CohortOptions": "cohorts.cohort",
+    "ConformedGrid": "conform",
+    "EmptyMaskWarning": "stripping",
+    "EmptySegmentationWarning": "segmenting",
+    "MemoryBudget": "patches.memory",
+    "Registration": "registration.registering",
+    "RegistrationOutputs": "cohorts.registering",
+    "ScanPairs": "cohorts.pairing",
+    "Segmentation": "segmenting",
+    "Stripping": "stripping",
+    "apply_to_files": "cohorts.applying",
+    "apply_to_points": "applying",
+    "apply_transform": "applying",
+    "describe_run": "describing",
+    "export_model": "exporting",
+    "normalize_intensity": "normalize",
+    "register": "registration.registering",
+    "register_cohort": "cohorts.registering",
+    "segment": "segmenting",
+    "segment_cohort": "cohorts.segmenting",
+    "strip": "stripping",
+    "strip_cohort": "cohorts.stripping",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

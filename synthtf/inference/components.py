@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthtf.inference.defaults import MINIMUM_SIZE
+
 if TYPE_CHECKING:
     from synthtf.data.label_table import LabelTable
 
@@ -33,7 +35,7 @@ class Cleaning:
     """
 
     largest_pieces: bool = True
-    minimum_size: float = 0.0
+    minimum_size: float = MINIMUM_SIZE
 
     def __post_init__(self) -> None:
         """Check the size."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from nibabel import orientations
 
-from synthtf.inference.resampling import apply_matrices, axis_matrix
+from synthtf.data.resampling import apply_matrices, axis_matrix
 
 MAX_VOXELS = 2**29
 """Largest grid that is conformed: 2 GiB as float32."""

@@ -1,6 +1,6 @@
 """Published weights and the formats of other packages.
 
-The files of transforms need no Keras; the weights load it when they are first used.
+Reading transforms needs no Keras; the functions for weights load it when they are first used.
 """
 
 import importlib

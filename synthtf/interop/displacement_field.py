@@ -2,10 +2,10 @@
 
     axes                  intent              components
     (x, y, z, 1, 3)       1007 (vector)       LPS: ITK, ANTs
-    (x, y, z, 1, 3)       1006 (dispvect)     RAS: as NIfTI defines it; ITK turns it into LPS
+    (x, y, z, 1, 3)       1006 (dispvect)     RAS: the NIfTI standard; ITK turns it into LPS
     (x, y, z, 3)          0, 1006 or 1007     RAS: written here, with 1006
 
-FSL's warps, which have four axes as well, are told by their intents (2006 to 2009) and refused.
+FSL's warps, which also have four axes, are recognised by their intents (2006 to 2009) and refused.
 
 Reference:
     The NIfTI-1 standard (nifti1.h); ITK's `itkNiftiImageIO`.
@@ -25,28 +25,28 @@ from synthtf.data.transforms import Displacement, Transform
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming
+from synthtf.interop.transform_format import TransformFormat
 
 _DISPVECT, _VECTOR = 1006, 1007
 _TO_RAS = np.array([-1, -1, 1], np.float32)
 
 
-@np.errstate(all="ignore")  # What damaged numbers do to NumPy is refused below.
+@np.errstate(all="ignore")  # Damaged numbers are refused below.
 def read_displacement_field(path: str | os.PathLike) -> Displacement:
-    """Read a displacement field of ITK or in RAS; the module's docstring says how they differ.
+    """Read a displacement field of ITK or in RAS; the module's docstring lists the formats.
 
     Args:
-        path: File ending in .nii.gz or .nii.
+        path: path of a .nii.gz or .nii file.
 
     Returns:
-        The transform in RAS, whose fixed image has the grid of the field.
+        The transform in RAS; its fixed image has the grid of the field.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, no displacement field, or holds NaN or infinite numbers.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, is not a displacement field, or holds NaN or infinity.
 
     Warns:
-        UserWarning: If the header contradicts the file, or does not say how the voxels lie in
-            space.
+        UserWarning: if the header contradicts the file, or holds no voxel-to-world affine.
     """
     found, voxels = read_verified(path)
     with naming(path):
@@ -75,14 +75,14 @@ def write_displacement_field(
     """Write any transform as a displacement field on the grid of the fixed image.
 
     Args:
-        path: File ending in .nii.gz or .nii.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image.
-        itk: Whether to write LPS components in five axes, for ITK and ANTs, instead of RAS
-            components in four.
+        path: path of a .nii.gz or .nii file.
+        transform: transform from the fixed to the moving image.
+        fixed: fixed image.
+        itk: write LPS components in five axes, for ITK and ANTs, instead of RAS components in
+            four. Default False.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     grid = Grid.of(fixed)
     field = Displacement.of(transform, grid).field
@@ -98,7 +98,7 @@ def write_displacement_field(
 
 
 def _is_lps(found: FileHeader) -> bool:
-    """Whether the components are LPS; refuses what is no displacement field."""
+    """Return whether the components are LPS; refuse a file without a displacement field."""
     intent = int(found.header["intent_code"])
     axes = found.shape[3:]
     if axes == (1, 3) and intent in (_DISPVECT, _VECTOR):
@@ -106,7 +106,23 @@ def _is_lps(found: FileHeader) -> bool:
     if axes == (3,) and intent in (0, _DISPVECT, _VECTOR):
         return False
     raise ValueError(
-        f"unknown transform type: axes {found.shape}, intent {intent}; expected a displacement "
-        "field of (x, y, z, 1, 3) with intent 1007 (ITK, LPS) or 1006 (RAS), or of (x, y, z, 3) "
-        "without intent or with one of these (RAS)"
+        "unknown transform type; a displacement field must have the axes (x, y, z, 1, 3) with "
+        "intent 1007 (ITK, LPS) or 1006 (RAS), or (x, y, z, 3) with intent 0, 1006 or 1007 (RAS). "
+        f"Received: axes {found.shape}, intent {intent}"
     )
+
+
+def _format(itk: bool) -> TransformFormat:
+    return TransformFormat(
+        (".nii.gz", ".nii"),
+        read=lambda path, fixed, moving: read_displacement_field(path),
+        write=lambda path, transform, fixed, moving: write_displacement_field(
+            path, transform, fixed=fixed, itk=itk
+        ),
+        is_name=lambda name: name.endswith("warp") or not itk,
+        only_affine=False,
+    )
+
+
+# Reading tells them apart by the axes of the file, writing by the name that ANTs gives.
+ITK_FIELD, RAS_FIELD = _format(itk=True), _format(itk=False)

@@ -21,7 +21,7 @@ FORMATS = {
     "onnx": ("model.onnx", "onnx", "tf2onnx"),
     "litert": ("model.tflite", "litert", "tensorflow"),
 }
-"""Format to the name of its file, the name that Keras has for it, and the library it needs."""
+"""For each format, the name of its file, its name in Keras, and the library it needs."""
 
 FACTS = "network.json"
 
@@ -29,23 +29,23 @@ FACTS = "network.json"
 def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") -> Path:
     """Write the task network of a run in a format that runs without synthtf and Keras.
 
-    Spatial sizes stay free. Next to the network, `network.json` says what it expects and returns,
-    and `labels.tsv` what the labels mean.
+    Spatial sizes stay free. Next to the network, `network.json` describes its inputs and outputs,
+    and `labels.tsv` its labels.
 
     Args:
-        model: A training run, its folder or name, or a model that `fit` trained.
-        folder: To write to; made if absent. What an earlier export wrote is replaced.
-        kind: One of `FORMATS`.
+        model: a training run, its folder or name, or a model that `fit` trained.
+        folder: output folder; made if absent. An earlier export is replaced.
+        kind: one of `FORMATS`.
 
     Returns:
-        The network: a folder for a SavedModel, else a file.
+        Path of the network: a folder for a SavedModel, else a file.
 
     Warns:
-        UserWarning: If the format is not exact for this network; see the README.
+        UserWarning: if the format is not exact for this network; see the README.
 
     Raises:
-        ValueError: If the format is unknown, the library that it needs is not installed, or the
-            backend is not TensorFlow.
+        ValueError: if the format is unknown, its library is not installed, or the backend is not
+            TensorFlow.
     """
     import keras
 
@@ -58,7 +58,7 @@ def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") 
     name, keras_name, library = FORMATS[kind]
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            "only the TensorFlow backend exports networks with free sizes: set "
+            "only the TensorFlow backend exports networks with free sizes; set "
             "KERAS_BACKEND=tensorflow"
         )
     _need(library, kind)
@@ -81,11 +81,11 @@ def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") 
 
 
 def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
-    """Give the same network in a form that other libraries can run, and run with little rounding.
+    """Return the same network in a form that other libraries run accurately.
 
     Args:
-        model: The network.
-        pooling: Whether to replace pooling in 3D, too, which LiteRT lacks.
+        model: the network.
+        pooling: also replace pooling in 3D, which LiteRT lacks.
     """
     import keras
     from keras import ops
@@ -93,7 +93,7 @@ def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
     kinds = {keras.layers.MaxPooling3D: "maximum", keras.layers.AveragePooling3D: "add"}
 
     class SlicedPooling(keras.layers.Layer):
-        """Pooling of every window by comparing, or adding, strided slices; "valid" padding."""
+        """Pooling by comparing, or adding, strided slices, with "valid" padding."""
 
         def __init__(self, pooling: keras.layers.Layer) -> None:
             super().__init__(name=pooling.name, dtype=pooling.dtype_policy)
@@ -102,7 +102,7 @@ def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
             self.pool_size, self.strides = pooling.pool_size, pooling.strides
 
         def call(self, x: "keras.KerasTensor") -> "keras.KerasTensor":
-            # One axis after the other, which max and mean both allow.
+            # One axis after the other, which gives the same maximum and mean.
             for axis, (size, stride) in enumerate(zip(self.pool_size, self.strides, strict=True)):
                 before = (slice(None),) * (axis + 1)
                 end = ops.shape(x)[axis + 1] - size + 1
@@ -111,9 +111,9 @@ def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
             return x / math.prod(self.pool_size) if self.is_mean else x
 
     class AxiswiseNormalization(keras.layers.GroupNormalization):
-        """Instance normalisation whose means are taken along one axis after the other.
+        """Instance normalisation with means along one axis after the other.
 
-        Sums over all voxels at once lose digits in float32.
+        Sums over all voxels at once lose precision in float32.
         """
 
         def call(self, x: "keras.KerasTensor") -> "keras.KerasTensor":
@@ -142,7 +142,7 @@ def _portable(model: "keras.Model", pooling: bool) -> "keras.Model":
 
 
 def _call(model: "keras.Model", size: int) -> None:
-    """Call a model once: Keras does not export one to ONNX that was only loaded."""
+    """Call a model once: Keras cannot export a model to ONNX before its first call."""
     import numpy as np
 
     inputs = {x.name: np.zeros([n or size for n in x.shape], "float32") for x in model.inputs}
@@ -157,7 +157,7 @@ def _need(library: str, kind: str) -> None:
 
 
 def _facts(run: "Run") -> dict:
-    """What someone needs to know who has the network and not this package."""
+    """Return what users of the network need to know without this package."""
     model = run.task_model
     inputs = model.input if isinstance(model.input, dict) else {model.inputs[0].name: model.input}
     outputs = model.output if isinstance(model.output, dict) else {"output_0": model.output}

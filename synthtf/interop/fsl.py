@@ -1,8 +1,8 @@
-"""FSL's matrices, as FLIRT writes them: text of four rows of four numbers.
+"""FSL's matrices, as FLIRT writes them: text with four rows of four numbers.
 
 The matrix maps the moving image (`-in`) to the fixed image (`-ref`), in coordinates of FSL: voxel
-coordinates times the voxel size, with the first axis reversed where the determinant of the
-image's affine is positive. It hence means nothing without the shape and the affine of both.
+coordinates times the voxel size, with the first axis reversed if the determinant of the image's
+affine is positive. It is defined only together with the shape and the affine of both images.
 
 Reference:
     Jenkinson et al., NeuroImage, 2002; FSL's FLIRT FAQ, "What is the format of the matrix".
@@ -17,6 +17,7 @@ from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming, parse_numbers, read_text
+from synthtf.interop.transform_format import TransformFormat
 
 
 def read_fsl(
@@ -25,29 +26,29 @@ def read_fsl(
     """Read a matrix of FLIRT.
 
     Args:
-        path: Text file of four rows of four numbers.
-        fixed: Fixed image (FLIRT's `-ref`).
-        moving: Moving image (FLIRT's `-in`).
+        path: path of a text file with four rows of four numbers.
+        fixed: fixed image (FLIRT's `-ref`).
+        moving: moving image (FLIRT's `-in`).
 
     Returns:
         The transform, with the grids of both images.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is malformed, the matrix singular, or an image is missing.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is malformed, the matrix singular, or an image is missing.
     """
     text = read_text(path)
     with naming(path):
         rows = [line.split() for line in text.splitlines() if line.strip()]
         if [len(row) for row in rows] != [4, 4, 4, 4]:
-            raise ValueError("expected an FSL matrix, four rows of four numbers")
+            raise ValueError("an FSL matrix must have four rows of four numbers")
         matrix = parse_numbers([word for row in rows for word in row], "its matrix")
         to_moving = np.linalg.inv(invertible(matrix.reshape(4, 4)))
         for image, name in ((fixed, "fixed"), (moving, "moving")):
             if image is None:
                 raise ValueError(
-                    f"an FSL matrix means nothing without both its images, and the {name} image is "
-                    "not known; give it (on the command line, with --like)"
+                    f"an FSL matrix needs both images, and the {name} image is missing; give it "
+                    "(on the command line, with --like)"
                 )
         fixed, moving = Grid.of(fixed), Grid.of(moving)
         return Affine(np.linalg.inv(_to_fsl(moving)) @ to_moving @ _to_fsl(fixed), fixed, moving)
@@ -63,13 +64,13 @@ def write_fsl(
     """Write a matrix for FLIRT's `-applyxfm -init`.
 
     Args:
-        path: File to write.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image (FLIRT's `-ref`).
-        moving: Moving image (FLIRT's `-in`).
+        path: file to write.
+        transform: transform from the fixed to the moving image.
+        fixed: fixed image (FLIRT's `-ref`).
+        moving: moving image (FLIRT's `-in`).
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     from_fixed, from_moving = _to_fsl(Grid.of(fixed)), _to_fsl(Grid.of(moving))
     matrix = from_fixed @ np.linalg.inv(from_moving @ transform.matrix)
@@ -78,10 +79,20 @@ def write_fsl(
 
 
 def _to_fsl(grid: Grid) -> np.ndarray:
-    """Matrix from RAS mm to FSL's coordinates of an image."""
+    """Return the matrix from RAS mm to FSL's coordinates of an image."""
     spacing = np.linalg.norm(grid.affine[:3, :3], axis=0)
     scaled = np.diag([*spacing, 1.0])
     if np.linalg.det(grid.affine[:3, :3]) > 0:
         scaled[0, 0] = -spacing[0]
         scaled[0, 3] = (grid.shape[0] - 1) * spacing[0]
     return scaled @ np.linalg.inv(grid.affine)
+
+
+FLIRT = TransformFormat(
+    (".mat",),
+    read=lambda path, fixed, moving: read_fsl(path, fixed=fixed, moving=moving),
+    write=lambda path, transform, fixed, moving: write_fsl(
+        path, transform, fixed=fixed, moving=moving
+    ),
+    needs_images=True,
+)

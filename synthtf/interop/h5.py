@@ -1,8 +1,8 @@
-"""Reading weights from HDF5 files that others wrote, without trusting them.
+"""Reading weights from HDF5 files of others, without trusting the files.
 
 Such a file can refer to other files, claim sizes that fill the memory, or lack
-half of the tensors. Everything is checked from what the file declares, before
-any array is allocated.
+half of the tensors. Everything that it declares is checked before any array is
+allocated.
 """
 
 import json
@@ -21,35 +21,35 @@ Weights = dict[str, dict[str, np.ndarray]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 
 _MAX_MEMBERS = 20_000
-_MAX_ELEMENTS = 2**28  # 1 GiB as float32; the largest network of this kind has a tenth
+_MAX_ELEMENTS = 2**28  # 1 GiB as float32, ten times the largest network of this kind
 _MAX_CONFIG = 2**22
-_DEFLATE_RATIO = 1032  # deflate cannot compress further
-# Where the weights of a file may lie, if not at its top: a whole model of legacy Keras, and
-# weights of Keras 3.
+_DEFLATE_RATIO = 1032  # largest compression ratio of deflate
+# Groups of the weights, if not at the top: in a whole model of legacy Keras, and in weights of
+# Keras 3.
 _ROOTS = ("model_weights", "layers")
 
 
 def read_keras_h5(path: str | os.PathLike) -> Weights:
     """Read the weights from a file of Keras, one group per layer.
 
-    Files of weights and of whole models of legacy Keras are read, and files of weights of Keras
-    3; optimiser states are not. Each tensor is known by its layer and its own name, without the
-    ":0" of TensorFlow 1; Keras 3 counts the tensors of a layer instead, from "0".
+    The file may hold weights or a whole model of legacy Keras, or weights of Keras 3. Optimiser
+    states are not read. Each tensor has the name of its layer and its own name, without the ":0"
+    of TensorFlow 1; Keras 3 numbers the tensors of a layer instead, from "0".
 
     Args:
-        path: File in HDF5 format.
+        path: path of a file in HDF5 format.
 
     Returns:
-        Layer name to weight name to float32 array; layers without weights are left out.
+        float32 arrays by layer name and weight name; layers without weights are left out.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no HDF5 file or is damaged, holds links, data of another type than
-            floating point, tensors stored elsewhere, two tensors of one name, or too much.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged or not HDF5, is too large, or holds links, data that are
+            not floating-point, tensors stored elsewhere, or two tensors of the same name.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; expected an .h5 file of weights")
+        raise FileNotFoundError(f"{path} does not exist; give an .h5 file of weights")
     with _readable(path) as file:
         root = file
         for name in _ROOTS:
@@ -60,21 +60,21 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
 
 
 def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
-    """Read how a model of legacy Keras was configured, as far as its file says.
+    """Read the configuration of a model of legacy Keras, if its file holds one.
 
     Args:
-        path: File in HDF5 format, that `read_keras_h5` can read.
+        path: path of a file in HDF5 format that `read_keras_h5` can read.
 
     Returns:
-        What the model's `get_config` returned; empty if the file holds weights only.
+        The configuration of the model; empty if the file holds only weights.
 
     Raises:
-        ValueError: If the configuration is damaged or too long.
+        ValueError: if the configuration is damaged or too long.
     """
     with _readable(path) as file:
         text: object = "{}"
         if "model_config" in file.attrs:
-            # What it claims to hold would be allocated before it is read.
+            # h5py allocates the claimed size before it reads.
             small = file.attrs.get_id("model_config").get_storage_size() <= _MAX_CONFIG
             text = file.attrs["model_config"] if small else None
     try:
@@ -83,22 +83,23 @@ def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
         values = json.loads(text)
         config = values.get("config", {}) if isinstance(values, dict) else None
         if not isinstance(config, dict):
-            raise ValueError("it holds no dictionary")
+            raise ValueError("it is not a dictionary")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: the attribute model_config is damaged: {error}") from error
     return config
 
 
 def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -> None:
-    """Refuse weights unless they are exactly the expected ones.
+    """Refuse weights that do not fit a network exactly.
 
     Args:
-        weights: What `read_keras_h5` returned.
-        expected: Layer name to weight name to shape, in the order of the network.
-        path: File, for the message.
+        weights: result of `read_keras_h5`.
+        expected: shapes by layer name and weight name, in the order of the network.
+        path: path of the file, for the message.
 
     Raises:
-        ValueError: Names the first tensor that is missing, of another shape, or unexpected.
+        ValueError: if a tensor is missing, has another shape, or is not part of the network; the
+            message names the first.
     """
     for layer, shapes in expected.items():
         for name, shape in shapes.items():
@@ -120,11 +121,11 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
 
 @contextmanager
 def _readable(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """Open a file, and say in one line what is wrong with it."""
+    """Open a file; errors in it raise a ValueError of one line."""
     try:
         with h5py.File(path, "r") as file:
             yield file
-    # h5py raises whatever the library meets in a damaged file.
+    # h5py raises exceptions of many types for a damaged file.
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith(str(path)):
             raise
@@ -143,7 +144,7 @@ def _read(root: h5py.Group, path: Path) -> Weights:
         tensors[name] = dataset
     total = sum(math.prod(d.shape) for tensors in datasets.values() for d in tensors.values())
     if total > _MAX_ELEMENTS:
-        raise ValueError(f"{path} claims {total} numbers; at most {_MAX_ELEMENTS} are read")
+        raise ValueError(f"{path} must hold at most {_MAX_ELEMENTS} numbers. Received: {total}")
     return {
         layer: {name: _array(dataset, path) for name, dataset in tensors.items()}
         for layer, tensors in datasets.items()
@@ -158,7 +159,7 @@ def _datasets(root: h5py.Group, path: Path) -> Iterator[tuple[str, str, h5py.Dat
         layer, group = waiting.popleft()
         for name in group:
             visited += 1
-            # Groups may contain each other, so that a walk need not end by itself.
+            # Groups may contain each other, so that a walk may never end.
             if visited > _MAX_MEMBERS:
                 raise ValueError(f"{path} has more than {_MAX_MEMBERS} members")
             member = _member(group, name, path)
@@ -168,17 +169,17 @@ def _datasets(root: h5py.Group, path: Path) -> Iterator[tuple[str, str, h5py.Dat
                 _check_dataset(member, path)
                 yield layer, name.removesuffix(":0"), member
             else:
-                raise ValueError(f"{path}: expected a group per layer, {name!r} is a tensor")
+                raise ValueError(f"{path} must hold one group per layer, but {name!r} is a tensor")
 
 
 def _member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:
-    """Return a member that lies in this very file at this very place, or None."""
+    """Return a member stored in this file at this place, or None."""
     link = group.get(name, getlink=True)
     if link is None:
         return None
     where = f"{path}: {group.name.rstrip('/')}/{name}"
     if not isinstance(link, h5py.HardLink):
-        raise ValueError(f"{where} is a link to another place or file, which is not followed")
+        raise ValueError(f"{where} must not be a link to another place or file")
     member = group[name]
     if not isinstance(member, (h5py.Group, h5py.Dataset)):
         raise ValueError(f"{where} is neither a group nor a tensor")
@@ -188,19 +189,19 @@ def _member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Datas
 def _group(parent: h5py.Group, name: str, path: Path) -> h5py.Group:
     member = _member(parent, name, path)
     if not isinstance(member, h5py.Group):
-        raise ValueError(f"{path}: expected a group of weights at {parent.name}, {name!r} is none")
+        raise ValueError(f"{path}: {name!r} at {parent.name} must be a group of weights")
     return member
 
 
 def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
     where = f"{path}: the tensor {dataset.name}"
     if dataset.is_virtual or dataset.external:
-        raise ValueError(f"{where} is stored in another file, which is not read")
+        raise ValueError(f"{where} must not be stored in another file")
     if dataset.dtype.kind != "f":
-        raise ValueError(f"{where} is of type {dataset.dtype}; expected floating point")
+        raise ValueError(f"{where} must be floating-point. Received: {dataset.dtype}")
     if dataset.shape is None:
         raise ValueError(f"{where} is empty")
-    # What was never written is read as zeros, of any number.
+    # Data that were never written are read as any number of zeros.
     stored = dataset.id.get_storage_size()
     if dataset.nbytes > stored * (_DEFLATE_RATIO if dataset.chunks else 1):
         raise ValueError(
@@ -211,5 +212,5 @@ def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
 def _array(dataset: h5py.Dataset, path: Path) -> np.ndarray:
     values = dataset[()].astype("float32")
     if not np.isfinite(values).all():
-        raise ValueError(f"{path}: the tensor {dataset.name} holds numbers that are not finite")
+        raise ValueError(f"{path}: the tensor {dataset.name} must be finite")
     return values

@@ -1,9 +1,9 @@
 """ITK's affine transforms: text (.txt, .tfm) and the binary .mat of ANTs.
 
-ITK's matrices map points of the fixed to points of the moving image, as ours do, but in LPS: left
-and posterior are positive. They turn about a centre: `T(x) = A (x - c) + c + t`. A text file with
-a composite of affine transforms is read as their product; ITK, too, lets points pass the last one
-first.
+ITK's matrices map points of the fixed to points of the moving image, as in synthtf, but in LPS:
+left and posterior are positive. They rotate about a centre: `T(x) = A (x - c) + c + t`. A text file
+with a composite of affine transforms is read as their product; points pass the last one first, in
+ITK as in synthtf.
 
 Reference:
     The ITK Software Guide, "Transforms"; ITK's `itkTxtTransformIO` and `itkMatlabTransformIO`.
@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation
 from synthtf.data.transforms import Affine
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming, parse_numbers, read_small, read_text
+from synthtf.interop.transform_format import TransformFormat
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _BANNER = "#Insight Transform File V1.0"
@@ -32,14 +33,14 @@ def read_itk(path: str | os.PathLike) -> Affine:
     """Read an affine transform of ITK or ANTs, text or binary; the content decides.
 
     Args:
-        path: File ending in .txt, .tfm or .mat.
+        path: path of a .txt, .tfm or .mat file.
 
     Returns:
         The transform in RAS.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is malformed, or its transform is not affine or not 3D.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is malformed, or its transform is not affine or not 3D.
     """
     data = read_small(path)
     with naming(path):
@@ -51,12 +52,12 @@ def write_itk(path: str | os.PathLike, transform: Affine, *, binary: bool = Fals
     """Write an affine transform for ITK and ANTs.
 
     Args:
-        path: File to write.
-        transform: From the fixed to the moving image.
-        binary: Whether to write the binary .mat of ANTs instead of text.
+        path: file to write.
+        transform: transform from the fixed to the moving image.
+        binary: write the binary .mat of ANTs instead of text. Default False.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     matrix = _LPS @ transform.matrix @ _LPS
     parameters = np.concatenate([matrix[:3, :3].ravel(), matrix[:3, 3]])
@@ -79,7 +80,7 @@ def write_itk(path: str | os.PathLike, transform: Affine, *, binary: bool = Fals
 def _from_text(text: str) -> np.ndarray:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines or not lines[0].startswith("#Insight Transform File"):
-        raise ValueError(f"expected an ITK transform, starting with '{_BANNER}'")
+        raise ValueError(f"an ITK transform must start with '{_BANNER}'")
     found = []
     for line in lines[1:]:
         key, _, value = line.partition(":")
@@ -88,12 +89,14 @@ def _from_text(text: str) -> np.ndarray:
         elif not line.startswith("#") and found:
             found[-1][key] = value
     if not found:
-        raise ValueError("expected an ITK transform, with a line 'Transform: '")
+        raise ValueError("an ITK transform must have a line 'Transform: '")
     composite = found[0]["Transform"].startswith(_COMPOSITE)
     if composite:
         found = found[1:]
     if not found or (len(found) > 1 and not composite):
-        raise ValueError(f"expected one transform, or a composite; received {len(found)}")
+        raise ValueError(
+            f"the file must hold one transform, or a composite. Received: {len(found)} transforms"
+        )
     product = np.eye(4)
     for block in found:
         words = [block.get(key, "").split() for key in ("Parameters", "FixedParameters")]
@@ -103,39 +106,39 @@ def _from_text(text: str) -> np.ndarray:
 
 
 def _from_binary(data: bytes) -> np.ndarray:
-    # A file of MATLAB 4 starts with a number of at most four digits; later versions hold
-    # structures, which no transform needs.
+    # A file of MATLAB 4 starts with a number of at most four digits. Later versions hold
+    # structures, and no transform needs them.
     if not int.from_bytes(data[:4], "little") < 10_000:
-        raise ValueError("expected a file of MATLAB 4, as ITK and ANTs write it")
+        raise ValueError("the file must be one of MATLAB 4, as ITK and ANTs write it")
     try:
         content = loadmat(io.BytesIO(data))
-    # SciPy raises whatever its parser meets in a damaged file.
+    # SciPy raises exceptions of many types for a damaged file.
     except Exception as error:
-        raise ValueError(f"expected a file of MATLAB 4, as ANTs writes it ({error})") from error
+        raise ValueError(f"the file must be one of MATLAB 4, as ANTs writes it: {error}") from error
     arrays = {k: np.asarray(v) for k, v in content.items() if not k.startswith("__")}
     fixed = arrays.pop("fixed", np.zeros(3))
     if len(arrays) != 1:
-        raise ValueError(f"expected one transform, received {len(arrays)}")
+        raise ValueError(f"the file must hold one transform. Received: {len(arrays)} transforms")
     ((name, parameters),) = arrays.items()
     for values in (parameters, fixed):
         if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-            raise ValueError("its parameters: expected finite numbers")
+            raise ValueError("its parameters must be finite numbers")
     return _matrix(name, parameters.ravel().astype("f8"), fixed.ravel().astype("f8"))
 
 
 def _matrix(name: str, parameters: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """Matrix in LPS of a transform by its name in ITK."""
+    """Return the matrix in LPS of a transform by its name in ITK."""
     kind = re.sub(r"_(double|float)_3_3$", "", name)
     if kind not in _KINDS:
         raise ValueError(
-            f"unknown transform type {name}; expected {', '.join(_KINDS)} (_double_3_3 or "
+            f"unknown transform type {name}; it must be one of {', '.join(_KINDS)} (_double_3_3 or "
             "_float_3_3)"
         )
     count, parse = _KINDS[kind]
     if len(parameters) != count:
-        raise ValueError(f"{name}: expected {count} parameters, received {len(parameters)}")
+        raise ValueError(f"{name} must have {count} parameters. Received: {len(parameters)}")
     if len(fixed) not in (0, 3, 4):
-        raise ValueError(f"{name}: expected 3 fixed parameters, received {len(fixed)}")
+        raise ValueError(f"{name} must have 3 fixed parameters. Received: {len(fixed)}")
     linear, translation = parse(parameters, fixed)
     centre = fixed[:3] if len(fixed) else np.zeros(3)
     matrix = np.eye(4)
@@ -157,7 +160,7 @@ def _euler(p: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _versor(p: np.ndarray, fixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     square = float(p[:3] @ p[:3])
     if square > 1 + 1e-6:
-        raise ValueError(f"expected a versor of length at most 1, received {p[:3].tolist()}")
+        raise ValueError(f"a versor must have a length of at most 1. Received: {p[:3].tolist()}")
     quaternion = [*p[:3], max(0.0, 1 - square) ** 0.5]
     return Rotation.from_quat(quaternion).as_matrix(), p[3:6]
 
@@ -184,3 +187,18 @@ _KINDS: dict[str, tuple[int, Callable]] = {
     "TranslationTransform": (3, _translation),
     "IdentityTransform": (0, _identity),
 }
+
+
+TEXT = TransformFormat(
+    (".txt", ".tfm"),
+    read=lambda path, fixed, moving: read_itk(path),
+    write=lambda path, transform, fixed, moving: write_itk(path, transform),
+)
+# ANTs gives its MATLAB files this name; all others with this ending are FSL's.
+BINARY = TransformFormat(
+    (".mat",),
+    read=lambda path, fixed, moving: read_itk(path),
+    write=lambda path, transform, fixed, moving: write_itk(path, transform, binary=True),
+    holds=lambda path: b"\0" in read_small(path),
+    is_name=lambda name: name.endswith("genericaffine"),
+)

@@ -1,11 +1,11 @@
 """FreeSurfer's linear transform arrays (LTA): text with a matrix and the geometry of both images.
 
-The matrix maps the *source*, which is the moving image, to the *destination*, the fixed image:
-from RAS mm to RAS mm in type 1, from voxels to voxels in type 0. It is hence the inverse of our
-transform. Both are read, if there is one matrix in the file; type 1 is written.
+The matrix maps the *source*, the moving image, to the *destination*, the fixed image: from RAS mm
+to RAS mm in type 1, from voxels to voxels in type 0. It is the inverse of a transform in synthtf.
+Both types are read from files with one matrix; type 1 is written.
 
-The geometry of an image is its size in voxels, its voxel size, the direction of each axis in RAS,
-and the RAS coordinates of its centre, which is voxel `size / 2`.
+The geometry of an image consists of its size in voxels, its voxel size, the direction of each axis
+in RAS, and the RAS coordinates of its centre, voxel `size / 2`.
 
 Reference:
     FreeSurfer, utils/transform.cpp (`ltaReadFileEx`, `LTAwrite`, `LTAchangeType`).
@@ -20,6 +20,7 @@ from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
 from synthtf.interop.small_files import naming, parse_numbers, read_text
+from synthtf.interop.transform_format import TransformFormat
 
 _VOXEL_TO_VOXEL, _RAS_TO_RAS = 0, 1
 _AXES = ("xras", "yras", "zras")
@@ -29,14 +30,14 @@ def read_lta(path: str | os.PathLike) -> Affine:
     """Read an LTA.
 
     Args:
-        path: File ending in .lta.
+        path: path of an .lta file.
 
     Returns:
-        The transform, with the grids of both images where the file holds them.
+        The transform, with the grids of both images if the file holds them.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is malformed, of another type, or holds several matrices.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is malformed, of another type, or holds several matrices.
     """
     text = read_text(path)
     with naming(path):
@@ -53,13 +54,13 @@ def write_lta(
     """Write an LTA of type 1 (RAS to RAS), from `moving` (source) to `fixed` (destination).
 
     Args:
-        path: File to write.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image.
-        moving: Moving image.
+        path: file to write.
+        transform: transform from the fixed to the moving image.
+        fixed: fixed image.
+        moving: moving image.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: if the file cannot be written.
     """
     matrix = transform.inverse().matrix
     lines = [
@@ -83,15 +84,15 @@ def _parse(text: str) -> Affine:
     starts = {name: _find(lines, f"{name} volume info") for name in ("src", "dst")}
     header = _fields(lines[: starts["src"]])
     if "type" not in header or "nxforms" not in header:
-        raise ValueError("expected an LTA, with lines 'type = ' and 'nxforms = '")
+        raise ValueError("an LTA must have lines 'type = ' and 'nxforms = '")
     kind, num = (_integer(header[name], name) for name in ("type", "nxforms"))
     if kind not in (_VOXEL_TO_VOXEL, _RAS_TO_RAS):
         raise ValueError(
-            f"unknown transform type {kind}; expected 0 (LINEAR_VOX_TO_VOX) or 1 "
+            f"unknown transform type {kind}; it must be 0 (LINEAR_VOX_TO_VOX) or 1 "
             "(LINEAR_RAS_TO_RAS)"
         )
     if num != 1:
-        raise ValueError(f"expected one transform in the file, received nxforms = {num}")
+        raise ValueError(f"the file must hold one transform. Received: nxforms = {num}")
     row = _find([" ".join(line.split()) for line in lines], "1 4 4")
     matrix = parse_numbers(" ".join(lines[row + 1 : row + 5]).split(), "its matrix", 16)
     matrix = matrix.reshape(4, 4)
@@ -99,7 +100,7 @@ def _parse(text: str) -> Affine:
     fixed = _grid(_fields(lines[starts["dst"] :]))
     if kind == _VOXEL_TO_VOXEL:
         if moving is None or fixed is None:
-            raise ValueError("a transform of voxels needs the geometry of both images")
+            raise ValueError("a transform between voxels needs the geometry of both images")
         matrix = fixed.affine @ matrix @ np.linalg.inv(moving.affine)
     return Affine(matrix, moving, fixed).inverse()
 
@@ -107,7 +108,7 @@ def _parse(text: str) -> Affine:
 def _find(lines: list[str], start: str) -> int:
     found = next((i for i, line in enumerate(lines) if line.startswith(start)), None)
     if found is None:
-        raise ValueError(f"expected an LTA, with the line '{start}'")
+        raise ValueError(f"an LTA must have a line '{start}'")
     return found
 
 
@@ -119,7 +120,7 @@ def _fields(lines: list[str]) -> dict[str, str]:
 def _integer(text: str, what: str) -> int:
     number = parse_numbers(text.split(), what, 1)[0]
     if number != int(number):
-        raise ValueError(f"{what}: expected a whole number, received {text}")
+        raise ValueError(f"{what} must be a whole number. Received: {text}")
     return int(number)
 
 
@@ -129,12 +130,12 @@ def _grid(fields: dict[str, str]) -> Grid | None:
         return None
     missing = [key for key in ("valid", *keys) if key not in fields]
     if missing:
-        raise ValueError(f"expected the geometry of an image, with a line '{missing[0]} = '")
+        raise ValueError(f"the geometry of an image must have a line '{missing[0]} = '")
     shape, spacing, *axes, centre = (parse_numbers(fields[key].split(), key, 3) for key in keys)
     affine = np.eye(4)
     affine[:3, :3] = np.stack(axes, 1) * spacing
     affine[:3, 3] = centre - affine[:3, :3] @ shape / 2
-    return Grid(tuple(shape), affine)
+    return Grid(tuple(shape.tolist()), affine)
 
 
 def _geometry_lines(image: Volume | Grid) -> list[str]:
@@ -155,3 +156,12 @@ def _geometry_lines(image: Volume | Grid) -> list[str]:
 
 def _words(numbers: np.ndarray) -> str:
     return " ".join(f"{number:.15e}" for number in numbers)
+
+
+LTA = TransformFormat(
+    (".lta",),
+    read=lambda path, fixed, moving: read_lta(path),
+    write=lambda path, transform, fixed, moving: write_lta(
+        path, transform, fixed=fixed, moving=moving
+    ),
+)

@@ -12,28 +12,29 @@ from synthtf.interop.voxelmorph_torch import load_voxelmorph_torch
 KINDS = ("voxelmorph", "synthseg")
 """Kinds of networks whose weights can be read."""
 
-_ZIP = b"PK\x03\x04"  # how files of PyTorch, but not HDF5, begin
+_ZIP = b"PK\x03\x04"  # first bytes of files of PyTorch, unlike HDF5
 
 
 def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Model:
     """Build a network with published weights.
 
     Args:
-        path: File of weights: HDF5 as Keras writes it, or a state dict of PyTorch for VoxelMorph.
-        kind: "voxelmorph", which includes SynthMorph, or "synthseg". None: what the names of the
-            tensors suggest.
+        path: path of the weights: HDF5 as Keras writes it, or a state dict of PyTorch for
+            VoxelMorph.
+        kind: "voxelmorph", which includes SynthMorph, or "synthseg". Default: taken from the
+            names of the tensors.
 
     Returns:
-        Model as of `load_voxelmorph`, `load_voxelmorph_torch` or `load_synthseg`.
+        The model, as from `load_voxelmorph`, `load_voxelmorph_torch` or `load_synthseg`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the kind is unknown, or the file does not suit it.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the kind is unknown, or the file is of another kind.
     """
     if kind is not None and kind not in KINDS:
-        raise ValueError(f"kind must be one of {KINDS} or None, received {kind!r}")
+        raise ValueError(f"`kind` must be one of {KINDS} or None. Received: kind={kind!r}")
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path} does not exist; expected a file of weights")
+        raise FileNotFoundError(f"{path} does not exist; give a file of weights")
     if kind != "synthseg":
         with open(path, "rb") as file:
             if file.read(len(_ZIP)) == _ZIP:

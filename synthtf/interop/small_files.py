@@ -1,4 +1,4 @@
-"""Small files of transforms: read whole, with a limit."""
+"""Small transform files, read completely, up to a limit."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -7,28 +7,31 @@ from pathlib import Path
 
 import numpy as np
 
-_MAX_BYTES = 2**20  # an affine transform takes a few thousand
+_MAX_BYTES = 2**20  # an affine transform takes a few thousand bytes
 
 
 def read_small(path: str | os.PathLike) -> bytes:
     """Read a file of at most 1 MB.
 
     Args:
-        path: The file.
+        path: path of the file.
+
+    Returns:
+        Its content.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty or larger.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is empty or too large.
     """
     path = Path(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{path} {what}; expected the file of a transform")
+        raise FileNotFoundError(f"{path} {what}; give the file of a transform")
     with path.open("rb") as file:
         data = file.read(_MAX_BYTES + 1)
     if not 0 < len(data) <= _MAX_BYTES:
         size = "an empty file" if not data else "more"
-        raise ValueError(f"{path}: expected an affine transform, at most 1 MB, received {size}")
+        raise ValueError(f"{path} must be an affine transform of at most 1 MB. Received: {size}")
     return data
 
 
@@ -36,40 +39,48 @@ def read_text(path: str | os.PathLike) -> str:
     """Read a text file of at most 1 MB.
 
     Args:
-        path: The file, in UTF-8.
+        path: path of the file, in UTF-8.
+
+    Returns:
+        Its text.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, larger, or no text.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is empty, too large, or not text.
     """
     try:
         text = read_small(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected a text file, received other bytes") from error
+        raise ValueError(f"{path} must be a text file. Received: bytes that are not UTF-8") from (
+            error
+        )
     if "\0" in text:
-        raise ValueError(f"{path}: expected a text file, received zero bytes")
+        raise ValueError(f"{path} must be a text file. Received: zero bytes")
     return text
 
 
 def parse_numbers(words: Sequence[str], what: str, count: int | None = None) -> np.ndarray:
-    """Return words as finite numbers, float64.
+    """Parse words as finite numbers.
 
     Args:
-        words: The words.
-        what: What they are, for the message.
-        count: How many are expected; None for any.
+        words: the words.
+        what: name of the numbers, for the message.
+        count: how many there must be. Default: any number.
+
+    Returns:
+        The numbers, float64.
 
     Raises:
-        ValueError: If there are more or fewer, or one is not a finite number.
+        ValueError: if there are more or fewer, or one is not a finite number.
     """
     try:
         numbers = np.array([float(word) for word in words], np.float64)
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from error
     if count is not None and len(numbers) != count:
-        raise ValueError(f"{what}: expected {count} numbers, received {len(numbers)}")
+        raise ValueError(f"{what} must be {count} numbers. Received: {len(numbers)}")
     if not np.isfinite(numbers).all():
-        raise ValueError(f"{what}: expected finite numbers, received {' '.join(words)}")
+        raise ValueError(f"{what} must be finite. Received: {' '.join(words)}")
     return numbers
 
 

@@ -14,19 +14,21 @@ _LAYER = re.compile(r"(?P<arm>down|up)_(?P<level>\d+)_(?P<kind>conv|norm)(?:_(?P
 
 
 def load_synthseg(path: str | os.PathLike) -> keras.Model:
-    """Build SynthSeg's U-Net with published weights; its size follows from the file.
+    """Build SynthSeg's U-Net with published weights; the file determines its size.
 
     Args:
-        path: File of legacy Keras in HDF5 format, with layers such as `unet_conv_downarm_0_0`,
-            `unet_bn_down_0`, `unet_conv_uparm_5_0`, `unet_bn_up_0` and `unet_likelihood`.
+        path: path of a file of legacy Keras in HDF5 format, with layers such as
+            `unet_conv_downarm_0_0`, `unet_bn_down_0`, `unet_conv_uparm_5_0`, `unet_bn_up_0` and
+            `unet_likelihood`.
 
     Returns:
-        Model as of `synthtf.networks.unet` with batch normalisation, that turns an image of
+        Model as from `synthtf.networks.unet` with batch normalisation: it turns an image of
         shape `(batch, *spatial, 1)`, with intensities in [0, 1], into posteriors.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a file of such a network; names the first tensor at fault.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file does not hold such a network; the message names the first tensor
+            that does not fit.
 
     Reference:
         Billot et al., SynthSeg: segmentation of brain MRI scans of any contrast and resolution
@@ -43,12 +45,13 @@ def load_synthseg_weights(model: keras.Model, path: str | os.PathLike) -> None:
     """Load published weights of SynthSeg into a network; all of them or none.
 
     Args:
-        model: Network that `synthtf.networks.unet` built, with batch normalisation.
-        path: As of `load_synthseg`.
+        model: network from `synthtf.networks.unet`, with batch normalisation.
+        path: path of the weights, as for `load_synthseg`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file and the network differ; names the first tensor at fault.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file and the network differ; the message names the first tensor that
+            does not fit.
     """
     _assign(model, read_keras_h5(path), path)
 
@@ -81,15 +84,15 @@ def _published_names(model: keras.Model) -> dict[str, keras.Layer]:
             names["unet_likelihood"] = layer
         elif layer.weights:
             raise ValueError(
-                f"expected a model built by synthtf.networks.unet, received {model.name!r} with "
-                f"the layer {layer.name!r}"
+                "`model` must come from synthtf.networks.unet. "
+                f"Received: model {model.name!r} with the layer {layer.name!r}"
             )
     return names
 
 
 def _published_name(match: re.Match, levels: int) -> str:
     level = int(match["level"])
-    # SynthSeg counts on: its way up begins with 0 for normalisation, with `levels` for the rest.
+    # SynthSeg numbers its upsampling arm from 0 for normalisation, and from `levels` for the rest.
     step = level if match["arm"] == "down" else levels - 2 - level
     if match["kind"] == "norm":
         return f"unet_bn_{match['arm']}_{step}"
@@ -105,8 +108,8 @@ def _architecture(weights: Weights, path: str | os.PathLike) -> tuple[UNetConfig
     ndim = first.ndim - 2
     if ndim not in (2, 3) or len(set(first.shape[:-2])) > 1 or first.shape[-2] != 1:
         raise ValueError(
-            f"{path}: the tensor unet_conv_downarm_0_0/kernel has the shape {first.shape}; "
-            "expected equal sizes of a 2D or 3D kernel, one input channel, and the features"
+            f"{path}: the tensor unet_conv_downarm_0_0/kernel must be a 2D or 3D kernel of equal "
+            f"sizes with one input channel. Received: shape {first.shape}"
         )
     levels = 1 + max(level for level, _ in found)
     convolutions = 1 + max(index for _, index in found)
@@ -131,7 +134,7 @@ def _architecture(weights: Weights, path: str | os.PathLike) -> tuple[UNetConfig
 def _check_sizes(
     weights: Weights, config: UNetConfig, ndim: int, num_outputs: int, path: str | os.PathLike
 ) -> None:
-    """Check the way down and the logits, lest a network larger than the file be built."""
+    """Check the downsampling arm and the logits, before a network larger than the file is built."""
     expected = {}
     channels = 1
     for level in range(config.levels):

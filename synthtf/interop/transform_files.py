@@ -8,9 +8,9 @@
     .nii.gz .nii  displacement field of (x, y, z, 3)       fixed to moving, RAS mm
     .nii.gz .nii  ITK, displacement field, five axes       fixed to moving, LPS mm
 
-Where one ending stands for two formats, the content decides on reading. On writing, the names of
-ANTs do: `...GenericAffine.mat` and `...Warp.nii.gz` are written for ITK and ANTs, all other names
-for FSL and in RAS. In memory, all are maps from the fixed to the moving image in RAS mm; see
+Two formats may share an ending. The content decides when a file is read, and the name when it is
+written: `...GenericAffine.mat` and `...Warp.nii.gz` are written for ITK and ANTs, other names for
+FSL and in RAS. In memory, all are maps from the fixed to the moving image in RAS mm; see
 `synthtf.data.transforms`.
 """
 
@@ -23,13 +23,20 @@ from synthtf.data.grid import Grid
 from synthtf.data.paths import extension
 from synthtf.data.transforms import Affine, Transform, compose
 from synthtf.data.volumes import Volume
-from synthtf.interop.displacement_field import read_displacement_field, write_displacement_field
-from synthtf.interop.fsl import read_fsl, write_fsl
-from synthtf.interop.itk import read_itk, write_itk
-from synthtf.interop.lta import read_lta, write_lta
-from synthtf.interop.small_files import read_small
+from synthtf.interop import displacement_field, fsl, itk, lta
+from synthtf.interop.transform_format import TransformFormat
 
-ENDINGS = (".lta", ".txt", ".tfm", ".mat", ".nii.gz", ".nii")
+FORMATS: tuple[TransformFormat, ...] = (
+    lta.LTA,
+    itk.TEXT,
+    itk.BINARY,
+    fsl.FLIRT,
+    displacement_field.ITK_FIELD,
+    displacement_field.RAS_FIELD,
+)
+"""All formats; of those with one ending, the first that fits is taken."""
+
+ENDINGS = tuple(dict.fromkeys(ending for known in FORMATS for ending in known.endings))
 """Endings of the files of transforms."""
 
 _INVERSE = ":inverse"
@@ -37,11 +44,11 @@ _INVERSE = ":inverse"
 
 @dataclass(frozen=True)
 class TransformFile:
-    """A file of a transform, and whether it is to be inverted.
+    """A transform file, and whether to invert its transform.
 
     Attributes:
-        path: The file.
-        inverse: Whether the inverse of its transform is meant.
+        path: path of the file.
+        inverse: whether to invert the transform.
     """
 
     path: Path
@@ -49,40 +56,43 @@ class TransformFile:
 
     @classmethod
     def parse(cls, text: str) -> "list[TransformFile]":
-        """Take apart what a user gives: files separated by commas, in the order of the image.
+        """Parse the user's text: files separated by commas, in the order in which an image moves.
 
         Args:
-            text: Such as "a.lta,b.nii.gz:inverse". A file whose own name is the text is that file.
+            text: text such as "a.lta,b.nii.gz:inverse", or the name of one existing file.
+
+        Returns:
+            The files.
 
         Raises:
-            FileNotFoundError: If one does not exist.
-            ValueError: If an ending is unknown, or a name is missing.
+            FileNotFoundError: if a file does not exist.
+            ValueError: if an ending is unknown, or a name is missing.
         """
         words = [text] if Path(text).is_file() else [word.strip() for word in text.split(",")]
         files = [cls(Path(word.removesuffix(_INVERSE)), word.endswith(_INVERSE)) for word in words]
         for file in files:
             transform_extension(file.path)
             if not file.path.is_file():
-                raise FileNotFoundError(f"{file.path} does not exist; expected a transform")
+                raise FileNotFoundError(f"{file.path} does not exist; give a transform")
         return files
 
     @property
     def needs_images(self) -> bool:
-        """Whether the file means nothing without the images, as FSL's matrices do."""
-        return self.path.suffix.lower() == ".mat" and b"\0" not in read_small(self.path)
+        """Whether reading the file needs the images, as for FSL's matrices."""
+        return _format_of(self.path).needs_images
 
 
 def transform_extension(path: str | os.PathLike) -> str:
-    """Return the ending of a file of a transform, in lower case.
+    """Return the ending of a transform file, in lower case.
 
     Args:
-        path: A path or a file name.
+        path: a path or a file name.
 
     Returns:
         One of `ENDINGS`.
 
     Raises:
-        ValueError: If it is none of them.
+        ValueError: if the ending is unknown.
 
     Example:
         >>> transform_extension("sub-01_0GenericAffine.MAT")
@@ -91,7 +101,7 @@ def transform_extension(path: str | os.PathLike) -> str:
     ending = extension(path) or Path(path).suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(
-            f"{path}: an unknown transform type; expected a file ending in {', '.join(ENDINGS)}"
+            f"{path}: unknown transform type; the ending must be one of {', '.join(ENDINGS)}"
         )
     return ending
 
@@ -105,27 +115,27 @@ def read_transform(
     """Read a transform; the module's docstring lists the formats.
 
     Args:
-        path: File to read.
-        moving: Moving image; only FSL's matrices need it.
-        fixed: Fixed image; only FSL's matrices need it.
+        path: file to read.
+        moving: moving image; only FSL's matrices need it.
+        fixed: fixed image; only FSL's matrices need it.
 
     Returns:
-        The transform from the fixed to the moving image in RAS mm, with their grids where the
-        file tells them.
+        The transform from the fixed to the moving image in RAS mm, with their grids if the file
+        holds them.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is malformed or of an unknown type, its matrix is not invertible,
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is malformed or of an unknown type, its matrix is not invertible,
             or an image that it needs is missing.
     """
+    return _format_of(path).read(Path(path), fixed, moving)
+
+
+def _format_of(path: str | os.PathLike) -> TransformFormat:
+    """Find the format of a file by its ending, and by its content where several have it."""
     ending = transform_extension(path)
-    if ending == ".lta":
-        return read_lta(path)
-    if ending in {".nii", ".nii.gz"}:
-        return read_displacement_field(path)
-    if TransformFile(Path(path)).needs_images:
-        return read_fsl(path, fixed=fixed, moving=moving)
-    return read_itk(path)
+    known = [each for each in FORMATS if ending in each.endings]
+    return next(each for each in known if each is known[-1] or each.holds(Path(path)))
 
 
 def read_transforms(
@@ -137,17 +147,17 @@ def read_transforms(
     """Read several transforms as one.
 
     Args:
-        files: In the order in which an image passes them.
-        moving: Moving image of the first; see `read_transform`.
-        fixed: Fixed image of the last. A matrix of FSL in between takes the grids that the files
-            before and after it hold.
+        files: transform files in the order in which an image passes them.
+        moving: moving image of the first transform; see `read_transform`.
+        fixed: fixed image of the last transform. A matrix of FSL in between takes the grids from
+            the files before and after it.
 
     Returns:
-        Their composition.
+        The composition of the transforms.
 
     Raises:
-        FileNotFoundError: As `read_transform`.
-        ValueError: As `read_transform`.
+        FileNotFoundError: as in `read_transform`.
+        ValueError: as in `read_transform`.
     """
     parts: list[Transform | None] = [
         None if file.needs_images else _read_one(file) for file in files
@@ -167,37 +177,30 @@ def write_transform(
     fixed: Volume | Grid,
     moving: Volume | Grid,
 ) -> None:
-    """Write a transform; the ending and the name decide on the format, as the module's docstring.
+    """Write a transform in the format of its name; the module's docstring lists the formats.
 
     Displacement fields are sampled on the grid of the fixed image.
 
     Args:
-        path: File to write; an existing one is replaced.
-        transform: From the fixed to the moving image.
-        fixed: Fixed image.
-        moving: Moving image.
+        path: file to write; an existing one is replaced.
+        transform: transform from the fixed to the moving image.
+        fixed: fixed image.
+        moving: moving image.
 
     Raises:
-        ValueError: If the ending is unknown, or the format holds affine transforms only and this
-            is none.
-        OSError: If the file cannot be written; it is then as it was.
+        ValueError: if the ending is unknown, or the format holds only affine transforms and this
+            one is not affine.
+        OSError: if the file cannot be written; an existing file is then unchanged.
     """
     ending = transform_extension(path)
     bare = Path(path).name[: -len(ending)].lower()
-    if ending in {".nii", ".nii.gz"}:
-        write_displacement_field(path, transform, fixed=fixed, itk=bare.endswith("warp"))
-        return
-    transform = compose(transform)
-    if not isinstance(transform, Affine):
-        raise ValueError(f"{path}: {ending} holds affine transforms only; write a .nii.gz")
-    if ending == ".lta":
-        write_lta(path, transform, fixed=fixed, moving=moving)
-    elif ending in {".txt", ".tfm"}:
-        write_itk(path, transform)
-    elif bare.endswith("genericaffine"):
-        write_itk(path, transform, binary=True)
-    else:
-        write_fsl(path, transform, fixed=fixed, moving=moving)
+    known = [each for each in FORMATS if ending in each.endings]
+    chosen = next(each for each in known if each.is_name(bare))
+    if chosen.only_affine:
+        transform = compose(transform)
+        if not isinstance(transform, Affine):
+            raise ValueError(f"{path}: {ending} holds only affine transforms; write a .nii.gz")
+    chosen.write(Path(path), transform, fixed, moving)
 
 
 def _read_one(

@@ -1,4 +1,4 @@
-"""Reading published weights of VoxelMorph and SynthMorph, as their TensorFlow code wrote them."""
+"""Reading published weights of VoxelMorph and SynthMorph from their TensorFlow code."""
 
 import os
 import re
@@ -8,18 +8,20 @@ import keras
 import numpy as np
 
 from synthtf.interop.h5 import Weights, check_weights, read_keras_config, read_keras_h5
+from synthtf.interop.small_files import naming
 from synthtf.networks import RegistrationConfig, registration_unet
+from synthtf.ranges import as_whole
 
 _FIRST = re.compile(r"(?P<prefix>.*)enc_conv_0_0")
 _NAMED = re.compile(r".*(?P<part>enc_conv|dec_conv|dec_final_conv)_(?P<number>\d+)(?:_\d+)?")
 _COUNTED = re.compile(r"conv[23]d(?:_(?P<number>\d+))?")
-_STEPS = 7  # of VoxelMorph, unless its file says otherwise
-_RESOLUTION = 2  # at which it integrates, in voxels
+_STEPS = 7  # default integration steps of VoxelMorph
+_RESOLUTION = 2  # default voxel size of its integration, in voxels of the image
 
 
 @dataclass(frozen=True)
 class _Network:
-    """What a file says of its network: names of the convolutions, in order, and their sizes."""
+    """Description of the network in a file: its convolutions, in order, and their sizes."""
 
     names: list[str]
     tensors: tuple[str, str]
@@ -30,24 +32,25 @@ class _Network:
 
 
 def load_voxelmorph(path: str | os.PathLike, integration_steps: int | None = None) -> keras.Model:
-    """Build VoxelMorph's dense network with published weights; its size follows from the file.
+    """Build VoxelMorph's dense network with published weights; the file determines its size.
 
     SynthMorph's networks for deformable registration of 2021 are networks of this kind.
 
     Args:
-        path: File in HDF5 format: of legacy Keras, with layers such as
+        path: path of a file in HDF5 format: of legacy Keras, with layers such as
             `vxm_dense_unet_enc_conv_0_0`, `vxm_dense_unet_dec_conv_3_0`,
-            `vxm_dense_unet_dec_final_conv_0` and `vxm_dense_flow`, or weights of Keras 3, whose
-            convolutions are `conv3d`, `conv3d_1` and so on.
-        integration_steps: Squarings that turn the velocity into a displacement. None: what the
-            file says, else VoxelMorph's default of 7.
+            `vxm_dense_unet_dec_final_conv_0` and `vxm_dense_flow`; or weights of Keras 3, with
+            convolutions called `conv3d`, `conv3d_1` and so on.
+        integration_steps: number of squarings that turn the velocity into a displacement. Default:
+            taken from the file, else as in VoxelMorph.
 
     Returns:
-        Model as of `synthtf.networks.registration_unet`, not symmetric, for images in [0, 1].
+        Model as from `synthtf.networks.registration_unet`, not symmetric, for images in [0, 1].
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is not a file of such a network; names the first tensor at fault.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file does not hold such a network; the message names the first tensor
+            that does not fit.
 
     Reference:
         Balakrishnan et al., VoxelMorph: a learning framework for deformable medical image
@@ -74,7 +77,7 @@ def load_voxelmorph(path: str | os.PathLike, integration_steps: int | None = Non
 
 
 def _convolutions(model: keras.Model, config: RegistrationConfig) -> list[keras.Layer]:
-    """All convolutions, in VoxelMorph's order."""
+    """Return all convolutions, in VoxelMorph's order."""
     levels = len(config.encoder)
     names = [
         *(f"encoder_{index}" for index in range(levels)),
@@ -102,16 +105,16 @@ def _architecture(weights: Weights, path: str | os.PathLike) -> _Network:
     ndim = kernels[0].ndim - 2
     if ndim not in (2, 3):
         raise ValueError(
-            f"{path}: the tensor {names[0]}/{tensors[0]} has the shape {kernels[0].shape}; "
-            "expected that of a 2D or 3D kernel"
+            f"{path}: the tensor {names[0]}/{tensors[0]} must be a 2D or 3D kernel. "
+            f"Received: shape {kernels[0].shape}"
         )
     for name, kernel in zip(names, kernels, strict=True):
         if kernel.ndim != ndim + 2:
             raise ValueError(
-                f"{path}: the tensor {name}/{tensors[0]} has the shape {kernel.shape}; expected "
-                f"that of a {ndim}D kernel, like {names[0]}/{tensors[0]}"
+                f"{path}: the tensor {name}/{tensors[0]} must be a {ndim}D kernel, like "
+                f"{names[0]}/{tensors[0]}. Received: shape {kernel.shape}"
             )
-    # A kernel of more inputs than the convolution before has outputs is fed by a skip, too.
+    # A kernel with more inputs than the outputs of the convolution before has a skip connection.
     skips = [
         index
         for index in range(1, len(kernels))
@@ -121,20 +124,20 @@ def _architecture(weights: Weights, path: str | os.PathLike) -> _Network:
         levels = max(1, skips[0] - 1) if skips else 1
     if len(names) <= 2 * levels:
         raise ValueError(
-            f"{path} holds {len(names)} convolutions; expected {2 * levels + 1} or more for the "
-            f"{levels} levels of VoxelMorph's U-Net"
+            f"{path} must hold at least {2 * levels + 1} convolutions for the {levels} levels of "
+            f"VoxelMorph's U-Net. Received: {len(names)}"
         )
     features = [kernel.shape[-1] for kernel in kernels[:-1]]
     return _Network(names, tensors, ndim, levels, features, 2 * levels in skips)
 
 
 def _named(weights: Weights) -> tuple[list[str], int]:
-    """Names of the convolutions, in order, and the number of levels."""
+    """Return the names of the convolutions, in order, and the number of levels."""
     prefix = next(m["prefix"] for m in map(_FIRST.fullmatch, weights) if m)
     counts = {"enc_conv": 0, "dec_conv": 0, "dec_final_conv": 0}
     for match in filter(None, map(_NAMED.fullmatch, weights)):
         counts[match["part"]] = max(counts[match["part"]], int(match["number"]) + 1)
-    # Numbers beyond the tensors there are would make lists of any length.
+    # Numbers beyond the number of tensors would make lists of any length.
     counts = {part: min(count, len(weights)) for part, count in counts.items()}
     levels = counts["enc_conv"]
     return [
@@ -146,7 +149,7 @@ def _named(weights: Weights) -> tuple[list[str], int]:
 
 
 def _expected(network: _Network) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Shape of every tensor, by layer."""
+    """Return the shape of every tensor, by layer."""
     levels = network.levels
     outputs = [*network.features, network.ndim]
     inputs = [2, *network.features]
@@ -162,18 +165,16 @@ def _expected(network: _Network) -> dict[str, dict[str, tuple[int, ...]]]:
 
 
 def _steps(path: str | os.PathLike) -> int:
-    """Integration steps, as far as the file says; refuses what this package does not build."""
+    """Return the integration steps of a file; refuse settings that synthtf does not build."""
     config = read_keras_config(path)
     resolution = config.get("int_resolution", config.get("int_downsize", _RESOLUTION))
     if resolution != _RESOLUTION:
         raise ValueError(
-            f"{path}: the network integrates its velocity at 1 / {resolution} of the resolution; "
-            f"expected 1 / {_RESOLUTION}"
+            f"{path}: the velocity must be integrated at 1 / {_RESOLUTION} of the resolution. "
+            f"Received: 1 / {resolution}"
         )
-    steps = config.get("int_steps", _STEPS)
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 0 < steps <= 20:
-        raise ValueError(f"{path}: expected 1 to 20 integration steps, received {steps!r}")
-    return steps
+    with naming(path):
+        return as_whole(config.get("int_steps", _STEPS), "int_steps", 1, 20)
 
 
 def _tensor(weights: Weights, layer: str, name: str, path: str | os.PathLike) -> np.ndarray:

@@ -17,24 +17,24 @@ _MAX_BYTES = 2**31
 
 
 def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -> keras.Model:
-    """Build VoxelMorph's PyTorch network with its weights; its size follows from the file.
+    """Build VoxelMorph's PyTorch network with its weights; the file determines its size.
 
-    A state dict says nothing of the settings of a network. Those of `VxmPairwise`'s defaults are
+    A state dict does not hold the settings of a network. The defaults of `VxmPairwise` are
     assumed: rectifiers, linear upsampling. At the border of the field of view displacements may
-    differ, since that package takes velocities to be zero outside it.
+    differ, since VoxelMorph's package takes velocities to be zero outside.
 
     Args:
-        path: File that `torch.save` wrote, with the state dict of a `voxelmorph.nn.models.
+        path: path of a file of `torch.save`, with the state dict of a `voxelmorph.nn.models.
             VxmPairwise` of voxelmorph 0.3.4 or newer, for images of one channel.
-        integration_steps: Squarings that turn the velocity into a displacement.
+        integration_steps: number of squarings that turn the velocity into a displacement.
 
     Returns:
-        Model as of `synthtf.networks.pairwise_unet`, for images in [0, 1].
+        Model as from `synthtf.networks.pairwise_unet`, for images in [0, 1].
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If PyTorch is not installed, or if it is not a file of such a network; names
-            the first tensor at fault.
+        FileNotFoundError: if there is no such file.
+        ValueError: if PyTorch is not installed, or the file does not hold such a network; the
+            message names the first tensor that does not fit.
 
     Reference:
         Balakrishnan et al., VoxelMorph: a learning framework for deformable medical image
@@ -42,7 +42,7 @@ def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -
     """
     weights = _read(Path(path))
     levels = 1 + max((int(m[1]) for m in map(_DOWN.fullmatch, weights) if m), default=0)
-    # A number beyond the tensors there are would make lists of any length.
+    # A number beyond the number of tensors would make lists of any length.
     levels = min(levels, len(weights))
     names = {
         **{f"encoder_{i}": f"model.downsampling_conv_blocks.{i}.conv_block" for i in range(levels)},
@@ -58,7 +58,7 @@ def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -
     )
     for ours, theirs in names.items():
         layer = model.get_layer(ours)
-        # PyTorch has the channels, outputs before inputs, in front.
+        # In PyTorch the channels come first, outputs before inputs.
         layer.kernel.assign(np.moveaxis(weights[theirs]["weight"], (0, 1), (-1, -2)))
         layer.bias.assign(weights[theirs]["bias"])
     return model
@@ -67,14 +67,14 @@ def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -
 def _check(
     weights: Weights, names: dict[str, str], levels: int, path: str | os.PathLike
 ) -> tuple[int, list[int]]:
-    """Check every shape before anything is built; returns the axes and the features."""
+    """Check every shape before anything is built; return the axes and the features."""
     for layer in names.values():
         if "weight" not in weights.get(layer, {}):
             raise ValueError(f"{path} lacks the tensor {layer}/weight of VoxelMorph's U-Net")
     kernels = [weights[layer]["weight"] for layer in names.values()]
     ndim = kernels[0].ndim - 2
     if ndim not in (2, 3) or any(kernel.ndim != ndim + 2 for kernel in kernels):
-        raise ValueError(f"{path}: expected kernels of a 2D or a 3D network, in all convolutions")
+        raise ValueError(f"{path}: all convolutions must have kernels of a 2D or a 3D network")
     outputs = [len(kernel) for kernel in kernels[:-2]] + [ndim, ndim]
     inputs = [2, *outputs[:-1]]
     for index in range(levels):
@@ -88,16 +88,16 @@ def _check(
 
 
 def _read(path: Path) -> Weights:
-    """Read a state dict, without running any code of the file, as layer to name to array."""
+    """Read the arrays of a state dict by layer and name, without running code of the file."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; expected a file of PyTorch weights")
+        raise FileNotFoundError(f"{path} does not exist; give a file of PyTorch weights")
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{path} is not a file of PyTorch weights: {error}") from error
     if size > _MAX_BYTES:
-        raise ValueError(f"{path} claims {size} bytes; at most {_MAX_BYTES} are read")
+        raise ValueError(f"{path} must hold at most {_MAX_BYTES} bytes. Received: {size}")
     try:
         import torch
     except ImportError as error:
@@ -110,19 +110,21 @@ def _read(path: Path) -> Weights:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is not a file of PyTorch weights: {reason}") from error
     if not isinstance(state, dict):
-        raise ValueError(f"{path} holds {type(state).__name__}; expected the state dict of a model")
+        raise ValueError(
+            f"{path} must hold the state dict of a model. Received: {type(state).__name__}"
+        )
     # A tensor may repeat a few stored numbers any number of times.
     tensors = [tensor for tensor in state.values() if isinstance(tensor, torch.Tensor)]
     total = sum(tensor.numel() for tensor in tensors)
     if 4 * total > _MAX_BYTES:
-        raise ValueError(f"{path} claims {total} numbers; at most {_MAX_BYTES // 4} are read")
+        raise ValueError(f"{path} must hold at most {_MAX_BYTES // 4} numbers. Received: {total}")
     weights: Weights = {}
     for key, tensor in state.items():
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            raise ValueError(f"{path}: expected a tensor of floating-point numbers at {key!r}")
+            raise ValueError(f"{path}: {key!r} must be a floating-point tensor")
         values = tensor.detach().to(torch.float32).numpy()
         if not np.isfinite(values).all():
-            raise ValueError(f"{path}: the tensor {key} holds numbers that are not finite")
+            raise ValueError(f"{path}: the tensor {key} must be finite")
         layer, _, name = str(key).rpartition(".")
         weights.setdefault(layer, {})[name] = values
     return weights

@@ -1,7 +1,7 @@
 """Synthesis steps as Keras layers, one per file, grouped in the order of a recipe.
 
 `anatomy` (label maps), `geometry` (transforms), `contrast` (signal), `acquisition` (coils,
-noise, k-space, slices), `preprocessing` (what is done before a network sees the image).
+noise, k-space, slices), `preprocessing` (steps between the scan and the network).
 """
 
 from synthtf.layers.acquisition.average_down import AverageDown

@@ -1,4 +1,4 @@
-"""The axis that layers about encoding and slices work along."""
+"""The random axis along which layers for encoding and slices act."""
 
 from keras import ops
 
@@ -7,7 +7,7 @@ from synthtf.layers.base import Tensor
 
 
 def axes_of(axes: tuple[int, ...] | None, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-    """Give the axes to choose from in inputs of a shape, batch axis included.
+    """Return the axes to choose from for an input shape with the batch axis.
 
     Raises:
         ValueError: if the inputs lack one.
@@ -22,10 +22,10 @@ def axes_of(axes: tuple[int, ...] | None, shape: tuple[int | None, ...]) -> tupl
 
 
 def draw_axis(key: Tensor, axes: tuple[int, ...] | None, shape: tuple[int | None, ...]) -> Tensor:
-    """Draw one of the axes per sample, all alike, int32 `(batch,)`.
+    """Draw one of the axes per sample, all equally likely, int32 `(batch,)`.
 
     Raises:
-        ValueError: as `axes_of`.
+        ValueError: as in `axes_of`.
     """
     axes = axes_of(axes, shape)
     choice = random.integers(random.fold_in(key, "axis"), (), 0, len(axes) - 1)
@@ -33,10 +33,10 @@ def draw_axis(key: Tensor, axes: tuple[int, ...] | None, shape: tuple[int | None
 
 
 def is_axis(draw: Tensor, axis: int) -> Tensor:
-    """Say which samples drew an axis, bool `(batch,)`."""
+    """Return which samples drew an axis, bool `(batch,)`."""
     return ops.equal(draw, axis)
 
 
 def as_line(x: Tensor, axis: int, ndim: int) -> Tensor:
-    """Lay `(batch, size)` along a spatial axis: `(batch, 1, size, 1)`, say, without channels."""
+    """Lay `(batch, size)` along a spatial axis, such as `(batch, 1, size, 1)`, without channels."""
     return ops.reshape(x, (-1, *(x.shape[1] if d == axis else 1 for d in range(ndim))))

@@ -8,7 +8,8 @@ import keras
 from keras import ops, tree
 
 from synthtf import random
-from synthtf.arguments import Argument, Limited, Probability, Seed, arguments_of, check_labels
+from synthtf.arguments import Argument, Limited, Probability, Seed, arguments_of
+from synthtf.label_arguments import check_labels
 from synthtf.ranges import Range, per_axis
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class SynthesisLayer(keras.layers.Layer):
 
     @classmethod
     def arguments(cls) -> dict[str, Argument]:
-        """Describe the constructor's arguments by name, those of Keras' layers excepted."""
+        """Describe the constructor's arguments by name, without those of Keras' layers."""
         return dict(_arguments_of_class(cls))
 
     @_OfClassOrLayer
@@ -146,9 +147,9 @@ class RandomLayer(SynthesisLayer):
     `identity(inputs)` is what a sample that the layer leaves alone becomes.
 
     Args:
-        probability: that a sample is changed, in [0, 1]; drawn per sample.
-        seed: of the generator that supplies keys when the layer is called without one.
-        **kwargs: of `keras.layers.Layer`, such as `name`.
+        probability: chance that a sample is changed, in [0, 1]; drawn per sample.
+        seed: seed of the generator that supplies keys when the layer is called without one.
+        **kwargs: arguments of `keras.layers.Layer`, such as `name`.
     """
 
     def __init__(
@@ -177,7 +178,7 @@ class RandomLayer(SynthesisLayer):
 
         Args:
             key: int32 tensor `(batch, 2)`.
-            shape: of the (first) input, batch axis included.
+            shape: shape of the (first) input, with the batch axis.
 
         Returns:
             Dict of tensors whose leading axis is the batch. The entry "active" says
@@ -243,7 +244,7 @@ def known_grid(
 
     Args:
         layer: with a `spacing`.
-        shape: of the input, batch axis included.
+        shape: shape of the input, with the batch axis.
 
     Raises:
         ValueError: if the spatial shape is not known.

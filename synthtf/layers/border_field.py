@@ -1,4 +1,4 @@
-"""Drawing and making the distance by which layers move the border of a region."""
+"""The distance by which layers move the border of a region: how to draw and to compute it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,17 +11,17 @@ from synthtf.ops.lattice import lattice_field, lattice_shape
 
 Tensor = Any
 
-# Standard deviations at which the variation is cut off, so that distances are needed no further.
+# Number of standard deviations at which the variation is cut off, to bound the distances.
 _FARTHEST = 3.0
 
 
 def is_still(border: tuple[float, float], roughness: tuple[float, float]) -> bool:
-    """Say whether these ranges leave every border where it is."""
+    """Return whether these ranges leave every border where it is."""
     return border == (0, 0) and roughness[1] == 0
 
 
 def farthest_border(border: tuple[float, float], roughness: tuple[float, float]) -> float:
-    """Give the largest distance that a border can move, in mm."""
+    """Return the largest distance that a border can move, in mm."""
     return max(map(abs, border)) + _FARTHEST * roughness[1]
 
 
@@ -39,9 +39,9 @@ def draw_border(
         key: int32 tensor `(batch, 2)`.
         border: mean movement in mm, positive outwards.
         roughness: standard deviation of its spatial variation, in mm.
-        size: distance of lattice points of that variation, in mm.
+        size: distance between lattice points of that variation, in mm.
         shape: spatial shape of the volume.
-        spacing: mm per voxel and axis.
+        spacing: mm per voxel, one per axis.
 
     Returns:
         Dict with "border" (mm), and, unless it never varies, "roughness" (mm), "roughness_size"

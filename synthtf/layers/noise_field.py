@@ -1,4 +1,4 @@
-"""Drawing and making the smooth fields that layers share."""
+"""Smooth fields that layers share: how to draw and to compute them."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ KINDS = ("value", "gaussian", "perlin", "fractal")
 def lattice_size(
     noise: str, control_points: tuple[int, int], octaves: tuple[int, int] = (1, 1)
 ) -> int:
-    """Largest number of control points per axis that a noise can use."""
+    """Return the largest number of control points per axis that a noise can use."""
     finest = 2 ** (octaves[1] - 1) if noise == "fractal" else 1
     return (control_points[1] - 1) * finest + 1
 
@@ -38,7 +38,7 @@ def draw_noise(
     Args:
         key: int32 tensor `(batch, 2)`.
         noise: one of `KINDS`.
-        control_points: smallest and largest number per axis; drawn per axis and sample.
+        control_points: smallest and largest number of control points; drawn per axis and sample.
         shape: spatial shape of the grid that the field is made on.
         channels: number of independent fields.
         octaves: smallest and largest number of octaves of fractal noise; drawn per sample.
@@ -74,7 +74,7 @@ def make_noise(draws: dict[str, Tensor], noise: str, shape: tuple[int, ...]) -> 
     """Make the field of `draw_noise`. Along an axis with one control point it is constant.
 
     Args:
-        draws: as `draw_noise` returns them.
+        draws: the result of `draw_noise`.
         noise: one of `KINDS`.
         shape: spatial shape of the grid.
 

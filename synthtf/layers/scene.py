@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from synthtf.data.label_table import LabelTable
+if TYPE_CHECKING:
+    from synthtf.data.label_table import LabelTable
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Scene:
 
     shape: tuple[int, ...]
     spacing: Any
-    table: LabelTable
+    table: "LabelTable"
     parts: dict[int, int] = field(default_factory=dict)
 
     def labels(self, regions: Sequence[int | str]) -> list[int]:
@@ -130,7 +131,7 @@ class Scene:
         return dataclasses.replace(self, table=dataclasses.replace(self.table, **columns))
 
 
-def region_labels(table: LabelTable, region: str) -> list[int]:
+def region_labels(table: "LabelTable", region: str) -> list[int]:
     """Find the labels of a region.
 
     Args:
@@ -146,6 +147,7 @@ def region_labels(table: LabelTable, region: str) -> list[int]:
         ValueError: if no label of the table is of that region.
 
     Example:
+    >>> from synthtf.data.label_table import LabelTable
     >>> table = LabelTable.from_labels([0, 1, 2])
     >>> region_labels(table, "label 2")
     [2]
@@ -158,7 +160,7 @@ def region_labels(table: LabelTable, region: str) -> list[int]:
     ]
     if not found:
         raise ValueError(
-            f"no label of the table is of the region {region!r}; expected left, right, brain, "
+            f"no label of the table is of the region {region!r}; must be left, right, brain, "
             f"outside, a tissue ({', '.join(sorted(set(table.groups)))}) or a part of a name"
         )
     return found

@@ -1,8 +1,8 @@
 """Losses, for any number of spatial axes, computed in float32.
 
-Classes are `keras.losses.Loss`es, for `compile` and for the task models; each sample has its own
-loss, which changing another sample of the batch leaves alone. For the cross-entropy alone,
-`keras.losses.CategoricalCrossentropy` serves, on `(batch, *spatial, classes)`.
+The classes are `keras.losses.Loss`es, for `compile` and for the task models. Each sample has its
+own loss, which does not depend on the other samples of the batch. For the cross-entropy alone,
+use `keras.losses.CategoricalCrossentropy` on `(batch, *spatial, classes)`.
 """
 
 from synthtf.losses.distance import border_distance_loss

@@ -1,4 +1,4 @@
-"""What the losses share: casts to float32, checks of shapes."""
+"""Casts and checks of shapes that the losses share."""
 
 from typing import Any
 
@@ -19,15 +19,15 @@ def float32_pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Return two tensors of the same shape, with channels, as float32.
 
     Raises:
-        ValueError: If the shapes differ, or have no spatial axis.
+        ValueError: if the shapes differ, or have no spatial axis.
     """
     a, b = float32(a), float32(b)
     known = zip(a.shape, b.shape, strict=False)
     differ = any(m is not None and n is not None and m != n for m, n in known)
     if len(a.shape) != len(b.shape) or len(a.shape) < 3 or differ:
         raise ValueError(
-            "expected two tensors of the same shape (batch, *spatial, channels), received "
-            f"{tuple(a.shape)} and {tuple(b.shape)}; turn label maps into one-hot first"
+            "the two tensors must have the same shape (batch, *spatial, channels); turn label "
+            f"maps into one-hot first. Received: {tuple(a.shape)} and {tuple(b.shape)}"
         )
     return a, b
 

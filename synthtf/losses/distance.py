@@ -1,4 +1,4 @@
-"""Losses of maps of distances."""
+"""Losses for distance maps."""
 
 from keras import ops
 
@@ -8,19 +8,25 @@ from synthtf.losses._tensors import Tensor, float32_pair, spatial_axes
 def border_distance_loss(
     y_true: Tensor, y_pred: Tensor, focus: float = 5.0, weight: float = 0.1
 ) -> Tensor:
-    """Return the mean squared error of distances, focused on the surroundings of the border.
+    """Return the mean squared error of distances, with more weight near the border.
 
     Args:
-        y_true: Signed distances, `(batch, *spatial, borders)`, in mm.
-        y_pred: Tensor of the same shape.
-        focus: Where the true distance is below this many mm, voxels count fully.
-        weight: What other voxels count, in [0, 1].
+        y_true: signed distances, `(batch, *spatial, borders)`, in mm.
+        y_pred: tensor of the same shape.
+        focus: voxels with a true distance below this have a weight of 1, in mm.
+        weight: weight of the other voxels, in [0, 1].
 
     Returns:
         Weighted mean over voxels, then mean over borders, `(batch,)`, in mm².
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: if the shapes differ.
+
+    Example:
+        >>> import numpy as np
+        >>> true = np.array([0.0, 10.0]).reshape(1, 2, 1)
+        >>> float(border_distance_loss(true, true + 2.0)[0])
+        4.0
 
     Reference:
         Hoopes et al., SynthStrip: skull-stripping for any brain image, NeuroImage 2022.

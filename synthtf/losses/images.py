@@ -6,33 +6,40 @@ import keras
 from keras import ops
 
 from synthtf.losses._tensors import Tensor, float32_pair, spatial_axes
+from synthtf.ranges import as_range, as_whole
 
-# Values that are binned at once: with 32 bins, 32 MiB per image.
+# Number of values to bin at a time: 32 MiB per image with 32 bins.
 _PIECE = 2**18
 
 
 def local_ncc(a: Tensor, b: Tensor, window: int = 9) -> Tensor:
     """Return minus the squared local correlation of two images, averaged over voxels.
 
-    Statistics are over a cube of voxels around each, zero outside of the image. Negative
-    correlations count as none. Channels are treated as more voxels of the cube.
+    Statistics are computed in a cube around each voxel, with zeros outside of the image. Negative
+    correlations count as 0. Channels count as additional voxels of the cube.
 
     Args:
-        a: Image of shape `(batch, *spatial, channels)`.
-        b: Image of the same shape.
-        window: Voxels per axis of the cube.
+        a: image of shape `(batch, *spatial, channels)`.
+        b: image of the same shape.
+        window: size of the cube, in voxels per axis.
 
     Returns:
-        Between -1 (equal up to brightness and contrast everywhere) and 0, `(batch,)`.
+        Tensor of shape `(batch,)`, between -1 (equal up to brightness and contrast everywhere)
+        and 0.
 
     Raises:
-        ValueError: If the shapes differ, or the window is below 2.
+        ValueError: if the shapes differ, or the window is below 2.
+
+    Example:
+        >>> import numpy as np
+        >>> image = np.random.default_rng(0).uniform(size=(1, 8, 8, 1))
+        >>> bool(local_ncc(image, 2 * image + 1, window=3)[0] < -0.9)
+        True
 
     Reference:
         Balakrishnan et al., VoxelMorph, IEEE TMI 2019, and its loss `NCC`.
     """
-    if isinstance(window, bool) or not isinstance(window, int) or window < 2:
-        raise ValueError(f"window must be an integer of at least 2, received {window!r}")
+    window = as_whole(window, "window", 2)
     a, b = float32_pair(a, b)
     count = window ** len(spatial_axes(a)) * a.shape[-1]
     products = (a, b, a * a, b * b, a * b)
@@ -51,28 +58,28 @@ def local_ncc(a: Tensor, b: Tensor, window: int = 9) -> Tensor:
 def mutual_information(
     a: Tensor, b: Tensor, bins: int = 32, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> Tensor:
-    """Return minus the mutual information of two images: low if one tells much about the other.
+    """Return minus the mutual information of two images: low if one predicts the other well.
 
-    The joint distribution of intensities is a Parzen estimate: each voxel counts in the bins of
-    each image by a Gaussian of half a bin's standard deviation around its intensity, weights that
-    add up to one. The estimate is one product of matrices over voxels, in pieces whose weights
-    are computed again for the gradient, so that they are never all held at once.
+    The joint distribution of intensities is a Parzen estimate. Each voxel counts in the bins of
+    each image with Gaussian weights around its intensity; their standard deviation is half a bin,
+    and they sum to one. The estimate is a matrix product over voxels, done in pieces. The weights
+    of a piece are computed again for the gradient, so that memory holds one piece at a time.
 
-    It changes neither with the sign of the contrast nor, much, with another one-to-one map of
-    intensities; of independent noise it is near 0. Since the windows overlap, a histogram finds
-    a little more information. Channels are treated as more voxels.
+    Inverting the contrast does not change it, and other one-to-one maps of the intensities change
+    it little; for independent noise it is near 0. The windows overlap, so that a histogram gives
+    slightly more information. Channels count as additional voxels.
 
     Args:
-        a: Image of shape `(batch, *spatial, channels)`, in `bounds`; what is beyond is clipped.
-        b: Image of the same shape.
-        bins: Of each image, evenly spaced from one bound to the other.
-        bounds: Lowest and highest intensity.
+        a: image of shape `(batch, *spatial, channels)`; intensities outside `bounds` are clipped.
+        b: image of the same shape.
+        bins: number of bins of each image, evenly spaced from one bound to the other.
+        bounds: lowest and highest intensity.
 
     Returns:
-        Between `-log(bins)` and 0, in nats, `(batch,)`.
+        Tensor of shape `(batch,)`, between `-log(bins)` and 0, in nats.
 
     Raises:
-        ValueError: If the shapes differ, there are fewer than two bins, or the bounds are not
+        ValueError: if the shapes differ, there are fewer than two bins, or the bounds are not
             in ascending order.
 
     Example:
@@ -89,11 +96,12 @@ def mutual_information(
         Medical Image Analysis 1996; Mattes et al., PET-CT image registration in the chest using
         free-form deformations, IEEE TMI 2003.
     """
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 2:
-        raise ValueError(f"bins must be an integer of at least 2, received {bins!r}")
-    low, high = map(float, bounds)
-    if not (low < high and math.isfinite(high - low)):
-        raise ValueError(f"bounds must be (low, high) with low < high, received {bounds!r}")
+    bins = as_whole(bins, "bins", 2)
+    low, high = as_range(bounds, "bounds")
+    if not low < high:
+        raise ValueError(
+            f"`bounds` must be (low, high) with low < high. Received: bounds={bounds!r}"
+        )
     a, b = float32_pair(a, b)
     scale = (bins - 1) / (high - low)
     a, b = (_flat(ops.clip((x - low) * scale, 0.0, bins - 1.0)) for x in (a, b))
@@ -120,7 +128,7 @@ def mutual_information(
 
 
 def _flat(x: Tensor) -> Tensor:
-    """Reshape to `(batch, values)`, of static size where it is known."""
+    """Reshape to `(batch, values)`, with a static size where it is known."""
     sizes = x.shape[1:]
     if None in sizes:
         return ops.reshape(x, (ops.shape(x)[0], -1))
@@ -128,7 +136,7 @@ def _flat(x: Tensor) -> Tensor:
 
 
 def _soft_bins(x: Tensor, bins: int, axis: int) -> Tensor:
-    """Weights of each value, in units of bins, along a new axis of bins."""
+    """Return the weights of each value, in units of bins, along a new axis of bins."""
     shape = [1, 1, 1]
     shape[axis] = bins
     centres = ops.reshape(ops.arange(bins, dtype="float32"), shape)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from synthtf.losses._tensors import Tensor, float32, float32_pair, spatial_axes
+from synthtf.ranges import as_number
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -13,19 +14,26 @@ class SoftDice(keras.losses.Loss):
     """One minus the soft Dice overlap, averaged over classes.
 
     For each sample and class, with t the target and p the posterior of a voxel, the overlap is
-    (2 Σtp + s) / (Σt² + Σp² + s). A class that is absent from both therefore has a loss of 0; one
-    that is absent from the target and predicted at a voxel or more has a loss near 1, and on the
-    logits before the softmax a gradient whose absolute values add up to at most 1.
+    (2 Σtp + s) / (Σt² + Σp² + s). A class that is absent from both has a loss of 0. A class that is
+    absent from the target and predicted in at least one voxel has a loss near 1; the absolute
+    values of its gradient with respect to the logits add up to at most 1.
 
     Args:
-        include_background: Whether class 0 counts, as in SynthSeg.
-        smooth: s, in voxels. SynthSeg's is 1e-7.
-        reduction: How Keras reduces the losses of a batch.
-        name: Name of the loss.
-        dtype: Data type to compute in; float32 if None.
+        include_background: whether class 0 counts, as in SynthSeg.
+        smooth: s, in voxels, as in SynthSeg.
+        reduction: how Keras reduces the losses of a batch.
+        name: name of the loss.
+        dtype: data type of the computation. Default float32.
     Input shape: one-hot labels or partial volumes, and posteriors, `(batch, *spatial, classes)`.
     Output shape: `(batch,)`, then reduced.
-    Raises: ValueError if the shapes differ, or if the background is left out of a single class.
+    Raises: ValueError if the shapes differ, or if the background is the only class and left out.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.eye(2)[np.array([[0, 1, 1]])]
+        >>> float(SoftDice()(labels, labels))
+        0.0
+
     Reference: Milletari et al., V-Net, 3DV 2016; SynthSeg's `DiceLoss` layer.
     """
 
@@ -39,7 +47,7 @@ class SoftDice(keras.losses.Loss):
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not 0 < smooth <= 1e6:
-            raise ValueError(f"smooth must be in (0, 1e6], received {smooth!r}")
+            raise ValueError(f"`smooth` must lie in (0, 1e6]. Received: smooth={smooth!r}")
         self.include_background = include_background
         self.smooth = smooth
 
@@ -64,15 +72,21 @@ class DiceCrossEntropy(keras.losses.Loss):
     """`SoftDice` plus a multiple of the cross-entropy averaged over voxels.
 
     Args:
-        weight: Of the cross-entropy, at least 0.
-        include_background: Whether class 0 counts for Dice; for the cross-entropy it does.
-        smooth: As of `SoftDice`.
-        reduction: How Keras reduces the losses of a batch.
-        name: Name of the loss.
-        dtype: Data type to compute in; float32 if None.
+        weight: weight of the cross-entropy, at least 0.
+        include_background: whether class 0 counts for Dice; it always counts for the cross-entropy.
+        smooth: the same as in `SoftDice`.
+        reduction: how Keras reduces the losses of a batch.
+        name: name of the loss.
+        dtype: data type of the computation. Default float32.
     Input shape: one-hot labels or partial volumes, and posteriors, `(batch, *spatial, classes)`.
     Output shape: `(batch,)`, then reduced.
-    Raises: ValueError if the weight is negative, or as of `SoftDice`.
+    Raises: ValueError if the weight is negative, or as in `SoftDice`.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.eye(2, dtype="float32")[np.array([[0, 1, 1]])]
+        >>> bool(DiceCrossEntropy()(labels, labels) < 1e-3)
+        True
     """
 
     def __init__(
@@ -85,9 +99,7 @@ class DiceCrossEntropy(keras.losses.Loss):
         dtype: Any = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if not weight >= 0:
-            raise ValueError(f"weight must be at least 0, received {weight!r}")
-        self.weight = weight
+        self.weight = as_number(weight, "weight", 0)
         self.dice = SoftDice(include_background, smooth)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -113,22 +125,29 @@ class DiceCrossEntropy(keras.losses.Loss):
 class LogitsL2(keras.losses.Loss):
     """Squared distance of the logits to plus or minus a target: SynthSeg's first epoch.
 
-    Logits shall be `target` for the class of a voxel and `-target` for the others. The squared
-    differences are averaged over classes, and over voxels in proportion to one minus the target
-    of class 0, so that voxels of the background hardly count.
+    The logits should be `target` for the class of a voxel and `-target` for the others. The squared
+    differences are averaged over classes, and over voxels with a weight of one minus the target
+    of class 0, so that background voxels hardly count.
 
-    SynthSeg divides by the weights of the batch, of one sample in its training; here each sample
-    has its own mean.
+    SynthSeg divides by the weights of the whole batch, which is one sample in its training. Here
+    each sample has its own mean.
 
     Args:
-        target: Distance of the logits from 0, above 0.
-        reduction: How Keras reduces the losses of a batch.
-        name: Name of the loss.
-        dtype: Data type to compute in; float32 if None.
+        target: distance of the logits from 0, above 0.
+        reduction: how Keras reduces the losses of a batch.
+        name: name of the loss.
+        dtype: data type of the computation. Default float32.
     Input shape: one-hot labels with the background first, and logits,
         `(batch, *spatial, classes)`.
     Output shape: `(batch,)`, then reduced.
     Raises: ValueError if the target is not above 0, or if the shapes differ.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.eye(2)[np.array([[0, 1, 1]])]
+        >>> float(LogitsL2(target=5.0)(labels, 10 * labels - 5))
+        0.0
+
     Reference: SynthSeg's `WeightedL2Loss` layer.
     """
 
@@ -141,15 +160,15 @@ class LogitsL2(keras.losses.Loss):
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not target > 0:
-            raise ValueError(f"target must be above 0, received {target!r}")
+            raise ValueError(f"`target` must be above 0. Received: target={target!r}")
         self.target = target
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each sample, `(batch,)`."""
         y_true, y_pred = float32_pair(y_true, y_pred)
         axes = spatial_axes(y_pred)
-        # The small number decides for a sample that is background everywhere: its plain mean.
-        # Not a sum, which graph optimisers would round away.
+        # With the small number, a sample that is background everywhere gets its plain mean. A
+        # sum with it would be rounded away by graph optimisers.
         weight = ops.maximum(1 - y_true[..., 0], 1e-8)
         error = ops.mean(ops.square(y_pred - self.target * (2 * y_true - 1)), axis=-1)
         return ops.sum(weight * error, axes) / ops.sum(weight, axes)
@@ -163,5 +182,8 @@ def _first_class(posteriors: Tensor, include_background: bool) -> int:
     if include_background:
         return 0
     if posteriors.shape[-1] == 1:
-        raise ValueError("include_background=False expects two classes or more, received one")
+        raise ValueError(
+            "`include_background` must be True for a single class. "
+            "Received: include_background=False"
+        )
     return 1

@@ -120,10 +120,10 @@ class FitTransform(SynthesisLayer):
         confidence: what says how much a map counts: its "power", the mean over voxels, as in
             SynthMorph, or its "peak", the largest value, with which small structures that are
             found count as much as large ones.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `[maps, images]`: feature maps `(2 · batch, *coarse, features)`, non-negative,
-        those of the moving images first; and the images, of which only the shape matters.
+        those of the moving images first; and the images, used only for their shape.
     Output shape: `(batch, ndim + 1, ndim + 1)`, from fixed to moving voxels about the centre.
 
     Raises:

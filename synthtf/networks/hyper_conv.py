@@ -26,7 +26,7 @@ class HyperConv(keras.layers.Layer):
         filters: output channels.
         kernel_size: voxels per axis of the kernel.
         kernel_std: initial standard deviation of the kernels. None: He's, `sqrt(2 / inputs)`.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: list of features `(batch, *spatial, channels)` of one to three spatial axes and
         the hypervector `(batch, units)`.

@@ -82,7 +82,7 @@ class DetectorConfig(Options):
     """Size of the network that detects corresponding features in each of two images."""
 
     num_features: Annotated[int, Limits(4)] = option(
-        32, "feature maps, each of which becomes one pair of points"
+        32, "feature maps; each becomes one pair of points"
     )
     backbone: UNetConfig = option(
         factory=functools.partial(UNetConfig, 16, 4, max_features=64), text="U-Net that finds them"

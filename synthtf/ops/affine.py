@@ -1,4 +1,7 @@
-"""Affine matrices, `(batch, ndim + 1, ndim + 1)`, from output to input voxels."""
+"""Affine matrices in homogeneous coordinates, `(batch, ndim + 1, ndim + 1)`.
+
+Each maps output to input voxels, both counted from the centre of the volume.
+"""
 
 from typing import Any
 
@@ -11,23 +14,34 @@ from synthtf.ops.matrices import geometric_mean
 
 Tensor = Any
 
-_ANCHOR = 1e-5  # weight of points that hold a fit at the identity, against 1 for all others
+_ANCHOR = 1e-5  # weight of a point that holds a fit at the identity; the others sum to 1
 
 
 def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear: Tensor) -> Tensor:
-    """Build `A = T R Z E` from its parameters.
+    """Build `A = T R Z E` from translation, rotation, scaling and shear.
 
     `R = Rx Ry Rz` in 3D; `Z` is diagonal; `E` is upper unitriangular with the
     shears in the order (01, 02, 12). The convention is VoxelMorph's.
 
     Args:
-        translation: `(batch, ndim)`.
-        rotation: degrees, `(batch, 3)` in 3D and `(batch, 1)` in 2D.
-        scaling: `(batch, ndim)`.
-        shear: `(batch, 3)` in 3D and `(batch, 1)` in 2D.
+        translation: `(batch, ndim)`, in the unit of the coordinates.
+        rotation: `(batch, 3)` in 3D and `(batch, 1)` in 2D, in degrees.
+        scaling: `(batch, ndim)`, a ratio; 1 keeps the size.
+        shear: `(batch, 3)` in 3D and `(batch, 1)` in 2D; 0 does nothing.
 
     Returns:
         float32 tensor of shape `(batch, ndim + 1, ndim + 1)`.
+
+    Example:
+        >>> from keras import ops
+        >>> zero, one = ops.zeros((1, 2)), ops.ones((1, 2))
+        >>> matrix = affine_matrix(zero, ops.array([[90.0]]), one, zero[:, :1])
+        >>> print(ops.convert_to_numpy(matrix[0, :2]).round(3) + 0.0)
+        [[ 0. -1.  0.]
+         [ 1.  0.  0.]]
+
+    Reference:
+        VoxelMorph's `params_to_affine_matrix`.
     """
     ndim = translation.shape[-1]
     linear = matrix_product(_rotation(rotation) * scaling[:, None], _shear(shear, ndim))
@@ -35,14 +49,26 @@ def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear:
 
 
 def homogeneous(matrix: Tensor) -> Tensor:
-    """Append the row `(0, ..., 0, 1)` to matrices of shape `(batch, ndim, ndim + 1)`."""
+    """Append the row `(0, ..., 0, 1)` to matrices.
+
+    Args:
+        matrix: `(batch, ndim, ndim + 1)`, the linear part and the translation.
+
+    Returns:
+        Tensor of shape `(batch, ndim + 1, ndim + 1)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(homogeneous(ops.array([[[2.0, 5.0]]])))[0].tolist()
+        [[2.0, 5.0], [0.0, 1.0]]
+    """
     ndim = matrix.shape[-2]
     last = ops.zeros_like(matrix[:, :1]) + np.eye(ndim + 1, dtype="float32")[-1]
     return ops.concatenate([matrix, last], axis=1)
 
 
 def _rotation(angles: Tensor) -> Tensor:
-    """Rotation matrices from angles in degrees."""
+    """Return rotation matrices from angles in degrees."""
     radians = ops.cast(angles, "float32") * (np.pi / 180)
     c, s = in_whole_vectors(ops.cos, radians), in_whole_vectors(ops.sin, radians)
     if angles.shape[-1] == 1:
@@ -67,21 +93,40 @@ def _matrix(rows: list[list[Tensor]]) -> Tensor:
 
 
 def in_voxels(matrix: Tensor, spacing: tuple[float, ...]) -> Tensor:
-    """Convert an affine matrix in mm into one in voxels.
+    """Convert affine matrices in mm into matrices in voxels.
 
     Args:
-        matrix: `(batch, ndim + 1, ndim + 1)`, mapping mm to mm along the voxel axes.
-        spacing: mm per voxel and axis.
+        matrix: `(batch, ndim + 1, ndim + 1)`, from mm to mm along the voxel axes.
+        spacing: mm per voxel, one per axis.
 
     Returns:
         Tensor of the same shape, `S⁻¹ A S`.
+
+    Example:
+        >>> from keras import ops
+        >>> shift = ops.array([[[1.0, 0.0, 4.0], [0.0, 1.0, 6.0], [0.0, 0.0, 1.0]]])  # in mm
+        >>> ops.convert_to_numpy(in_voxels(shift, (2.0, 3.0)))[0, :2, 2].tolist()
+        [2.0, 2.0]
     """
     scale = np.array([*spacing, 1.0], "float32")
     return matrix * (scale[None, :] / scale[:, None])
 
 
 def invert_affine(matrix: Tensor) -> Tensor:
-    """Invert affine matrices of shape `(batch, ndim + 1, ndim + 1)`."""
+    """Invert affine matrices.
+
+    Args:
+        matrix: `(batch, ndim + 1, ndim + 1)`.
+
+    Returns:
+        Tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> shrink = invert_affine(ops.array([[[2.0, 6.0], [0.0, 1.0]]]))
+        >>> ops.convert_to_numpy(shrink)[0, 0].tolist()
+        [0.5, -3.0]
+    """
     return ops.linalg.inv(matrix)
 
 
@@ -92,11 +137,18 @@ def fit_affine(source: Tensor, target: Tensor, weights: Tensor | None = None) ->
 
     Args:
         source: `(batch, points, ndim)`.
-        target: `(batch, points, ndim)`.
-        weights: `(batch, points)`, non-negative. None: all one.
+        target: `(batch, points, ndim)`, the corresponding points.
+        weights: `(batch, points)`, non-negative. Default: all points count the same.
 
     Returns:
         float32 tensor of shape `(batch, ndim + 1, ndim + 1)`.
+
+    Example:
+        >>> from keras import ops
+        >>> target = ops.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]])
+        >>> matrix = fit_affine(2 * target + 3, target)
+        >>> print(ops.convert_to_numpy(matrix)[0, 0].round(3) + 0.0)
+        [2. 0. 3.]
     """
     x = ops.concatenate([target, ops.ones_like(target[..., :1])], axis=-1)
     weighted = x if weights is None else x * weights[..., None]
@@ -106,15 +158,24 @@ def fit_affine(source: Tensor, target: Tensor, weights: Tensor | None = None) ->
 
 
 def fit_affine_both_ways(source: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Fit as `fit_affine` in both directions and average: swapping the points inverts the matrix.
+    """Fit as `fit_affine` in both directions and average.
+
+    Swapping the two sets of points therefore inverts the matrix.
 
     Args:
         source: `(batch, points, ndim)`.
-        target: `(batch, points, ndim)`.
-        weights: `(batch, points)`, non-negative. None: all one.
+        target: `(batch, points, ndim)`, the corresponding points.
+        weights: `(batch, points)`, non-negative. Default: all points count the same.
 
     Returns:
         float32 tensor of shape `(batch, ndim + 1, ndim + 1)`.
+
+    Example:
+        >>> from keras import ops
+        >>> target = ops.array([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]])
+        >>> matrix = fit_affine_both_ways(2 * target, target)
+        >>> print(ops.convert_to_numpy(matrix)[0, 0].round(3) + 0.0)
+        [2. 0. 0.]
     """
     forward = fit_affine(source, target, weights)
     backward = fit_affine(target, source, weights)
@@ -122,17 +183,25 @@ def fit_affine_both_ways(source: Tensor, target: Tensor, weights: Tensor | None 
 
 
 def with_anchors(source: Tensor, target: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Append points that correspond by the identity, with next to no weight.
+    """Append points that stay where they are, with very small weights.
 
-    They decide a fit only where the others leave it open, as where there are too few.
+    They decide the fit only where the other points leave it open, for example where there are
+    too few of them.
 
     Args:
-        source: `(batch, points, ndim)`, about the centre, in units of the size of the volume.
-        target: tensor of the same shape.
-        weights: `(batch, points)`, of a sum of about 1.
+        source: `(batch, points, ndim)`, from the centre, as a share of the size of the volume.
+        target: the corresponding points, of the same shape.
+        weights: `(batch, points)`, with a sum of about 1.
 
     Returns:
-        The three, with `2 · ndim` points more.
+        `source`, `target` and `weights` with `2 · ndim` more points.
+
+    Example:
+        >>> from keras import ops
+        >>> points = ops.zeros((1, 1, 2))
+        >>> source, target, weights = with_anchors(points, points, ops.ones((1, 1)))
+        >>> source.shape[1], ops.convert_to_numpy(target)[0, 1].tolist()
+        (5, [0.5, 0.0])
     """
     ndim = source.shape[-1]
     corners = np.concatenate([np.eye(ndim), -np.eye(ndim)]).astype("float32") / 2

@@ -1,4 +1,4 @@
-"""Small shapes, each computed in a window of its own and painted into the volume."""
+"""Small shapes, each computed in a window around its centre and painted into the volume."""
 
 import math
 from collections.abc import Sequence
@@ -16,14 +16,20 @@ _FAR = 1e12
 
 
 class Windows(NamedTuple):
-    """The surroundings of points, `num` per sample.
+    """Windows of voxels around points, `num` per sample.
 
     Attributes:
-        offsets: mm from the point, one tensor `(batch, num, width)` per axis.
-        squared: `(batch, num, *widths)`, squared distance in mm², huge beyond the volume.
-        index: int32 `(batch, num, *widths)`, of the voxels of a flattened sample.
-        is_centre: boolean `(batch, num, *widths)`, the voxel closest to the point, unless it
-            lies beyond the volume.
+        offsets: distance from the point in mm, one tensor `(batch, num, width)` per axis.
+        squared: `(batch, num, *widths)`, squared distance in mm²; very large outside the volume.
+        index: int32 `(batch, num, *widths)`, indices of the voxels in the flattened sample.
+        is_centre: boolean `(batch, num, *widths)`, true at the voxel closest to the point if it
+            lies in the volume.
+
+    Example:
+        >>> from keras import ops
+        >>> around = windows([ops.array([[3.0]])], 1.0, (1.0,), (8,))
+        >>> ops.convert_to_numpy(around.squared)[0, 0].tolist()
+        [1.0, 0.0, 1.0]
     """
 
     offsets: list[Tensor]
@@ -35,16 +41,22 @@ class Windows(NamedTuple):
 def windows(
     points: Sequence[Tensor], radius: float, spacing: Sequence[float], shape: Sequence[int]
 ) -> Windows:
-    """Give the voxels around points.
+    """Return the windows of voxels around points.
 
     Args:
         points: one tensor `(batch, num)` per axis, in voxels.
-        radius: that the windows hold, in mm.
-        spacing: mm per voxel and axis.
+        radius: distance from the point that the windows cover, in mm.
+        spacing: mm per voxel, one per axis.
         shape: spatial shape of the volume.
 
     Returns:
         Windows of the same size for all points, centred at the closest voxel.
+
+    Example:
+        >>> from keras import ops
+        >>> around = windows([ops.array([[3.0]])], 2.0, (2.0,), (8,))
+        >>> ops.convert_to_numpy(around.index)[0, 0].tolist()
+        [2, 3, 4]
     """
     ndim = len(shape)
     offsets, squared, index, is_centre = [], 0.0, 0, True
@@ -65,15 +77,22 @@ def windows(
 
 
 def paint(values: Tensor, index: Tensor, shape: Sequence[int]) -> Tensor:
-    """Paint windows into empty volumes; where several overlap, the largest value stays.
+    """Paint windows into empty volumes; the largest value wins where several overlap.
 
     Args:
         values: int32 `(batch, num, *widths)`, non-negative; 0 paints nothing.
-        index: that of the windows.
+        index: `(batch, num, *widths)`, the `index` of the windows.
         shape: spatial shape of the volume.
 
     Returns:
-        int32 tensor `(batch, *shape, 1)`.
+        int32 tensor of shape `(batch, *shape, 1)`.
+
+    Example:
+        >>> from keras import ops
+        >>> around = windows([ops.array([[2.0]])], 1.0, (1.0,), (5,))
+        >>> painted = paint(ops.array([[[7, 8, 7]]]), around.index, (5,))
+        >>> ops.convert_to_numpy(painted)[0, :, 0].tolist()
+        [0, 7, 8, 7, 0]
     """
     batch, voxels = ops.shape(values)[0], math.prod(shape)
     index = index + batch_offset(batch, voxels, len(values.shape) - 1)
@@ -84,21 +103,30 @@ def paint(values: Tensor, index: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def direction_noise(coefficients: Tensor, surroundings: Windows) -> Tensor:
-    """Smooth noise on the sphere of directions, `N(0, 1)` in each, without a preferred one.
+    """Return smooth noise on the sphere of directions, `N(0, 1)` in each direction.
 
     The sum of two homogeneous polynomials with independent Gaussian coefficients, whose
     variances are the multinomial numbers. For unit vectors u, v its covariance is
-    `(c^(n - 1) + c^n) / 2` with `c = u·v`: opposite directions are independent.
+    `(c^(n - 1) + c^n) / 2` with `c = u·v`: no direction is preferred, and opposite directions
+    are independent.
 
     Args:
         coefficients: `(batch, num, 2, *degrees)`, standard normal, with `n + 1` degrees per axis.
-            Those of other than the degrees `n - 1` and `n` are not used.
-        surroundings: of the points that the directions start from.
+            Only those of total degree `n - 1` and `n` are used.
+        surroundings: windows around the points that the directions start from.
 
     Returns:
-        float32 tensor `(batch, num, *widths)`; 0 at the point itself.
+        float32 tensor of shape `(batch, num, *widths)`; 0 at the point itself.
 
-    Reference: Kostlan, On the distribution of roots of random polynomials, 1993.
+    Example:
+        >>> from keras import ops
+        >>> around = windows([ops.array([[2.0]]), ops.array([[2.0]])], 1.0, (1.0, 1.0), (5, 5))
+        >>> noise = direction_noise(ops.ones((1, 1, 2, 3, 3)), around)
+        >>> tuple(noise.shape), float(noise[0, 0, 1, 1])
+        ((1, 1, 3, 3), 0.0)
+
+    Reference:
+        Kostlan, On the distribution of roots of random polynomials, 1993.
     """
     num, degree = coefficients.shape[1], coefficients.shape[-1] - 1
     ndim = len(surroundings.offsets)
@@ -116,7 +144,7 @@ def direction_noise(coefficients: Tensor, surroundings: Windows) -> Tensor:
 
 
 def _powers(x: Tensor, degree: int) -> Tensor:
-    """Give `x^0` to `x^degree` along a new last axis."""
+    """Return `x^0` to `x^degree` along a new last axis."""
     columns = [ops.ones_like(x)]
     for _ in range(degree):
         columns.append(columns[-1] * x)
@@ -124,7 +152,7 @@ def _powers(x: Tensor, degree: int) -> Tensor:
 
 
 def _monomial_std(degree: int, ndim: int) -> np.ndarray:
-    """Square roots of the multinomial numbers of `degree - 1` and `degree`, elsewhere 0."""
+    """Return square roots of the multinomial numbers of `degree - 1` and `degree`, elsewhere 0."""
     std = np.zeros((2, *(degree + 1,) * ndim), "float32")
     for exponents in np.ndindex(*std.shape[1:]):
         total = sum(exponents)
@@ -142,8 +170,14 @@ def pick_voxels(mask: Tensor, chance: Tensor) -> Tensor:
         chance: `(batch, num)`, uniform in [0, 1).
 
     Returns:
-        int32 tensor `(batch, num)`, indices of the flattened sample; arbitrary ones if the mask
-        is empty.
+        int32 tensor of shape `(batch, num)`, indices of the flattened sample; arbitrary if the
+        mask is empty.
+
+    Example:
+        >>> from keras import ops
+        >>> mask = ops.array([False, True, False, True])[None, :, None]
+        >>> ops.convert_to_numpy(pick_voxels(mask, ops.array([[0.2, 0.7]])))[0].tolist()
+        [1, 3]
     """
     *others, width = mask.shape[1:-1]
     lines = ops.cast(ops.reshape(mask, (-1, math.prod(others), width)), "int32")
@@ -151,7 +185,7 @@ def pick_voxels(mask: Tensor, chance: Tensor) -> Tensor:
     total = ends[:, -1:]
     rank = ops.cast(ops.floor(chance * ops.cast(total, "float32")), "int32")
     rank = ops.clip(rank, 0, ops.maximum(total - 1, 0))
-    # The line, then the voxel in it, before whose end as many voxels of the mask lie.
+    # First the line, then the voxel in it, by the number of mask voxels up to their ends.
     line = _count_up_to(rank, ends[:, None])
     line = ops.minimum(line, lines.shape[1] - 1)
     here = ops.take_along_axis(lines, line[..., None], axis=1)
@@ -165,14 +199,21 @@ def _count_up_to(rank: Tensor, ends: Tensor) -> Tensor:
 
 
 def spline_matrix(size: int, num_points: int) -> Tensor:
-    """Cubic B-spline weights of control points whose first and last lie on the border.
+    """Return cubic B-spline weights of control points from border to border.
 
     Args:
         size: number of voxels along the axis.
-        num_points: number of control points.
+        num_points: number of control points; the first and the last lie on the border.
 
     Returns:
-        float32 tensor `(1, size, num_points)`; each row adds up to one.
+        float32 tensor of shape `(1, size, num_points)`; each row sums to one.
+
+    Example:
+        >>> from keras import ops
+        >>> print(ops.convert_to_numpy(spline_matrix(3, 2))[0].round(2))
+        [[0.8 0.2]
+         [0.5 0.5]
+         [0.2 0.8]]
     """
     distance = ops.abs(control_offset(ops.full((1,), num_points), size, num_points))
     weight = ops.power(ops.relu(2.0 - distance), 3) - 4.0 * ops.power(ops.relu(1.0 - distance), 3)

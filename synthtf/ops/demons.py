@@ -10,31 +10,42 @@ from synthtf.ops.resample import resample
 
 Tensor = Any
 
-_FLUID = 1.0  # voxels: smoothness of each step
-_LONGEST = 0.5  # voxels of each step
-_DAMPING = 0.1  # of the mean curvature
+_FLUID = 1.0  # standard deviation of the smoothing of each step, in voxels
+_LONGEST = 0.5  # largest length of a step, in voxels
+_DAMPING = 0.1  # as a share of the mean curvature
 _SQUARINGS = 5
 _FLAT = 1e-8
 
 
 def demons_step(moving: Tensor, fixed: Tensor, velocity: Tensor, smoothness: Tensor) -> Tensor:
-    """Improve a velocity so that maps of two images come closer in the space in the middle.
+    """Improve a velocity field so that two images come closer in the halfway space.
 
     Per voxel, a damped Gauss-Newton step for the squared difference of all maps, from the mean of
     the gradients of both images; then Gaussian smoothing of the velocity. Swapping the images
     negates the velocity.
 
     Args:
-        moving: maps of the moving image, `(batch, *spatial, channels)`.
-        fixed: likewise, of the fixed image.
+        moving: maps of the moving image, such as posteriors, `(batch, *spatial, channels)`.
+        fixed: maps of the fixed image, of the same shape.
         velocity: `(batch, *spatial, ndim)`, in voxels.
-        smoothness: standard deviation of the smoothing in voxels, `(batch,)`.
+        smoothness: `(batch,)`, standard deviation of the smoothing, in voxels.
 
     Returns:
         float32 tensor of the shape of `velocity`.
 
-    Reference: Vercauteren et al., Symmetric log-domain diffeomorphic registration: a
-        demons-based approach, MICCAI 2008.
+    Example:
+        >>> from keras import ops
+        >>> x = ops.arange(16, dtype="float32")
+        >>> def bump(centre):
+        ...     line = ops.exp(-ops.square(x - centre) / 8)
+        ...     return (line[:, None] * line)[None, ..., None]
+        >>> velocity = demons_step(bump(9.0), bump(7.0), ops.zeros((1, 16, 16, 2)), ops.ones((1,)))
+        >>> bool(velocity[0, 8, 8, 0] > 0.1)
+        True
+
+    Reference:
+        Vercauteren et al., Symmetric log-domain diffeomorphic registration: a demons-based
+        approach, MICCAI 2008.
     """
     ndim = velocity.shape[-1]
     moved = []

@@ -1,4 +1,4 @@
-"""Distances to the border of a region, and the closing of regions."""
+"""Distances to the border of a region, and morphological closing."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,27 @@ Tensor = Any
 
 
 def distance_to(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:
-    """Euclidean distance from each voxel to the closest voxel of a region, truncated.
+    """Return the Euclidean distance from each voxel to a region, truncated.
 
     Exact up to `limit`: along one axis after the other, the squared distance is the lower
-    envelope of parabolas, of which only those within reach are compared.
+    envelope of parabolas, and only those within reach are compared.
 
     Args:
-        mask: boolean, `(batch, *spatial, channels)`; nothing is known beyond its borders.
-        spacing: mm per voxel and axis.
+        mask: boolean, `(batch, *spatial, channels)`. The region ends at the border of the volume.
+        spacing: mm per voxel, one per axis.
         limit: largest distance, in mm.
 
     Returns:
         float32 tensor of the same shape, in mm: 0 in the region, `limit` far from it.
 
-    Reference: Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, Theory of
+    Example:
+        >>> from keras import ops
+        >>> mask = ops.array([True, False, False, False])[None, :, None]
+        >>> ops.convert_to_numpy(distance_to(mask, (2.0,), 5.0))[0, :, 0].tolist()
+        [0.0, 2.0, 4.0, 5.0]
+
+    Reference:
+        Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, Theory of
         Computing 2012.
     """
     far = float(limit) ** 2
@@ -34,7 +41,7 @@ def distance_to(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:
 
 
 def _lower_envelope(values: Tensor, axis: int, mm: float, far: float) -> Tensor:
-    """Minimum over shifts along an axis of the shifted values plus the squared shift."""
+    """Return the minimum over shifts along an axis of the shifted values plus the squared shift."""
     reach = math.ceil(math.sqrt(far) / mm) - 1  # voxels; beyond, the square alone is `far`
     pads = [(reach, reach) if a == axis else (0, 0) for a in range(len(values.shape))]
     padded = ops.pad(values, pads, constant_values=far)
@@ -49,18 +56,24 @@ def _lower_envelope(values: Tensor, axis: int, mm: float, far: float) -> Tensor:
 
 
 def signed_distance(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:
-    """Distance of each voxel to the border of a region, negative within.
+    """Return the distance of each voxel to the border of a region, negative inside.
 
-    The border runs between voxels inside and outside, half of the smallest voxel size from their
-    centres: exact to half a voxel, of the larger size where voxels are not isotropic.
+    The border runs between voxels inside and outside, half the smallest voxel size from their
+    centres. The error is at most half a voxel, of the largest size if voxels are anisotropic.
 
     Args:
-        mask: boolean, `(batch, *spatial, channels)`; nothing is known beyond its borders.
-        spacing: mm per voxel and axis.
+        mask: boolean, `(batch, *spatial, channels)`. The region ends at the border of the volume.
+        spacing: mm per voxel, one per axis.
         limit: largest distance, in mm.
 
     Returns:
         float32 tensor of the same shape, in mm, in `[-limit, limit]`.
+
+    Example:
+        >>> from keras import ops
+        >>> mask = ops.array([True, True, False, False])[None, :, None]
+        >>> ops.convert_to_numpy(signed_distance(mask, (1.0,), 5.0))[0, :, 0].tolist()
+        [-1.5, -0.5, 0.5, 1.5]
     """
     half = min(spacing) / 2
     outside = distance_to(mask, spacing, limit + half)
@@ -69,15 +82,21 @@ def signed_distance(mask: Tensor, spacing: Sequence[float], limit: float) -> Ten
 
 
 def close_region(mask: Tensor, spacing: Sequence[float], radius: float) -> Tensor:
-    """Morphological closing by a ball: fill what a ball outside of the region cannot reach.
+    """Close a region by a ball: fill what a ball outside of the region cannot reach.
 
     Args:
-        mask: boolean, `(batch, *spatial, channels)`. A ball reaches beyond the borders.
-        spacing: mm per voxel and axis.
-        radius: of the ball, in mm; 0 leaves the region as it is.
+        mask: boolean, `(batch, *spatial, channels)`. The ball may leave the volume.
+        spacing: mm per voxel, one per axis.
+        radius: radius of the ball, in mm; 0 leaves the region as it is.
 
     Returns:
         Boolean tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> mask = ops.array([True, False, True, False, False])[None, :, None]
+        >>> ops.convert_to_numpy(close_region(mask, (1.0,), 1.0))[0, :, 0].tolist()
+        [True, True, True, False, False]
     """
     if not radius:
         return mask

@@ -12,18 +12,23 @@ _VECTOR = 16
 
 
 def in_whole_vectors(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply `exp`, `log`, `sin` or their like to each sample.
+    """Apply `exp`, `log`, `sin` and the like to each sample.
 
-    The last few numbers of a tensor miss the vector unit of a CPU, whose results differ
-    in the last bit: a sample would depend on its place in the batch. Here each sample is
+    A CPU computes the last few numbers of a tensor outside of its vector unit, and the results
+    differ in the last bit: a sample would depend on its place in the batch. Here each sample is
     padded to whole vectors. Arithmetic and square roots are exact and do not need this.
 
     Args:
-        function: of a tensor `(batch, n)`, elementwise within each sample.
+        function: takes and returns a tensor `(batch, n)`, elementwise within each sample.
         x: `(batch, ...)`.
 
     Returns:
         Tensor of the shape of `x`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(in_whole_vectors(ops.exp, ops.zeros((1, 3)))).tolist()
+        [[1.0, 1.0, 1.0]]
     """
     size = math.prod(x.shape[1:])
     flat = ops.reshape(x, (-1, size))

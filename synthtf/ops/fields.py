@@ -24,16 +24,28 @@ def compose(outer: Tensor, inner: Tensor, shape: Sequence[int] | None = None) ->
     """Compose two transforms into `x ↦ outer(inner(x))`.
 
     Args:
-        outer: affine matrix `(batch, ndim + 1, ndim + 1)` or displacement
-            field `(batch, *grid, ndim)`.
-        inner: likewise; applied first.
-        shape: spatial shape of the volume, needed only if a field's grid is
-            coarser than it. Default: the grid of the field.
+        outer: affine matrix `(batch, ndim + 1, ndim + 1)`, or displacement field
+            `(batch, *grid, ndim)` in voxels.
+        inner: the same; applied first.
+        shape: spatial shape of the volume, needed only where it is larger than a field's grid.
+            Default: the grid of the field.
 
     Returns:
-        A matrix if both are matrices, else a displacement field on the inner
-        field's grid (the outer's if the inner is a matrix). Outside the outer
-        field its border values hold.
+        A matrix if both are matrices, else a displacement field on the inner field's grid (the
+        outer's if the inner is a matrix). Outside of its grid, the outer field keeps its border
+        values.
+
+    Raises:
+        ValueError: if a transform is neither a matrix nor a field for these axes.
+
+    Example:
+        >>> from keras import ops
+        >>> shift = ops.array([[[1.0, 2.0], [0.0, 1.0]]])
+        >>> ops.convert_to_numpy(compose(shift, shift))[0, 0].tolist()
+        [1.0, 4.0]
+        >>> field = ops.ones((1, 3, 3, 2))
+        >>> ops.convert_to_numpy(compose(field, field))[0, 1, 1].tolist()
+        [2.0, 2.0]
     """
     fields = [t for t in (inner, outer) if len(t.shape) > 3]
     if not fields:
@@ -69,18 +81,24 @@ def _follow(
 def integrate_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
     """Integrate a stationary velocity field over unit time by scaling and squaring.
 
-    `v / 2^steps`, then `steps` times `v(x) += v(x + v(x))`, borders clamped.
+    `v / 2^steps`, then `steps` times `v(x) += v(x + v(x))`, clamped to the border.
 
     Args:
         velocity: `(batch, *spatial, ndim)`, in voxels of its own grid.
         steps: number of squarings, at least zero.
 
     Returns:
-        Displacement field of the same shape.
+        Displacement field of the same shape, in voxels.
+
+    Example:
+        >>> from keras import ops
+        >>> displacement = integrate_velocity(ops.full((1, 4, 4, 2), 0.5))
+        >>> ops.convert_to_numpy(displacement)[0, 0, 0].tolist()  # a constant velocity
+        [0.5, 0.5]
 
     Reference:
-        Arsigny et al., A log-Euclidean framework for statistics on
-        diffeomorphisms, MICCAI 2006.
+        Arsigny et al., A log-Euclidean framework for statistics on diffeomorphisms,
+        MICCAI 2006.
     """
     parts = [velocity[..., d] for d in range(velocity.shape[-1])]
     return ops.stack(integrate_components(parts, steps), axis=-1)
@@ -89,15 +107,21 @@ def integrate_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
 def integrate_components(
     velocity: Sequence[Tensor], steps: int, fuse: bool = False
 ) -> list[Tensor]:
-    """Integrate a velocity given as one tensor `(batch, *spatial)` per axis.
+    """Integrate a velocity field given as one tensor per axis.
 
     Args:
-        velocity: one tensor per axis, in voxels of its own grid.
-        steps: number of squarings.
+        velocity: one tensor `(batch, *spatial)` per axis, in voxels.
+        steps: number of squarings, at least zero.
         fuse: whether to look up with `xla.fused`, whose gradient is slow.
 
     Returns:
-        The displacement, likewise.
+        The displacement field, one tensor `(batch, *spatial)` per axis, in voxels.
+
+    Example:
+        >>> from keras import ops
+        >>> first, second = integrate_components([ops.ones((1, 4, 4)), ops.zeros((1, 4, 4))], 5)
+        >>> float(first[0, 0, 0]), float(second[0, 0, 0])
+        (1.0, 0.0)
     """
     batch, *shape = ops.shape(velocity[0])
     ndim = len(shape)
@@ -116,12 +140,12 @@ def integrate_components(
 
 
 def _repeat(times: int, step: Callable, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Apply a step several times; a loop, since XLA takes minutes to compile several squarings."""
+    """Apply a step several times, in a loop: XLA takes minutes to compile unrolled squarings."""
     if times == 0:
         return values
     if keras.backend.backend() == "tensorflow":
-        # XLA can only differentiate a loop of TensorFlow whose greatest length is given; JAX
-        # can only differentiate one of the other kind.
+        # XLA can differentiate a loop of TensorFlow only if it has a maximum length; JAX can
+        # differentiate only a loop of the other kind.
         start = (0, *values)
         return ops.while_loop(
             lambda i, *_: i < times,
@@ -145,10 +169,10 @@ def mirror_transform(transform: Tensor, axis: int, shape: Sequence[int]) -> Tens
         Tensor of the same shape. What it moves comes out flipped, without an interpolation more.
 
     Example:
-    >>> import numpy as np
-    >>> matrix = mirror_transform(np.eye(3, dtype="float32")[None], axis=0, shape=(8, 8))
-    >>> np.diag(matrix[0]).tolist()
-    [-1.0, 1.0, 1.0]
+        >>> import numpy as np
+        >>> matrix = mirror_transform(np.eye(3, dtype="float32")[None], axis=0, shape=(8, 8))
+        >>> np.diag(matrix[0]).tolist()
+        [-1.0, 1.0, 1.0]
     """
     ndim = len(shape)
     if len(transform.shape) == 3:
@@ -171,6 +195,12 @@ def dense_displacement(matrix: Tensor, shape: Sequence[int]) -> Tensor:
 
     Returns:
         Tensor of shape `(batch, *shape, ndim)`, in voxels.
+
+    Example:
+        >>> from keras import ops
+        >>> double = ops.array([[[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]])
+        >>> ops.convert_to_numpy(dense_displacement(double, (3, 1)))[0, :, 0].tolist()
+        [[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
     """
     ndim = len(shape)
     points = positions(matrix, shape)
@@ -181,15 +211,22 @@ def dense_displacement(matrix: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def jacobian_determinant(displacement: Tensor) -> Tensor:
-    """Determinant of the Jacobian of `x + displacement(x)`; non-positive where it folds.
+    """Return the Jacobian determinant of `x + displacement(x)`; not positive where it folds.
 
     Central differences inside, one-sided ones at the border.
 
     Args:
-        displacement: `(batch, *spatial, ndim)`, in voxels; two or three axes.
+        displacement: `(batch, *spatial, ndim)`, in voxels.
 
     Returns:
         Tensor of shape `(batch, *spatial)`.
+
+    Example:
+        >>> from keras import ops
+        >>> double = ops.array([[[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]])
+        >>> determinant = jacobian_determinant(dense_displacement(double, (4, 4)))
+        >>> float(determinant[0, 2, 2])
+        4.0
     """
     ndim = displacement.shape[-1]
     jacobian = [
@@ -200,7 +237,7 @@ def jacobian_determinant(displacement: Tensor) -> Tensor:
 
 
 def _determinant(rows: list[list[Tensor]]) -> Tensor:
-    """Laplace expansion along the first row."""
+    """Expand a determinant along its first row."""
     if len(rows) == 1:
         return rows[0][0]
     out = 0.0
@@ -211,7 +248,22 @@ def _determinant(rows: list[list[Tensor]]) -> Tensor:
 
 
 def central_difference(x: Tensor, axis: int) -> Tensor:
-    """Slope along an axis: half the difference of both neighbours, one-sided at the ends."""
+    """Return the slope along an axis: half the difference of both neighbours.
+
+    One-sided at the two ends.
+
+    Args:
+        x: tensor of any shape.
+        axis: the axis, counted with the batch axis.
+
+    Returns:
+        Tensor of the same shape, per voxel.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(central_difference(ops.array([0.0, 1.0, 4.0, 9.0]), 0)).tolist()
+        [1.0, 2.0, 4.0, 5.0]
+    """
 
     def part(start: int | None, stop: int | None) -> Tensor:
         index = [slice(None)] * len(x.shape)

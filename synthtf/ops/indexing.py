@@ -1,4 +1,4 @@
-"""Gathering: the one place where memory is read out of order."""
+"""Gathering, in the one place where memory is read out of order."""
 
 from typing import Any
 
@@ -20,6 +20,12 @@ def gather(values: Tensor, index: Tensor) -> Tensor:
 
     Returns:
         Tensor of shape `(*index.shape, ...)`.
+
+    Example:
+        >>> from keras import ops
+        >>> picked = gather(ops.array([5.0, 6.0, 7.0]), ops.array([[2, 0]]))
+        >>> ops.convert_to_numpy(picked).tolist()
+        [[7.0, 5.0]]
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -29,7 +35,7 @@ def gather(values: Tensor, index: Tensor) -> Tensor:
 
 
 def batch_offset(batch: Tensor, stride: Tensor, ndim: int) -> Tensor:
-    """Give where each sample starts in a flattened batch, to be added to indices.
+    """Return where each sample starts in a flattened batch, to be added to indices.
 
     Args:
         batch: number of samples, an int or a scalar tensor.
@@ -38,6 +44,11 @@ def batch_offset(batch: Tensor, stride: Tensor, ndim: int) -> Tensor:
 
     Returns:
         int32 tensor of shape `(batch, 1, ...)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(batch_offset(3, 10, 1)).tolist()
+        [[0], [10], [20]]
     """
     return ops.reshape(ops.arange(batch, dtype="int32") * stride, (-1,) + (1,) * ndim)
 
@@ -50,8 +61,14 @@ def take_per_sample(table: Tensor, index: Tensor) -> Tensor:
         index: int32 tensor of shape `(batch, ...)`, values in `[0, n - 1]`.
 
     Returns:
-        Tensor of the shape of `index`, then the channels if there are any, and of the
-        dtype of `table`.
+        Tensor of the dtype of `table` and the shape of `index`, followed by the channels if the
+        table has any.
+
+    Example:
+        >>> from keras import ops
+        >>> table = ops.array([[0.0, 1.0], [2.0, 3.0]])
+        >>> ops.convert_to_numpy(take_per_sample(table, ops.array([[1], [0]]))).tolist()
+        [[1.0], [2.0]]
     """
     offset = batch_offset(ops.shape(index)[0], table.shape[1], len(index.shape) - 1)
     return gather(ops.reshape(table, (-1, *table.shape[2:])), index + offset)

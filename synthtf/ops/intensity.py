@@ -24,6 +24,12 @@ def power(x: Tensor, exponent: Tensor) -> Tensor:
 
     Returns:
         Tensor of the shape of `x`; values below 1e-12 count as 1e-12.
+
+    Example:
+        >>> from keras import ops
+        >>> image = ops.array([[[0.0], [0.5], [1.0]]])
+        >>> print(ops.convert_to_numpy(power(image, ops.array([2.0])))[0, :, 0].round(4))
+        [0.   0.25 1.  ]
     """
 
     def raised(x: Tensor, exponent: Tensor) -> Tensor:
@@ -34,17 +40,24 @@ def power(x: Tensor, exponent: Tensor) -> Tensor:
 
 
 def remap(x: Tensor, values: Tensor, num_points: Tensor) -> Tensor:
-    """Send images through curves that are linear between equally spaced points.
+    """Send intensities through curves that are linear between equally spaced points.
 
     Args:
         x: `(batch, *spatial, channels)`, in [0, 1].
-        values: `(batch, channels, n)`, of each curve at its points, the first of which lies
-            at zero.
-        num_points: int tensor `(batch,)`, points in use, from 2 to n; the last of them lies
-            at one.
+        values: `(batch, channels, n)`, values of each curve at its points; the first point lies
+            at intensity 0.
+        num_points: int tensor `(batch,)`, number of points in use, from 2 to n; the last of them
+            lies at intensity 1.
 
     Returns:
         Tensor of the shape of `x`.
+
+    Example:
+        >>> from keras import ops
+        >>> image = ops.array([[[0.0], [0.25], [1.0]]])
+        >>> inverted = remap(image, ops.array([[[1.0, 0.0]]]), ops.array([2]))
+        >>> ops.convert_to_numpy(inverted)[0, :, 0].tolist()
+        [1.0, 0.75, 0.0]
     """
     channels, size = values.shape[1:]
     last = ops.reshape(num_points, (-1,) + (1,) * (len(x.shape) - 1)) - 1

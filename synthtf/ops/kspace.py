@@ -1,10 +1,10 @@
 """The k-space of an image, one encoding axis at a time, as matrices.
 
 Multiplying the k-space lines of one axis by weights is linear and acts along that axis alone:
-`F⁻¹ diag(w) F`, a complex circulant matrix. Two real matrix products per volume take the place
-of a Fourier transform of it.
+`F⁻¹ diag(w) F`, a complex circulant matrix. Two real matrix products per volume replace the
+Fourier transform.
 
-Lines are numbered by ascending frequency, as `numpy.fft.fftshift` orders them: line `k` of `n`
+Lines are numbered by ascending frequency, in the order of `numpy.fft.fftshift`: line `k` of `n`
 has `k - n // 2` periods per field of view.
 """
 
@@ -20,35 +20,58 @@ Tensor = Any
 
 
 def line_frequency(size: int) -> Tensor:
-    """Periods per field of view of each k-space line, int32 of shape `(size,)`."""
+    """Return the frequency of each k-space line, in periods per field of view.
+
+    Args:
+        size: number of lines.
+
+    Returns:
+        int32 tensor of shape `(size,)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(line_frequency(4)).tolist()
+        [-2, -1, 0, 1]
+    """
     return ops.arange(size, dtype="int32") - size // 2
 
 
 def central_lines(proportion: Tensor, size: int) -> Tensor:
-    """Say which k-space lines lie around the centre: `|f| <= proportion · n / 2`.
+    """Return which k-space lines lie around the centre: `|f| <= proportion · n / 2`.
 
     Args:
-        proportion: tensor `(batch,)`, in [0, 1]; the centre itself always counts.
+        proportion: `(batch,)`, in [0, 1]; the centre itself always counts.
         size: number of lines.
 
     Returns:
-        bool tensor `(batch, n)`.
+        bool tensor of shape `(batch, size)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(central_lines(ops.array([0.5]), 4))[0].tolist()
+        [False, True, True, True]
     """
     distance = ops.cast(ops.abs(line_frequency(size)), "float32")
     return distance[None] <= ops.cast(proportion, "float32")[:, None] * (size / 2)
 
 
 def line_filter(weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Multiply the k-space lines of one axis by real weights.
+    """Return the matrices that multiply the k-space lines of one axis by real weights.
 
     Entry `(x, y)` is `h(x - y)`, where `h(d) = 1/n Σ_k w_k exp(2πi f_k d / n)`.
 
     Args:
-        weights: `(batch, n)`, one per line, in the order of ascending frequency.
+        weights: `(batch, n)`, one per line, by ascending frequency.
 
     Returns:
         Real and imaginary part of the matrices, each float32 of shape `(batch, n, n)`. The
         imaginary part vanishes where the weights of `f` and `-f` are equal.
+
+    Example:
+        >>> from keras import ops
+        >>> real, imaginary = line_filter(ops.ones((1, 3)))
+        >>> bool(ops.max(ops.abs(real[0] - ops.eye(3))) < 1e-6)
+        True
     """
     size = weights.shape[-1]
     offset = ops.arange(size, dtype="int32")
@@ -68,11 +91,19 @@ def filter_lines(image: Tensor, weights: Sequence[Tensor], axis: Tensor) -> tupl
 
     Args:
         image: `(batch, *spatial, channels)`, real.
-        weights: per spatial axis, `(batch, n)`, in the order of ascending frequency.
+        weights: one tensor `(batch, n)` per spatial axis, by ascending frequency.
         axis: int32 tensor `(batch,)`, the spatial axis whose lines are weighted.
 
     Returns:
         Real and imaginary part of the image, each of its shape.
+
+    Example:
+        >>> from keras import ops
+        >>> weights = [ops.array([[0.0, 0.0, 1.0, 0.0]]), ops.ones((1, 2))]  # the mean of axis 0
+        >>> image = ops.reshape(ops.arange(8, dtype="float32"), (1, 4, 2, 1))
+        >>> real, _ = filter_lines(image, weights, ops.array([0]))
+        >>> print(ops.convert_to_numpy(real)[0, 0, :, 0].round(4))
+        [3. 4.]
     """
     parts = (image, image)
     for d, weight in enumerate(weights):
@@ -97,7 +128,20 @@ def _filter_where(parts: tuple, weights: Tensor, chosen: Tensor, axis: int) -> t
 
 
 def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
-    """Magnitude of a complex image."""
+    """Return the magnitude of a complex image.
+
+    Args:
+        real: tensor of any shape.
+        imaginary: tensor of the same shape.
+
+    Returns:
+        Tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> float(magnitude(ops.array(3.0), ops.array(4.0)))
+        5.0
+    """
     return ops.sqrt(ops.square(real) + ops.square(imaginary))
 
 
@@ -109,13 +153,20 @@ def plane_waves(
     `Σ_s a_s exp(i φ_s) Π_d exp(2πi f_sd x_d / n_d)`: a product of one wave per axis.
 
     Args:
-        frequency: int32 tensor `(batch, waves, ndim)`, periods per field of view.
+        frequency: int32 tensor `(batch, waves, ndim)`, in periods per field of view.
         amplitude: `(batch, waves)`.
         phase: `(batch, waves)`, in turns.
         shape: spatial shape of the result.
 
     Returns:
         Real and imaginary part, each `(batch, *shape)`.
+
+    Example:
+        >>> from keras import ops
+        >>> one = ops.ones((1, 1))
+        >>> real, _ = plane_waves(ops.array([[[1, 0]]]), one, 0 * one, (4, 2))
+        >>> print(ops.convert_to_numpy(real)[0, :, 0].round(4) + 0.0)
+        [ 1.  0. -1.  0.]
     """
     axes = []
     for d, size in enumerate(shape):
@@ -136,7 +187,7 @@ def plane_waves(
 
 
 def _outer(real: Tensor, imaginary: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
-    """Complex outer product of `(batch, m, waves)` and `(batch, n, waves)` over the voxels."""
+    """Return the complex outer product of `(batch, m, waves)` and `(batch, n, waves)`."""
     real, imaginary = real[:, :, None], imaginary[:, :, None]
     cosine, sine = cosine[:, None], sine[:, None]
     shape = (-1, real.shape[1] * cosine.shape[2], real.shape[3])
@@ -147,7 +198,7 @@ def _outer(real: Tensor, imaginary: Tensor, cosine: Tensor, sine: Tensor) -> tup
 
 
 def _wave(step: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of `2π step / size` for integers `step`, exact to the last bit."""
+    """Return cosine and sine of `2π step / size` for integers `step`, exact to the last bit."""
     angle = 2 * np.pi * np.arange(size) / size
     step = ops.mod(step, size)
     return tuple(

@@ -15,14 +15,19 @@ _LARGEST_TABLE = 2**16
 
 
 def label_index(labels: Tensor, values: Sequence[int]) -> Tensor:
-    """Position of each label in a sorted list of label values.
+    """Return the position of each label in a sorted list of label values.
 
     Args:
         labels: integer tensor of any shape.
-        values: sorted, distinct, non-negative label values; may be sparse.
+        values: sorted, distinct, non-negative label values; gaps are allowed.
 
     Returns:
         int32 tensor of the same shape. A label that is not listed gives 0.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(label_index(ops.array([0, 41, 2]), [0, 2, 41])).tolist()
+        [0, 2, 1]
     """
     values = np.asarray(values, "int64")
     labels = ops.cast(labels, "int32")
@@ -45,11 +50,18 @@ def look_up(table: Tensor, labels: Tensor, values: Sequence[int]) -> Tensor:
     Args:
         table: `(batch, n)` or `(batch, n, channels)`, a number or row per label value.
         labels: integer tensor of shape `(batch, *spatial, 1)`.
-        values: the n label values: sorted, distinct, non-negative; may be sparse.
+        values: the n label values: sorted, distinct, non-negative; gaps are allowed.
 
     Returns:
-        Tensor of shape `(batch, *spatial, channels)`; without channels, of one. A label that
-        is not listed gets what the first one gets.
+        Tensor of shape `(batch, *spatial, channels)`, with one channel if the table has none. A
+        label that is not listed gets the entry of the first.
+
+    Example:
+        >>> from keras import ops
+        >>> labels = ops.array([0, 41, 2])[None, :, None]
+        >>> means = ops.array([[0.0, 0.5, 1.0]])
+        >>> ops.convert_to_numpy(look_up(means, labels, [0, 2, 41]))[0, :, 0].tolist()
+        [0.0, 1.0, 0.5]
     """
     values = np.asarray(values, "int64")
     labels = ops.cast(labels, "int32")
@@ -57,7 +69,7 @@ def look_up(table: Tensor, labels: Tensor, values: Sequence[int]) -> Tensor:
         labels = labels[..., 0]
     if values[-1] >= _LARGEST_TABLE:
         return take_per_sample(table, label_index(labels, values))
-    # One gather over the volume, in a table with gaps.
+    # One gather over the volume, from a table with gaps.
     position = np.zeros(values[-1] + 2, "int32")
     position[values] = np.arange(len(values))
     wide = ops.take(table, position, axis=1)
@@ -66,7 +78,7 @@ def look_up(table: Tensor, labels: Tensor, values: Sequence[int]) -> Tensor:
 
 
 def map_labels(labels: Tensor, mapping: dict[int, int]) -> Tensor:
-    """Replace label values; those that are not listed become 0.
+    """Replace label values; labels that are not listed become 0.
 
     Args:
         labels: integer tensor of any shape.
@@ -74,6 +86,11 @@ def map_labels(labels: Tensor, mapping: dict[int, int]) -> Tensor:
 
     Returns:
         int32 tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(map_labels(ops.array([2, 41, 77]), {2: 1, 41: 1})).tolist()
+        [1, 1, 0]
     """
     mapping = {0: 0, **mapping}
     values = sorted(mapping)
@@ -97,10 +114,16 @@ def one_hot(labels: Tensor, values: Sequence[int], dtype: str = "float32") -> Te
     Args:
         labels: integer tensor of shape `(batch, *spatial, 1)`.
         values: sorted label values. A label that is not listed counts as the first.
-        dtype: of the result.
+        dtype: data type of the result.
 
     Returns:
         Tensor of shape `(batch, *spatial, len(values))`.
+
+    Example:
+        >>> from keras import ops
+        >>> labels = ops.array([0, 41])[None, :, None]
+        >>> ops.convert_to_numpy(one_hot(labels, [0, 2, 41]))[0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
     index = labels[..., 0]
     if list(values) != list(range(len(values))):
@@ -109,14 +132,20 @@ def one_hot(labels: Tensor, values: Sequence[int], dtype: str = "float32") -> Te
 
 
 def barycenter(x: Tensor) -> Tensor:
-    """Centre of mass of each channel, from the centre of the volume, as a share of its size.
+    """Return the centre of mass of each channel, from the centre of the volume.
 
     Args:
         x: `(batch, *spatial, channels)`, non-negative.
 
     Returns:
-        Tensor of shape `(batch, channels, ndim)`, each coordinate
-        `(c - (n - 1) / 2) / n`.
+        Tensor of shape `(batch, channels, ndim)`; each coordinate is a share of the size of the
+        volume, `(c - (n - 1) / 2) / n`. 0 for an empty channel.
+
+    Example:
+        >>> from keras import ops
+        >>> image = ops.array([0.0, 0.0, 0.0, 1.0])[None, :, None]
+        >>> float(barycenter(image)[0, 0, 0])  # 1.5 of 4 voxels from the centre
+        0.375
     """
     ndim = len(x.shape) - 2
     axes = tuple(range(1, ndim + 1))

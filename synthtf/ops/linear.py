@@ -1,7 +1,7 @@
 """Linear, separable steps as one matrix per axis and sample.
 
 Upsampling a coarse field, blurring, and down- then upsampling all have this
-form, and consecutive ones multiply into one matrix.
+form, and consecutive steps multiply into one matrix.
 """
 
 import math
@@ -31,11 +31,18 @@ def apply_along_axes(
         x: tensor of shape `(batch, *spatial, channels)`.
         matrices: one per spatial axis, `(batch, n_out, n_in)` or `(1, n_out, n_in)`,
             or None to leave the axis alone.
-        bandwidth: per axis, how far from the diagonal a square matrix has
-            non-zero entries; saves work on long axes. None: dense.
+        bandwidth: per axis, how far from the diagonal a square matrix has non-zero entries, in
+            voxels, which saves work on long axes; None for a dense matrix. Default: all dense.
 
     Returns:
         Tensor of shape `(batch, *n_out, channels)`.
+
+    Example:
+        >>> from keras import ops
+        >>> image = ops.ones((1, 4, 4, 1))
+        >>> mean = ops.full((1, 1, 4), 0.25)
+        >>> tuple(apply_along_axes(image, [mean, None]).shape)
+        (1, 1, 4, 1)
     """
     bandwidth = bandwidth or [None] * len(matrices)
     for axis, (matrix, width) in enumerate(zip(matrices, bandwidth, strict=True), start=1):
@@ -80,9 +87,9 @@ def _multiply(x: Tensor, matrix: Tensor) -> Tensor:
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
     """Multiply matrices whose leading axes broadcast.
 
-    oneDNN, which TensorFlow puts in the place of the products that Keras makes, splits a
-    batch between threads in the middle of a sample, and the last bits of a sample depend
-    on its place. It leaves this product alone, which is as fast at these sizes.
+    TensorFlow replaces the products that Keras makes by those of oneDNN. These split a batch
+    between threads in the middle of a sample, and the last bits of a sample depend on its
+    place. This product is left alone, and it is as fast at these sizes.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -92,7 +99,7 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def matrix_product(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply a batch of matrices with the same bits in any batch size.
+    """Multiply matrices so that a sample has the same bits in any batch size.
 
     Args:
         a: `(batch, m, k)`.
@@ -100,6 +107,12 @@ def matrix_product(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         Tensor of shape `(batch, m, n)`.
+
+    Example:
+        >>> from keras import ops
+        >>> product = matrix_product(ops.array([[[1.0, 2.0]]]), ops.array([[[3.0], [4.0]]]))
+        >>> ops.convert_to_numpy(product).tolist()
+        [[[11.0]]]
     """
     if a.shape[1] * a.shape[2] * b.shape[2] <= _SMALL_PRODUCT:
         return ops.sum(a[:, :, :, None] * b[:, None], axis=2)
@@ -107,17 +120,24 @@ def matrix_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def blur_matrix(std: Tensor, size: int) -> Tensor:
-    """Gaussian blur along one axis.
+    """Return the matrix of a Gaussian blur along one axis.
 
     Weights `exp(-d² / 2 std²)` up to `ceil(4 std)` voxels away, normalised over the
-    voxels inside the volume. A `std` of zero is the identity.
+    voxels inside the volume. A `std` of zero gives the identity.
 
     Args:
-        std: tensor of shape `(batch,)`, in voxels.
+        std: `(batch,)`, standard deviation in voxels.
         size: number of voxels along the axis.
 
     Returns:
         float32 tensor of shape `(batch, size, size)`.
+
+    Example:
+        >>> from keras import ops
+        >>> print(ops.convert_to_numpy(blur_matrix(ops.array([1.0]), 3))[0].round(2))
+        [[0.57 0.35 0.08]
+         [0.27 0.45 0.27]
+         [0.08 0.35 0.57]]
     """
     std = ops.maximum(ops.cast(std, "float32"), 1e-3)[:, None, None]
     distance = ops.abs(_column(size) - _row(size))
@@ -127,17 +147,22 @@ def blur_matrix(std: Tensor, size: int) -> Tensor:
 
 
 def resample_matrix(factor: Tensor, size: int) -> Tensor:
-    """Downsample by a factor, then upsample to the original size, both linearly.
+    """Return the matrix that downsamples by a factor, then upsamples again, both linearly.
 
-    The coarse samples lie at voxels `0, factor, 2 factor, ...`; a last one is
-    clamped to the border. A factor of one is the identity.
+    The coarse samples lie at voxels `0, factor, 2 factor, ...`; the last one is
+    clamped to the border. A factor of one gives the identity.
 
     Args:
-        factor: tensor of shape `(batch,)`, at least one.
+        factor: `(batch,)`, at least one.
         size: number of voxels along the axis.
 
     Returns:
         float32 tensor of shape `(batch, size, size)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(resample_matrix(ops.array([2.0]), 3))[0].tolist()
+        [[1.0, 0.0, 0.0], [0.5, 0.0, 0.5], [0.0, 0.0, 1.0]]
     """
     factor = ops.cast(factor, "float32")[:, None, None]
     position = _column(size) / factor
@@ -153,30 +178,42 @@ def resample_matrix(factor: Tensor, size: int) -> Tensor:
 
 
 def upsample_matrix(num_points: Tensor, size: int, capacity: int) -> Tensor:
-    """Linear interpolation from a few control points; the first and last lie on the border.
+    """Return the matrix of linear interpolation from a few control points.
+
+    The first and the last control point lie on the border.
 
     Args:
-        num_points: tensor of shape `(batch,)`, control points in use, from 1 to `capacity`.
+        num_points: `(batch,)`, number of control points in use, from 1 to `capacity`.
         size: number of voxels along the axis.
-        capacity: static number of control points that the lattice holds.
+        capacity: number of control points that the lattice holds.
 
     Returns:
         float32 tensor of shape `(batch, size, capacity)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(upsample_matrix(ops.array([2]), 3, 2))[0].tolist()
+        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
     """
     offset = control_offset(num_points, size, capacity)
     return ops.relu(1.0 - ops.abs(offset))
 
 
 def control_offset(num_points: Tensor, size: int, capacity: int) -> Tensor:
-    """Signed distance of each voxel from each control point, in cells of the lattice.
+    """Return the signed distance of each voxel from each control point, in cells of the lattice.
 
     Args:
-        num_points: tensor of shape `(batch,)`, control points in use.
+        num_points: `(batch,)`, number of control points in use.
         size: number of voxels along the axis.
-        capacity: static number of control points that the lattice holds.
+        capacity: number of control points that the lattice holds.
 
     Returns:
         float32 tensor of shape `(batch, size, capacity)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(control_offset(ops.array([2]), 3, 2))[0].tolist()
+        [[0.0, -1.0], [0.5, -0.5], [1.0, 0.0]]
     """
     cells = ops.cast(num_points, "float32")[:, None, None] - 1.0
     return _column(size) * (cells / max(size - 1, 1)) - _row(capacity)

@@ -6,13 +6,13 @@ from keras import ops
 
 Tensor = Any
 
-# The iterations converge quadratically: for rotations of 45° about each axis and scaling by 0.8
-# to 1.25, to float32 after four or five.
+# The iterations converge quadratically: rotations of 45° about each axis with scaling by 0.8 to
+# 1.25 reach float32 precision after four or five.
 _ITERATIONS = 10
 
 
 def matrix_sqrt(matrix: Tensor) -> Tensor:
-    """Principal square root, by the iteration of Denman and Beavers.
+    """Return the principal square root, by the iteration of Denman and Beavers.
 
     Args:
         matrix: `(batch, n, n)`, without eigenvalues on the negative real axis, such as an
@@ -20,6 +20,13 @@ def matrix_sqrt(matrix: Tensor) -> Tensor:
 
     Returns:
         Tensor `root` of the same shape with `root @ root = matrix`.
+
+    Example:
+        >>> from keras import ops
+        >>> root = matrix_sqrt(ops.array([[[4.0, 0.0], [0.0, 9.0]]]))
+        >>> print(ops.convert_to_numpy(root)[0].round(4))
+        [[2. 0.]
+         [0. 3.]]
 
     Reference:
         Denman and Beavers, The matrix sign function and computations in systems, 1976.
@@ -34,28 +41,42 @@ def matrix_sqrt(matrix: Tensor) -> Tensor:
 
 
 def geometric_mean(a: Tensor, b: Tensor) -> Tensor:
-    """The matrix halfway from `a` to `b`: `a (a⁻¹ b)^½`.
+    """Return the matrix halfway from `a` to `b`: `a (a⁻¹ b)^½`.
 
-    Unlike that of the arithmetic mean, its inverse is the mean of the inverses.
+    The inverse of this mean is the mean of the inverses, unlike for the arithmetic mean.
 
     Args:
         a: `(batch, n, n)`, invertible.
-        b: Tensor of the same shape.
+        b: tensor of the same shape.
 
     Returns:
         Tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> mean = geometric_mean(ops.eye(2)[None], 4 * ops.eye(2)[None])
+        >>> print(ops.convert_to_numpy(mean)[0].round(4))
+        [[2. 0.]
+         [0. 2.]]
     """
     return ops.matmul(a, matrix_sqrt(ops.matmul(ops.linalg.inv(a), b)))
 
 
 def nearest_rotation(matrix: Tensor) -> Tensor:
-    """The rotation that is closest to a matrix, by Newton's iteration for its polar factor.
+    """Return the rotation closest to a matrix, by Newton's iteration for its polar factor.
 
     Args:
-        matrix: `(batch, n, n)`, of positive determinant.
+        matrix: `(batch, n, n)`, with a positive determinant.
 
     Returns:
-        Tensor of the same shape, orthogonal.
+        Orthogonal tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> rotation = nearest_rotation(ops.array([[[0.0, -3.0], [2.0, 0.0]]]))
+        >>> print(ops.convert_to_numpy(rotation)[0].round(4) + 0.0)
+        [[ 0. -1.]
+         [ 1.  0.]]
 
     Reference:
         Higham, Computing the polar decomposition, SIAM J. Sci. Stat. Comput. 1986.

@@ -1,4 +1,4 @@
-"""The closest voxel of a region: its distance and its label."""
+"""The closest voxel of a region, with its distance and its label."""
 
 import math
 from collections.abc import Sequence
@@ -12,19 +12,32 @@ Tensor = Any
 def nearest_label(
     labels: Tensor, mask: Tensor, spacing: Sequence[float], limit: float
 ) -> tuple[Tensor, Tensor]:
-    """Give each voxel the distance to a region, truncated, and the label that it has there.
+    """Return the distance from each voxel to a region, truncated, and the label found there.
 
-    The lower envelope of `distance_to`, which carries along where each minimum comes from.
+    The lower envelope of `distance_to`, which also keeps where each minimum comes from.
 
     Args:
-        labels: `(batch, *spatial, 1)`, int32.
-        mask: boolean, of the same shape; the region. Nothing is known beyond the borders.
-        spacing: mm per voxel and axis.
+        labels: int32, `(batch, *spatial, 1)`.
+        mask: boolean, of the same shape; the region, which ends at the border of the volume.
+        spacing: mm per voxel, one per axis.
         limit: largest distance, in mm.
 
     Returns:
-        The distance in mm, float32, exact up to `limit`, and the label of the closest voxel of
-        the region, int32; that of the voxel itself where there is none within the limit.
+        The distance in mm, float32, exact up to `limit`; and the label of the closest voxel of
+        the region, int32. A voxel with no region within the limit keeps its own label.
+
+    Example:
+        >>> from keras import ops
+        >>> labels = ops.array([3, 0, 0, 0])[None, :, None]
+        >>> distance, label = nearest_label(labels, labels > 0, (1.0,), 2.5)
+        >>> ops.convert_to_numpy(distance)[0, :, 0].tolist()
+        [0.0, 1.0, 2.0, 2.5]
+        >>> ops.convert_to_numpy(label)[0, :, 0].tolist()
+        [3, 3, 3, 0]
+
+    Reference:
+        Felzenszwalb and Huttenlocher, Distance transforms of sampled functions, Theory of
+        Computing 2012.
     """
     far = float(limit) ** 2
     squared = ops.where(mask, 0.0, far)

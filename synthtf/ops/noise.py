@@ -19,7 +19,7 @@ Tensor = Any
 
 
 def value_noise(values: Tensor, control_points: Tensor, shape: Sequence[int]) -> Tensor:
-    """Linearly upsampled random values.
+    """Return value noise: random values on a lattice, upsampled linearly.
 
     Args:
         values: `(batch, *lattice, channels)`, uniform random numbers.
@@ -27,7 +27,13 @@ def value_noise(values: Tensor, control_points: Tensor, shape: Sequence[int]) ->
         shape: spatial shape of the result.
 
     Returns:
-        float32 tensor of shape `(batch, *shape, channels)`.
+        float32 tensor of shape `(batch, *shape, channels)`, in [0, 1].
+
+    Example:
+        >>> from keras import ops
+        >>> values = ops.array([[[2.0], [6.0]]])
+        >>> ops.convert_to_numpy(value_noise(values, ops.array([[2]]), (3,)))[0, :, 0].tolist()
+        [0.0, 0.5, 1.0]
     """
     return normalize(upsample_lattice(values, control_points, shape))
 
@@ -42,6 +48,12 @@ def upsample_lattice(values: Tensor, control_points: Tensor, shape: Sequence[int
 
     Returns:
         float32 tensor of shape `(batch, *shape, channels)`.
+
+    Example:
+        >>> from keras import ops
+        >>> values = ops.array([[[2.0], [6.0], [0.0]]])  # with two points in use
+        >>> ops.convert_to_numpy(upsample_lattice(values, ops.array([[2]]), (3,)))[0, :, 0].tolist()
+        [2.0, 4.0, 6.0]
     """
     weights = [
         ops.relu(1.0 - ops.abs(control_offset(control_points[:, d], n, values.shape[d + 1])))
@@ -51,17 +63,23 @@ def upsample_lattice(values: Tensor, control_points: Tensor, shape: Sequence[int
 
 
 def gaussian_noise(noise: Tensor, std: Tensor) -> Tensor:
-    """Explicitly smoothed white noise.
+    """Return white noise smoothed by a Gaussian kernel.
 
-    Smoothing shrinks the range of the noise; it is rescaled to keep `max |F|`
+    Smoothing shrinks the range of the noise. It is rescaled to keep `max |F|`
     before the range is normalised, which leaves the sign of the field as drawn.
 
     Args:
         noise: `(batch, *spatial, channels)`, standard normal.
-        std: `(batch, ndim)`, of the kernel, in voxels.
+        std: `(batch, ndim)`, standard deviation of the kernel, in voxels.
 
     Returns:
-        float32 tensor of the same shape.
+        float32 tensor of the same shape, in [0, 1].
+
+    Example:
+        >>> from keras import ops
+        >>> impulse = ops.array([[[0.0], [4.0], [0.0]]])
+        >>> print(ops.convert_to_numpy(gaussian_noise(impulse, ops.array([[0.0]])))[0, :, 0])
+        [0. 1. 0.]
     """
     return normalize(smooth_noise(noise, std))
 
@@ -71,10 +89,16 @@ def smooth_noise(noise: Tensor, std: Tensor) -> Tensor:
 
     Args:
         noise: `(batch, *spatial, channels)`.
-        std: `(batch, ndim)`, of the kernel, in voxels.
+        std: `(batch, ndim)`, standard deviation of the kernel, in voxels.
 
     Returns:
         float32 tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> impulse = ops.array([[[0.0], [4.0], [0.0]]])
+        >>> print(ops.convert_to_numpy(smooth_noise(impulse, ops.array([[1.0]])))[0, :, 0].round(2))
+        [3.08 4.   3.08]
     """
     axes = tuple(range(1, len(noise.shape) - 1))
     blurred = apply_along_axes(noise, [blur_matrix(std[:, d - 1], noise.shape[d]) for d in axes])
@@ -86,19 +110,25 @@ def smooth_noise(noise: Tensor, std: Tensor) -> Tensor:
 def perlin_noise(
     gradients: Tensor, control_points: Tensor, shape: Sequence[int], fade: bool = True
 ) -> Tensor:
-    """Perlin noise: dot products of lattice gradients with offsets, blended.
+    """Return Perlin noise: dot products of lattice gradients with offsets, blended.
 
     The weight of a control point and its offset both factor over the axes, so the
     field is a sum of `ndim` separable upsamplings.
 
     Args:
-        gradients: `(batch, *lattice, channels, ndim)`, of any length; made unit.
+        gradients: `(batch, *lattice, channels, ndim)`; scaled to unit length.
         control_points: int tensor `(batch, ndim)`, points in use per axis.
         shape: spatial shape of the result.
-        fade: blend with `6t⁵ - 15t⁴ + 10t³` instead of linearly.
+        fade: blend with `6t⁵ - 15t⁴ + 10t³` instead of linearly. Default True.
 
     Returns:
-        float32 tensor of shape `(batch, *shape, channels)`.
+        float32 tensor of shape `(batch, *shape, channels)`, in [0, 1].
+
+    Example:
+        >>> from keras import ops
+        >>> gradients = ops.array([[[[1.0]], [[-1.0]]]])  # rising, then falling
+        >>> ops.convert_to_numpy(perlin_noise(gradients, ops.array([[2]]), (3,)))[0, :, 0].tolist()
+        [0.0, 1.0, 0.0]
     """
     return normalize(_perlin(gradients, control_points, shape, fade))
 
@@ -130,17 +160,24 @@ def fractal_noise(
     fade: bool = True,
     octaves: Tensor | None = None,
 ) -> Tensor:
-    """Sum of octaves of Perlin noise, weighted by the inverse of their frequency.
+    """Return octaves of Perlin noise, summed with the inverse of their frequency as weight.
 
     Args:
         gradients: one tensor `(batch, *lattice, channels, ndim)` per octave.
         control_points: one int tensor `(batch, ndim)` per octave.
         shape: spatial shape of the result.
-        fade: as of `perlin_noise`.
-        octaves: int tensor `(batch,)`, how many of them a sample has. None: all.
+        fade: the same as in `perlin_noise`. Default True.
+        octaves: int tensor `(batch,)`, number of octaves of each sample. Default: all.
 
     Returns:
-        float32 tensor of shape `(batch, *shape, channels)`.
+        float32 tensor of shape `(batch, *shape, channels)`, in [0, 1].
+
+    Example:
+        >>> from keras import ops
+        >>> coarse, fine = ops.ones((1, 2, 2, 1, 2)), ops.ones((1, 3, 3, 1, 2))
+        >>> points = [ops.array([[2, 2]]), ops.array([[3, 3]])]
+        >>> tuple(fractal_noise([coarse, fine], points, (8, 8)).shape)
+        (1, 8, 8, 1)
     """
     out = 0.0
     for k, (octave, points) in enumerate(zip(gradients, control_points, strict=True)):
@@ -161,6 +198,11 @@ def normalize(x: Tensor) -> Tensor:
 
     Returns:
         Tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(normalize(ops.array([[[2.0], [4.0], [3.0]]])))[0, :, 0].tolist()
+        [0.0, 1.0, 0.5]
     """
     axes = tuple(range(1, len(x.shape) - 1))
     low = ops.min(x, axis=axes, keepdims=True)

@@ -11,14 +11,20 @@ Tensor = Any
 
 
 def turn(x: Tensor, y: Tensor) -> Tensor:
-    """Direction of `(x, y)` as a share of a full turn, in [0, 1); of the origin, zero.
+    """Return the direction of `(x, y)` as a share of a full turn, in [0, 1); 0 at the origin.
 
     Args:
         x: `(batch, ...)`.
-        y: of the same shape.
+        y: tensor of the same shape.
 
     Returns:
         float32 tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> x, y = ops.array([[1.0, 0.0, -1.0]]), ops.array([[0.0, 1.0, 0.0]])
+        >>> print(ops.convert_to_numpy(turn(x, y))[0])
+        [0.   0.25 0.5 ]
     """
     wide, high = ops.abs(x), ops.abs(y)
     ratio = ops.minimum(wide, high) / ops.maximum(ops.maximum(wide, high), 1e-20)

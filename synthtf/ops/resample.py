@@ -1,10 +1,10 @@
-"""Resampling: one interpolation at the positions that a transform gives.
+"""Resampling, with one interpolation at the positions that a transform gives.
 
 A *transform* maps output to input voxels, both counted from the centre of the
 volume. It is an affine matrix `(batch, ndim + 1, ndim + 1)` or a displacement
 field `(batch, *grid, ndim)` in voxels. The grid of a field may be coarser than
-the volume: its corner points lie on the volume's, and between its points it is
-linear.
+the volume: its corner points lie on the volume's corners, and it is linear
+between its points.
 """
 
 import functools
@@ -21,7 +21,7 @@ from synthtf.xla import fused, in_buckets
 
 Tensor = Any
 
-# Matrices and coarse fields leave a rounding error on the positions; without this much room
+# Matrices and coarse fields leave a rounding error on the positions: without this tolerance,
 # border voxels of an exact rotation or an untouched volume would count as outside.
 _TOLERANCE = 1e-4
 
@@ -38,22 +38,31 @@ def resample(
     Args:
         volume: `(batch, *spatial, channels)`, of any dtype for nearest and
             floating for linear interpolation.
-        transform: affine matrix or displacement field.
-        interpolation: "linear" or "nearest" (round half to even).
+        transform: affine matrix or displacement field, in voxels.
+        interpolation: "linear" or "nearest" (round half to even). Default "linear".
         fill: value where a position lies outside `[0, n - 1]` along any axis.
-            None: positions are clamped to the border.
-        shape: spatial shape of the output, default that of the volume. The two
-            grids are aligned at their centres, to whole voxels.
+            Default: positions are clamped to the border.
+        shape: spatial shape of the output. The two grids are aligned at their centres, to whole
+            voxels. Default: the shape of the volume.
 
     Returns:
-        Tensor of shape `(batch, *shape, channels)`, dtype as the volume.
+        Tensor of shape `(batch, *shape, channels)` and the dtype of the volume.
 
     Raises:
-        ValueError: if the interpolation is unknown or the ranks disagree.
+        ValueError: if the interpolation is unknown, or if the transform does not fit the axes of
+            the volume.
+
+    Example:
+        >>> from keras import ops
+        >>> volume = ops.array([[[1], [2], [3]]])
+        >>> shift = ops.array([[[1.0, 1.0], [0.0, 1.0]]])
+        >>> ops.convert_to_numpy(resample(volume, shift, "nearest", fill=0))[0, :, 0].tolist()
+        [2, 3, 0]
     """
     if interpolation not in ("linear", "nearest"):
         raise ValueError(
-            f'`interpolation` must be "linear" or "nearest". Received: {interpolation!r}'
+            '`interpolation` must be "linear" or "nearest". '
+            f"Received: interpolation={interpolation!r}"
         )
     source = tuple(ops.shape(volume))[1:-1]
     ndim = len(source)
@@ -68,14 +77,27 @@ def resample(
 
 
 def check_transform(transform: Tensor, ndim: int) -> None:
-    """Check that a transform is a matrix or a field for `ndim` spatial axes."""
+    """Check that a transform is a matrix or a field for `ndim` spatial axes.
+
+    Args:
+        transform: affine matrix or displacement field.
+        ndim: number of spatial axes.
+
+    Raises:
+        ValueError: if it is neither.
+
+    Example:
+        >>> from keras import ops
+        >>> check_transform(ops.eye(4)[None], 3)
+    """
     shape = tuple(transform.shape)
     matrix = len(shape) == 3 and shape[1:] == (ndim + 1, ndim + 1)
     field = len(shape) == ndim + 2 and shape[-1] == ndim
     if not (matrix or field):
         raise ValueError(
             f"`transform` must be a matrix (batch, {ndim + 1}, {ndim + 1}) or a field "
-            f"(batch, {'*spatial'}, {ndim}) for a volume of {ndim} axes. Received: shape {shape}"
+            f"(batch, *spatial, {ndim}) for a volume of {ndim} axes. "
+            f"Received: transform with shape {shape}"
         )
 
 
@@ -84,21 +106,34 @@ def _is_matrix(transform: Tensor) -> bool:
 
 
 def _shift(source: Any, target: int) -> Any:
-    """Whole voxels between the origins of two grids aligned at their centres."""
+    """Return the whole voxels between the origins of two grids aligned at their centres."""
     if isinstance(source, int):
         return float((source - target) // 2)
     return ops.cast((source - target) // 2, "float32")
 
 
 def axis_grid(size: Any, axis: int, ndim: int) -> Tensor:
-    """Voxel numbers along one axis, shaped to broadcast over `(batch, *spatial)`."""
+    """Return voxel numbers along one axis, shaped to broadcast over `(batch, *spatial)`.
+
+    Args:
+        size: number of voxels along the axis.
+        axis: spatial axis.
+        ndim: number of spatial axes.
+
+    Returns:
+        float32 tensor of `ndim + 1` axes, all of length 1 except the chosen one.
+
+    Example:
+        >>> tuple(axis_grid(5, 1, 3).shape)
+        (1, 1, 5, 1)
+    """
     shape = [1] * (ndim + 1)
     shape[axis + 1] = -1
     return ops.reshape(ops.arange(size, dtype="float32"), shape)
 
 
 def positions(transform: Tensor, shape: Sequence[int]) -> list[Tensor]:
-    """Where each voxel of a grid is sent, one tensor `(batch, *shape)` per axis.
+    """Return where a transform sends each voxel of a grid.
 
     Components stay apart since a trailing axis of two or three makes every
     later pass over them several times slower.
@@ -108,7 +143,13 @@ def positions(transform: Tensor, shape: Sequence[int]) -> list[Tensor]:
         shape: spatial shape of the grid.
 
     Returns:
-        List of `ndim` float32 tensors, in voxels from the first voxel of the grid.
+        One float32 tensor `(batch, *shape)` per axis, in voxels from the first voxel of the grid.
+
+    Example:
+        >>> from keras import ops
+        >>> (position,) = positions(ops.array([[[1.0, 1.0], [0.0, 1.0]]]), (3,))
+        >>> ops.convert_to_numpy(position)[0].tolist()
+        [1.0, 2.0, 3.0]
     """
     ndim = len(shape)
     if _is_matrix(transform):
@@ -131,15 +172,22 @@ def positions(transform: Tensor, shape: Sequence[int]) -> list[Tensor]:
 def affine_positions(
     matrix: Tensor, points: Sequence[Tensor], shape: Sequence[Any]
 ) -> list[Tensor]:
-    """Apply affine matrices to points, both about the centre of a volume.
+    """Apply affine matrices about the centre of a volume to points.
 
     Args:
         matrix: `(batch, ndim + 1, ndim + 1)`.
-        points: `ndim` tensors that broadcast to `(batch, *grid)`, in voxels.
-        shape: spatial shape of the volume whose centre is fixed.
+        points: `ndim` tensors that broadcast to `(batch, *grid)`, in voxels from the first voxel.
+        shape: spatial shape of the volume.
 
     Returns:
-        List of `ndim` tensors.
+        One tensor per axis, in voxels from the first voxel.
+
+    Example:
+        >>> from keras import ops
+        >>> double = ops.array([[[2.0, 0.0], [0.0, 1.0]]])
+        >>> (position,) = affine_positions(double, [ops.array([[0.0, 1.0]])], (3,))
+        >>> ops.convert_to_numpy(position)[0].tolist()
+        [-1.0, 1.0]
     """
     ndim = len(points)
     matrix = ops.cast(matrix, "float32")
@@ -155,14 +203,19 @@ def affine_positions(
 
 
 def upsample(field: Tensor, shape: Sequence[int]) -> Tensor:
-    """Upsample linearly, corner points on corner points.
+    """Upsample one component of a field linearly; the corner points coincide.
 
     Args:
-        field: `(batch, *grid)`, one component.
+        field: `(batch, *grid)`.
         shape: spatial shape of the result.
 
     Returns:
         Tensor of shape `(batch, *shape)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(upsample(ops.array([[0.0, 1.0]]), (3,)))[0].tolist()
+        [0.0, 0.5, 1.0]
     """
     grid = tuple(field.shape[1:])
     matrices = [
@@ -173,7 +226,20 @@ def upsample(field: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def clamp(position: Tensor, size: Any) -> Tensor:
-    """Clamp positions to `[0, size - 1]`."""
+    """Clamp positions to `[0, size - 1]`.
+
+    Args:
+        position: tensor of any shape, in voxels.
+        size: number of voxels along the axis.
+
+    Returns:
+        Tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(clamp(ops.array([-1.0, 5.0]), 4)).tolist()
+        [0.0, 3.0]
+    """
     return ops.clip(position, 0.0, ops.cast(size, "float32") - 1.0)
 
 
@@ -187,7 +253,7 @@ def _inside(points: Sequence[Tensor], shape: Sequence[Any], tolerance: float) ->
 
 
 def _flat_index(index: Sequence[Tensor], shape: Sequence[Any], batch: Any) -> Tensor:
-    """Row-major index into a flattened batch, from one float tensor per axis."""
+    """Return the row-major index into a flattened batch, from one float tensor per axis."""
     flat = ops.cast(index[0], "int32")
     for i, n in zip(index[1:], shape[1:], strict=True):
         flat = flat * n + ops.cast(i, "int32")
@@ -262,13 +328,19 @@ def sample_linear(
 
     Args:
         flat: flattened volumes, each `(batch · voxels,)` or `(batch · voxels, channels)`.
-        points: `ndim` tensors `(batch, *out)`, within `[0, n - 1]`.
+        points: one tensor `(batch, *out)` per axis, in voxels, within `[0, n - 1]`.
         shape: spatial shape of the volumes.
         batch: number of samples.
         apply: calls a function with the volumes, corners and weights; see `xla.fused`.
 
     Returns:
         One tensor `(batch, *out)` or `(batch, *out, channels)` per volume.
+
+    Example:
+        >>> from keras import ops
+        >>> (values,) = sample_linear([ops.array([1.0, 3.0])], [ops.array([[0.5, 1.0]])], (2,), 1)
+        >>> ops.convert_to_numpy(values).tolist()
+        [[2.0, 3.0]]
     """
     # The lower corner stops at n - 2, so that the upper one needs no clamping.
     lower = [

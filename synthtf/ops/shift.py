@@ -13,7 +13,7 @@ Tensor = Any
 
 
 def select_axis(axis: Tensor, ndim: int) -> Tensor:
-    """Say which axis each sample has: one there, else zero.
+    """Return one at the axis of each sample, else zero.
 
     Args:
         axis: int tensor `(batch,)`, in `[0, ndim - 1]`.
@@ -21,6 +21,11 @@ def select_axis(axis: Tensor, ndim: int) -> Tensor:
 
     Returns:
         float32 tensor of shape `(batch, ndim)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(select_axis(ops.array([2, 0]), 3)).tolist()
+        [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     return ops.cast(ops.equal(axis[:, None], ops.arange(ndim, dtype=axis.dtype)), "float32")
 
@@ -35,10 +40,17 @@ def shift_along_axis(
             floating for linear interpolation.
         displacement: `(batch, *spatial)`, in voxels.
         axis: int tensor `(batch,)`, spatial axis of each sample.
-        interpolation: "linear" or "nearest" (round half to even).
+        interpolation: "linear" or "nearest" (round half to even). Default "linear".
 
     Returns:
         Tensor of the shape and dtype of the volume.
+
+    Example:
+        >>> from keras import ops
+        >>> volume = ops.array([[[1.0], [2.0], [5.0]]])
+        >>> moved = shift_along_axis(volume, ops.full((1, 3), 0.5), ops.array([0]))
+        >>> ops.convert_to_numpy(moved)[0, :, 0].tolist()
+        [1.5, 3.5, 5.0]
     """
     *shape, channels = volume.shape[1:]
     here = select_axis(axis, len(shape))
@@ -79,10 +91,16 @@ def translate(x: Tensor, shift: Tensor, reach: list[int]) -> Tensor:
     Args:
         x: `(batch, *spatial, channels)`.
         shift: `(batch, ndim)`, in voxels; `out(i) = x(i - shift)`.
-        reach: per axis, no smaller than any shift.
+        reach: per axis, an upper bound on the size of the shift, in voxels.
 
     Returns:
         Tensor of the same shape.
+
+    Example:
+        >>> from keras import ops
+        >>> moved = translate(ops.array([[[1.0], [2.0], [3.0]]]), ops.array([[1.0]]), [1])
+        >>> ops.convert_to_numpy(moved)[0, :, 0].tolist()
+        [0.0, 1.0, 2.0]
     """
     matrices = []
     for d, size in enumerate(x.shape[1:-1]):

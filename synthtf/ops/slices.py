@@ -1,4 +1,4 @@
-"""Stacks of slices: which slice a voxel belongs to, and what a slice profile sees."""
+"""Stacks of slices: which slice a voxel belongs to, and what a slice profile covers."""
 
 import math
 from typing import Any
@@ -17,16 +17,20 @@ FWHM_TO_STD = 1 / (2 * math.sqrt(2 * math.log(2)))
 
 
 def slice_index(thickness: Tensor, phase: Tensor, size: int) -> Tensor:
-    """Number of the slice that each voxel along an axis belongs to.
+    """Return the number of the slice that each voxel along an axis belongs to.
 
     Args:
-        thickness: tensor of shape `(batch,)`, in voxels.
-        phase: tensor of shape `(batch,)`, share of the first slice that lies before the first
-            voxel, in [0, 1).
+        thickness: `(batch,)`, in voxels.
+        phase: `(batch,)`, share of the first slice that lies before the first voxel, in [0, 1).
         size: number of voxels along the axis.
 
     Returns:
-        float32 tensor of whole numbers, `(batch, size)`, that starts at zero.
+        float32 tensor of whole numbers from zero, `(batch, size)`.
+
+    Example:
+        >>> from keras import ops
+        >>> ops.convert_to_numpy(slice_index(ops.array([2.0]), ops.array([0.5]), 5))[0].tolist()
+        [0.0, 1.0, 1.0, 2.0, 2.0]
     """
     voxel = ops.arange(size, dtype="float32")[None]
     return ops.floor(voxel / thickness[:, None] + phase[:, None])
@@ -35,23 +39,30 @@ def slice_index(thickness: Tensor, phase: Tensor, size: int) -> Tensor:
 def slice_matrix(
     thickness: Tensor, distance: Tensor, start: Tensor, size: int, profile: str, nearest: bool
 ) -> Tensor:
-    """Acquire slices along one axis and interpolate them back to its voxels.
+    """Return the matrix that acquires slices along one axis and interpolates them back to voxels.
 
-    Slice `k` is the mean of the signal, linear between voxels for a box, under the profile
-    about `start + k distance`. Voxels outside of the first and the last slice take its value.
-    Nothing is done where thickness and distance are at most one voxel.
+    Slice `k` is the mean of the signal under the profile about `start + k distance`; for a box,
+    the signal is linear between voxels. Voxels before the first and after the last slice take its
+    value. The matrix is the identity where thickness and distance are at most one voxel.
 
     Args:
-        thickness: tensor of shape `(batch,)`, in voxels; full width at half maximum of a
-            Gaussian. One voxel is the least.
-        distance: tensor of shape `(batch,)`, between the centres of slices, in voxels.
-        start: tensor of shape `(batch,)`, centre of the first slice, in voxels.
+        thickness: `(batch,)`, in voxels; for a Gaussian, the full width at half maximum. Values
+            below one voxel count as one.
+        distance: `(batch,)`, distance between the centres of slices, in voxels.
+        start: `(batch,)`, centre of the first slice, in voxels.
         size: number of voxels along the axis.
         profile: "box" or "gaussian".
-        nearest: whether a voxel takes the nearest slice, instead of a mean of two.
+        nearest: give a voxel the nearest slice, instead of interpolating between two.
 
     Returns:
         float32 tensor of shape `(batch, size, size)`, whose rows sum to one.
+
+    Example:
+        >>> from keras import ops
+        >>> two, one = ops.array([2.0]), ops.array([1.0])
+        >>> matrix = slice_matrix(two, two, one, 4, "box", nearest=True)
+        >>> ops.convert_to_numpy(matrix)[0, :2].tolist()
+        [[0.25, 0.5, 0.25, 0.0], [0.25, 0.5, 0.25, 0.0]]
     """
     thickness, distance, start = (x[:, None, None] for x in (thickness, distance, start))
     idle = ops.logical_and(thickness < 1.0 + 1e-5, distance < 1.0 + 1e-5)
@@ -76,19 +87,31 @@ def slice_matrix(
 
 
 def profile_reach(thickness: float, profile: str) -> int:
-    """How many voxels from its centre a slice sees, at most; the thickness in voxels."""
+    """Return how far from its centre a slice profile reaches, at most.
+
+    Args:
+        thickness: in voxels.
+        profile: "box" or "gaussian".
+
+    Returns:
+        Whole number of voxels.
+
+    Example:
+        >>> profile_reach(4.0, "box")
+        3
+    """
     thickness = max(thickness, 1.0)
     half = thickness / 2 if profile == "box" else 4 * FWHM_TO_STD * thickness
     return math.ceil(half) + 1
 
 
 def _box(offset: Tensor, thickness: Tensor) -> Tensor:
-    """Integrals of the hat functions of linear interpolation over a box."""
+    """Integrate the hat functions of linear interpolation over a box."""
     return _hat_integral(offset + thickness / 2) - _hat_integral(offset - thickness / 2)
 
 
 def _hat_integral(x: Tensor) -> Tensor:
-    """Integral of `max(0, 1 - |u|)` for `u` up to `x`."""
+    """Integrate `max(0, 1 - |u|)` for `u` up to `x`."""
     x = ops.clip(x, -1.0, 1.0)
     return 0.5 + x - 0.5 * x * ops.abs(x)
 

@@ -238,7 +238,7 @@ def as_run(model: Any) -> Run:
     if isinstance(model, str | os.PathLike):
         return Run.load(model)
     run = getattr(model, "run", model)
-    if isinstance(run, Run):
+    if hasattr(run, "task"):
         return run
     raise ValueError(
         "`model` must be a training run, its folder, the name of a model of the package, or a "

@@ -1,7 +1,5 @@
 """A recipe: the layers of a synthesis, in the order in which they act."""
 
-import difflib
-import inspect
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -10,20 +8,15 @@ from typing import Any
 
 import keras
 
-from synthtf import layers
 from synthtf.arguments import Limited
 from synthtf.data.label_table import LabelTable
 from synthtf.data.shipped_models import shipped_recipes
 from synthtf.layers.base import SynthesisLayer
 from synthtf.ranges import Range
 from synthtf.synthesis import build
+from synthtf.synthesis.entries import as_entry, as_step, check_known, nearest, remake
 from synthtf.synthesis.stages import check_order, group
 
-# Of an entry that are not arguments of its layer.
-_LAYER, _NAME, _MODULE = "layer", "name", "module"
-# Of a layer's config that an entry does without: the recipe's, or Keras'.
-_NOT_WRITTEN = ("spacing", "seed", "dtype", "trainable", "name")
-_LAST = ("probability",)
 _RESERVED = ("labels", "key", "image", "target")
 
 
@@ -61,7 +54,7 @@ class Recipe:
             raise ValueError(
                 f"a recipe must be a list of layers, at least one. Received: {steps!r}"
             )
-        self.steps = tuple(_as_step(step, number) for number, step in enumerate(steps, start=1))
+        self.steps = tuple(as_step(step, number) for number, step in enumerate(steps, start=1))
         for number, name in enumerate(self.names):
             if name in self.names[:number] or name in _RESERVED:
                 why = "occurs twice" if name in self.names[:number] else "is taken"
@@ -84,7 +77,7 @@ class Recipe:
         recipes = shipped_recipes()
         if name not in recipes:
             raise ValueError(
-                f"`name` must be one of {tuple(recipes)}{_nearest(name, recipes)}. "
+                f"`name` must be one of {tuple(recipes)}{nearest(name, recipes)}. "
                 f"Received: name={name!r}"
             )
         return cls.load(recipes[name])
@@ -113,7 +106,7 @@ class Recipe:
         if recipe in recipes:
             return cls.preset(recipe)
         if not Path(recipe).is_file():
-            near = _nearest(str(recipe), recipes)
+            near = nearest(str(recipe), recipes)
             raise ValueError(
                 f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}{near}"
             )
@@ -149,7 +142,7 @@ class Recipe:
         """
         if name not in self.names:
             raise ValueError(
-                f"the recipe has no step `{name}`{_nearest(name, self.names)}; "
+                f"the recipe has no step `{name}`{nearest(name, self.names)}; "
                 f"it has {', '.join(self.names)}"
             )
         return self.steps[self.names.index(name)]
@@ -181,8 +174,8 @@ class Recipe:
         (1.0, 1.0)
         """
         step = self[name]
-        _check_known(arguments, step, f"step `{name}`")
-        changed = _remake(step, **arguments)
+        check_known(arguments, step, f"step `{name}`")
+        changed = remake(step, **arguments)
         return Recipe([changed if s is step else s for s in self.steps])
 
     def without(self, *names: str) -> "Recipe":
@@ -208,7 +201,7 @@ class Recipe:
         def strongest(step: SynthesisLayer) -> SynthesisLayer:
             values = {name: getattr(step, name) for name in step.ranges()}
             ranges = {n: (v[1], v[1]) for n, v in values.items() if isinstance(v, tuple)}
-            return _remake(step, **ranges)
+            return remake(step, **ranges)
 
         return Recipe([strongest(step) for step in self.steps])
 
@@ -281,7 +274,7 @@ class Recipe:
 
     def entries(self) -> list[dict[str, Any]]:
         """Give the list that a recipe file holds."""
-        return [_as_entry(step) for step in self.steps]
+        return [as_entry(step) for step in self.steps]
 
     def to_json(self) -> str:
         """Give the text of a recipe file, one step a line."""
@@ -333,105 +326,3 @@ def _what(stage: Any) -> str:
         return "labels: its displacement is composed with the transforms before it"
     taken, given = ", ".join(step.takes), ", ".join(step.gives)
     return given if taken == given else f"{taken} to {given}"
-
-
-def _as_step(step: Any, number: int) -> SynthesisLayer:
-    """Make a layer of an entry, or name one."""
-    if isinstance(step, SynthesisLayer):
-        return _remake(step, name=step.name if step.named else step.default_step_name())
-    if not isinstance(step, dict):
-        raise ValueError(
-            f"step {number}: expected a synthesis layer (a subclass of "
-            f"`synthtf.layers.SynthesisLayer`) or an entry of a recipe file. Received: {step!r}"
-        )
-    if not isinstance(step.get(_LAYER), str):
-        raise ValueError(f'step {number}: an entry must name its "layer". Received: {step!r}')
-    layer = _find_layer(step[_LAYER], step.get(_MODULE), number)
-    name = step.get(_NAME, layer.default_step_name())
-    if not isinstance(name, str) or not name or "/" in name or "." in name:
-        raise ValueError(f"step {number}: `name` must be a name. Received: name={name!r}")
-    where = f"step {number}, `{name}`"
-    arguments = {k: v for k, v in step.items() if k not in (_LAYER, _NAME, _MODULE)}
-    _check_known(arguments, layer, where)
-    try:
-        return layer(**arguments, name=name)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
-def _find_layer(name: str, module: Any, number: int) -> type[SynthesisLayer]:
-    """Find the class of a layer by its name, without importing anything.
-
-    That is the name of a layer of `synthtf.layers`, or the name under which Keras knows another.
-    """
-    own = {n for n in layers.__all__ if getattr(getattr(layers, n), "gives", ())}
-    found = getattr(layers, name) if name in own else keras.saving.get_registered_object(name)
-    if inspect.isclass(found) and issubclass(found, SynthesisLayer):
-        return found
-    if ">" in name:
-        where = f"the module {module}" if module else f"the package {name.split('>')[0]}"
-        raise ValueError(
-            f"step {number}: the layer {name!r} is not known. Import {where} before the recipe is "
-            "read, or name it with --plugin on the command line: a recipe file alone imports "
-            "nothing"
-        )
-    raise ValueError(
-        f"step {number}: there is no layer {name!r}{_nearest(name, own)}; "
-        "layers of other packages are written as package>Name"
-    )
-
-
-def _check_known(arguments: dict[str, Any], layer: Any, where: str) -> None:
-    """Refuse arguments that a layer does not have, or that the recipe gives."""
-    known = [name for name in _arguments(layer) if name not in _NOT_WRITTEN]
-    for name in arguments:
-        if name not in known:
-            raise ValueError(
-                f"{where}: there is no argument `{name}`{_nearest(name, known)}; "
-                f"the layer has {', '.join(known)}"
-            )
-
-
-def _arguments(layer: Any) -> dict[str, Any]:
-    """Defaults of the arguments of a layer's own, by name."""
-    return {name: argument.default for name, argument in layer.arguments().items()}
-
-
-def _remake(step: SynthesisLayer, **changes: Any) -> SynthesisLayer:
-    """Make a step again, with changes."""
-    return type(step).from_config({**step.get_config(), **changes})
-
-
-def _as_entry(step: SynthesisLayer) -> dict[str, Any]:
-    """Give the entry of a step: the layer, and what differs from its defaults."""
-    layer = type(step)
-    own = getattr(layers, layer.__name__, None) is layer
-    entry: dict[str, Any] = {
-        _LAYER: layer.__name__ if own else keras.saving.get_registered_name(layer)
-    }
-    if not own:
-        entry[_MODULE] = layer.__module__
-    if step.name != layer.default_step_name():
-        entry[_NAME] = step.name
-    config = step.get_config()
-    for name, argument in sorted(layer.arguments().items(), key=lambda item: item[0] in _LAST):
-        given = argument.default is not inspect.Parameter.empty
-        if name in _NOT_WRITTEN or (given and config[name] == argument.parse(argument.default)):
-            continue
-        value = config[name]
-        constant = argument.limits and isinstance(value, tuple) and value[0] == value[1]
-        entry[name] = _plain(value[0] if constant else value)
-    return entry
-
-
-def _plain(value: Any) -> Any:
-    """Give what JSON makes of a value, with whole numbers as such."""
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _nearest(name: str, known: Any) -> str:
-    """Suggest the known name that is most like another."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -80,7 +80,8 @@ def _check_late(step: SynthesisLayer, made_by: dict[str, str], where: str) -> No
     follow = {"labels": ("view", "parts", "maps", "image"), "view": ("parts", "maps", "image")}
     follow["parts"] = ("maps", "image")
     changed = [part for part in LABEL_MAPS if part in step.gives]
-    for part in changed if step.takes else ():
+    # What changes the image along with the target may come at any time.
+    for part in changed if step.takes and "image" not in step.gives else ():
         for made in follow[part]:
             if made in made_by and made not in (*step.gives, *step.also):
                 raise ValueError(

@@ -1,16 +1,19 @@
 """Tasks: synthesis, task network and objective in one Keras model.
 
-Each task is a folder and a line of `synthtf.tasks.registry`.
+Each task is a folder and a line of `synthtf.tasks.registry`. It has a function here that makes its
+model, and a class of its options for `synthtf.training.TrainingPlan`.
 """
 
 from typing import Any
 
-from synthtf.tasks.registry import functions
+from synthtf.tasks.registry import functions, tasks
 
-__all__ = sorted(functions())
+_NAMES = {**functions(), **{task.__name__: task for task in tasks().values()}}
+
+__all__ = sorted(_NAMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return functions()[name]
+    if name in _NAMES:
+        return _NAMES[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """What a task is: its options, and what follows from them."""
 
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -64,7 +65,7 @@ class Task(Options):
         recipe: Any,
         network: Any = None,
     ) -> "CombinedModel":
-        """Build the combined model; implemented by each task.
+        """Build the combined model, by `build` of the module `model` in the folder of the task.
 
         Args:
             shape: spatial shape of the images.
@@ -73,7 +74,9 @@ class Task(Options):
             recipe: of the synthesis.
             network: Keras model to train instead of a new one of the size in the options.
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement `build`")
+        folder = type(self).__module__.rpartition(".")[0]
+        model = importlib.import_module(f"{folder}.model")
+        return model.build(self, shape, table, spacing, recipe, network)
 
     def make(
         self,
@@ -100,6 +103,7 @@ class Task(Options):
         from synthtf.synthesis import Recipe
 
         shape, recipe, facts = tuple(shape), Recipe.of(recipe), self.facts()
+        spacing = per_axis(spacing, len(shape))
         if network is not None:
             facts.update(network=None, multiple=math.gcd(network_multiple(network), *shape))
         elif any(n % self.multiple for n in shape):
@@ -109,7 +113,7 @@ class Task(Options):
             )
         table = recipe.table(labels, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)
-        facts["shape"], facts["spacing"] = list(shape), list(per_axis(spacing, len(shape)))
+        facts["shape"], facts["spacing"] = list(shape), list(spacing)
         facts["output_labels"] = list(model.output_labels)
         model.describe(table, recipe, facts)
         return model

@@ -8,6 +8,7 @@ import keras
 
 from synthtf import xla
 from synthtf.runs.run import Run
+from synthtf.training.step_cost import warn_of_cost
 
 Tensor = Any
 
@@ -90,7 +91,10 @@ class CombinedModel(keras.Model):
         Returns:
             The run, as `synthtf.runs.Run.load` reads it from the folder.
         """
-        return self.run.save(folder)
+        saved = self.run.save(folder)
+        if getattr(self, "optimizer", None) is not None:
+            saved.update(steps_done=int(self.optimizer.iterations))
+        return saved
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
@@ -131,6 +135,9 @@ class CombinedModel(keras.Model):
         self,
         x: Any = None,
         y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
         *args: Any,
         class_weight: Any = None,
         sample_weight: Any = None,
@@ -138,11 +145,14 @@ class CombinedModel(keras.Model):
     ) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does, on label maps and keys alone.
 
+        Warns first if a step will take long, unless `verbose` is 0.
+
         Raises:
             ValueError: if targets or weights are given: the targets come from the synthesis.
         """
         _refuse({"y": y, "class_weight": class_weight, "sample_weight": sample_weight})
-        return super().fit(x, None, *args, **kwargs)
+        warn_of_cost(self, x, verbose)
+        return super().fit(x, None, batch_size, epochs, verbose, *args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Build the optimizer, without which TensorFlow would trace the graph twice."""

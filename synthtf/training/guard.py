@@ -23,7 +23,7 @@ GUARD = "guard.csv"
 COLUMNS = ("seed", "number", "map", "epoch", "faults", "lost_labels")
 
 FIRST = 10
-"""Samples that are checked at the start of a training, most of which must be good."""
+"""Samples that are checked at the start of a training; most of them must be good."""
 
 _LEAST_CONTRAST = 0.01  # standard deviation in the anatomy, of an image that fills [0, 1]
 _LEAST_IN_VIEW = 0.05  # of the anatomy that the map shows in the same box

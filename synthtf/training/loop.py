@@ -81,8 +81,8 @@ class CosineBudget(keras.callbacks.Callback):
         plan = None if self.schedule.minutes is None else self.planned
         if self.run.metadata.get("planned_epochs") != plan:
             self.run.update(planned_epochs=plan)
-        # Until there is a plan, the cosine has hardly fallen.
-        progress = 0.0 if self.planned is None else min(epoch / self.planned, 1.0)
+        # Minutes that are enough for all epochs change nothing, before their plan neither.
+        progress = min(epoch / (self.planned or self.schedule.epochs), 1.0)
         fall = (1 + math.cos(math.pi * progress)) / 2
         self.model.optimizer.learning_rate = self.schedule.learning_rate * (0.01 + 0.99 * fall)
 
@@ -193,7 +193,7 @@ def train(
 
     for warming_up, last in ((True, model.warm_up), (False, schedule.epochs)):
         first = maps.epoch = finished_epochs(run.folder)
-        if first >= min(last, budget.planned or last) or budget.is_over:
+        if first >= min(last, budget.planned or last) or (first and budget.is_over):
             continue
         model.warming_up = warming_up
         model.compile(schedule.make_optimizer(), jit_compile=jit_compile)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -35,31 +36,73 @@ def training_bytes(
     Returns:
         Bytes that any device must hold, and those on processors.
     """
-    outputs, unfolded = [], [0]
+    images, calls = layer_calls(network, shape)
+    outputs = images + [output for call in calls for output in call.outputs]
+    unfolded = [0] + [
+        call.kernel_voxels * math.prod(call.inputs[0].shape[1:]) for call in calls if call.convolves
+    ]
+    numbers = sum(math.prod(x.shape) for x in outputs) + channels * math.prod(shape)
+    weights = sum(math.prod(weight.shape) for weight in network.trainable_weights)
+    kept = _FLOAT * (_KEPT * batch_size * numbers + _PER_WEIGHT * weights)
+    return int(kept), int(kept + _FLOAT * max(unfolded))
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One use of a layer in a network, for inputs of a known size.
+
+    Attributes:
+        layer: what is called.
+        inputs: its tensors, without values.
+        outputs: likewise.
+    """
+
+    layer: keras.Layer
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+    @property
+    def convolves(self) -> bool:
+        """Whether the layer is a convolution."""
+        return hasattr(self.layer, "kernel_size")
+
+    @property
+    def kernel_voxels(self) -> int:
+        """Voxels of the kernel of a convolution."""
+        size = self.layer.kernel_size  # a number, of a `HyperConv`
+        ndim = len(self.inputs[0].shape) - 2
+        return size**ndim if isinstance(size, int) else math.prod(size)
+
+
+def layer_calls(
+    network: keras.Model, shape: Sequence[int]
+) -> tuple[list[keras.KerasTensor], list[LayerCall]]:
+    """List every call of a layer in a network for one sample, those in models within it too.
+
+    Args:
+        network: with one input image or a dictionary of inputs, spatial sizes open.
+        shape: voxels per axis, each a multiple of what the network needs.
+
+    Returns:
+        The inputs of the network, and the calls.
+    """
+    calls = []
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(layer, keras.Model):
             _walk(layer, args[0], call)
             return layer(*args, **kwargs)
         result = layer(*args, **kwargs)
-        outputs.extend(keras.tree.flatten(result))
-        if hasattr(layer, "kernel_size"):
-            shape_in = keras.tree.flatten(args)[0].shape[1:]
-            size = layer.kernel_size  # a number, of a `HyperConv`
-            kernel = [size] * (len(shape_in) - 1) if isinstance(size, int) else size
-            unfolded.append(math.prod(kernel) * math.prod(shape_in))
+        inputs, outputs = keras.tree.flatten(args), keras.tree.flatten(result)
+        calls.append(LayerCall(layer, tuple(inputs), tuple(outputs)))
         return result
 
     images = keras.tree.map_structure(
         lambda x: keras.KerasTensor((1, *shape, x.shape[-1]) if len(x.shape) > 2 else (1, 1)),
         network.input,
     )
-    outputs += keras.tree.flatten(images)
     _walk(network, images, call)
-    numbers = sum(math.prod(x.shape) for x in outputs) + channels * math.prod(shape)
-    weights = sum(math.prod(weight.shape) for weight in network.trainable_weights)
-    kept = _FLOAT * (_KEPT * batch_size * numbers + _PER_WEIGHT * weights)
-    return int(kept), int(kept + _FLOAT * max(unfolded))
+    return keras.tree.flatten(images), calls
 
 
 def _walk(network: keras.Model, inputs: Any, call: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthtf.batch import Outcome
 from synthtf.data.geometry import resampled_size
 from synthtf.data.label_table import LabelTable
 from synthtf.data.map_survey import MapSurvey
@@ -101,6 +102,34 @@ def preflight(
         findings += [*check_maps(surveys, table), *check_plan(surveys, plan)]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return Preflight(len(paths), tuple(findings), tuple(label_rows(surveys, table)))
+
+
+def check_training(
+    paths: Sequence[Path],
+    plan: TrainingPlan,
+    *,
+    verbose: bool = False,
+    table: str | os.PathLike | None = None,
+) -> Outcome:
+    """Look for what will go wrong in a training, with a progress bar, and say it.
+
+    Args:
+        paths: label maps.
+        plan: what shall be trained.
+        verbose: show every detail.
+        table: file for the table of the labels. None: none is written.
+
+    Returns:
+        The report as text; its failures are the errors.
+    """
+    from tqdm import tqdm
+
+    found = preflight(paths, plan, lambda items: tqdm(items, unit="map", disable=None))
+    if table is not None:
+        found.write_labels(table)
+    errors = [finding for finding in found.findings if finding.severity == "error"]
+    failures = tuple((finding.kind, finding.message) for finding in errors)
+    return Outcome(len(paths), failures=failures, text=found.report(verbose))
 
 
 def check_plan(surveys: Sequence[MapSurvey], plan: TrainingPlan) -> list[Finding]:

@@ -8,7 +8,7 @@ import keras
 if TYPE_CHECKING:
     from synthtf.training.loop import CosineBudget
 
-_FORMAT = "{percentage:3.0f}% |{bar}| {elapsed}{postfix}"
+_FORMAT = "{percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left{postfix}"
 # Where no terminal redraws the line, such as a log file, a line now and then is enough.
 _SECONDS, _SECONDS_IN_FILE = 0.5, 30.0
 

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from synthtf import figures
+from synthtf.batch import Outcome
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.paths import output_in
 from synthtf.data.volume_writer import write_volume
+from synthtf.messages import describe, print_line
 from synthtf.synthesis import Recipe, random_steps
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import load_table, make_maps, model_shape, table_of
+from synthtf.usage import usage_errors
 
 SHEET = "sheet.png"
 # A picture of more images takes minutes to draw, and nobody looks at it.
@@ -209,3 +213,59 @@ def _affine_of_output(affine: np.ndarray, maps: Sequence[int], output: Sequence[
     shift = np.eye(4)
     shift[: len(output), 3] = [(n - m) / 2 for n, m in zip(maps, output, strict=True)]
     return affine @ shift
+
+
+def synthesize_samples(
+    paths: Sequence[str | os.PathLike] | None,
+    folder: str | os.PathLike,
+    plan: TrainingPlan,
+    *,
+    num: int | None = None,
+    replay: tuple[int, int] | None = None,
+    vary: str | None = None,
+    extremes: bool = False,
+) -> Outcome:
+    """Write samples of a plan to look at, with a progress bar.
+
+    Args:
+        paths: label maps; None for a recipe that makes its own.
+        folder: made if it does not exist.
+        plan: label table, recipe, spacing, shape and seed.
+        num: number of samples. None: 20, or 4 where a range is varied.
+        replay: seed and number of a sample of a training, to write that one alone.
+        vary: dotted name of a range such as "bias.drop", to write only a picture of samples along
+            which it goes from low to high.
+        extremes: take the largest value of every range.
+
+    Returns:
+        How many samples, the label maps that cannot be used, and where to look.
+
+    Raises:
+        ValueError: if no map can be used, or the recipe has no such range.
+    """
+    from synthtf.training.sweep import steps_of, sweep
+
+    recipe = Recipe.of(plan.recipe)
+    plan = replace(plan, recipe=recipe.extremes() if extremes else recipe)
+    if replay is not None:
+        plan = replace(plan, seed=replay[0])
+    if vary is not None:
+        with usage_errors():
+            steps_of(plan.recipe, vary)
+    maps, bad = open_maps(paths, plan)
+    failures = []
+    for path, error in bad.items():
+        failures.append((str(path), describe(error).removeprefix(str(path)).lstrip(": ")))
+        print_line(f"synthtf synthesize: {': '.join(failures[-1])}")
+    if replay is not None:
+        plan, numbers = training_shape(maps, plan), [replay[1]]
+    else:
+        numbers = range(num or (4 if vary else 20))
+    if vary is not None:
+        text = f"look at {sweep(maps, plan, vary, folder, numbers)}"
+    else:
+        bar = tqdm(numbers, unit="sample", disable=None)
+        write_samples(maps, synthesis_of(maps, plan), folder, bar)
+        samples = f"{len(numbers)} sample{'s' if len(numbers) > 1 else ''}"
+        text = f"{folder}: {samples}; look at {Path(folder) / SHEET}"
+    return Outcome(len(numbers), failures=tuple(failures), text=text)

@@ -170,7 +170,7 @@ def test_one_bad_input_never_stops_the_rest(folder, capsys):
 
 def test_fsl_needs_the_fixed_image(folder, capsys):
     assert run("shift.mat scan.nii.gz a.nii.gz") == 1
-    assert "shift.mat: an FSL matrix means nothing without" in capsys.readouterr().err
+    assert "shift.mat: an FSL matrix needs both images" in capsys.readouterr().err
     assert not (folder / "a.nii.gz").exists()
 
 
@@ -178,7 +178,7 @@ def test_a_malformed_transform_fails(folder, capsys):
     (folder / "bad.lta").write_text("type = 1\n")
     assert run("bad.lta scan.nii.gz a.nii.gz") == 1
     message = capsys.readouterr().err
-    assert message.startswith("synthtf apply: bad.lta: expected an LTA")
+    assert message.startswith("synthtf apply: bad.lta: an LTA must have")
     assert message.count("\n") == 1
 
 
@@ -186,7 +186,7 @@ def test_a_malformed_transform_fails(folder, capsys):
     "words, message",
     [
         ("gone.lta scan.nii.gz a.nii.gz", "gone.lta does not exist"),
-        ("scan.m3z scan.nii.gz a.nii.gz", "scan.m3z: an unknown transform type; expected"),
+        ("scan.m3z scan.nii.gz a.nii.gz", "scan.m3z: unknown transform type; the ending must"),
         ("shift.lta scan.nii.gz", "expected pairs of IN and OUT, received 1 files"),
         ("shift.lta scan.nii.gz a.nii.gz ref.nii.gz", "received 3 files"),
         ("shift.lta scan.nii.gz a.csv", "expected two volumes"),

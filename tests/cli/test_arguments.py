@@ -3,7 +3,7 @@ import argparse
 import pytest
 
 from synthtf.cli import arguments
-from synthtf.cli.usage import UsageError
+from synthtf.usage import UsageError
 
 
 def parse(*words):
@@ -30,21 +30,3 @@ def test_threads_are_a_positive_integer(text, capsys):
     with pytest.raises(SystemExit):
         parse("a.nii", f"--threads={text}")
     assert f"expected an integer of at least 1, received '{text}'" in capsys.readouterr().err
-
-
-def test_a_folder_must_exist(tmp_path):
-    (tmp_path / "file").touch()
-    assert arguments.existing_folder(str(tmp_path), "--model") == tmp_path
-    with pytest.raises(UsageError, match=r"--model: no such folder: .*absent"):
-        arguments.existing_folder(str(tmp_path / "absent"), "--model")
-    with pytest.raises(UsageError, match="--model: expected a folder, received a file"):
-        arguments.existing_folder(str(tmp_path / "file"), "--model")
-
-
-def test_a_file_to_write_needs_its_folder(tmp_path):
-    assert arguments.writable_file(None, "--vol") is None
-    assert arguments.writable_file(str(tmp_path / "v.csv"), "--vol") == tmp_path / "v.csv"
-    with pytest.raises(UsageError, match="--vol: expected a file, received a folder"):
-        arguments.writable_file(str(tmp_path), "--vol")
-    with pytest.raises(UsageError, match=r"--vol: no such folder: .*absent"):
-        arguments.writable_file(str(tmp_path / "absent" / "v.csv"), "--vol")

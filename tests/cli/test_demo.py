@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 
 import keras
 import nibabel
@@ -8,14 +9,15 @@ import pytest
 from synthtf.cli.main import main
 from synthtf.data.phantom_rendering import CONTRASTS
 from synthtf.data.phantoms import PHANTOM_TABLE
-from synthtf.demo import DemoSettings, run_demo
+from synthtf.demo import DemoSettings, run_demo, walkthrough
 from synthtf.demo.held_out import mean_dice, render_held_out
-from synthtf.demo.settings import demo_table
+from synthtf.demo.settings import LIMIT, STEPS, demo_table
+from synthtf.demo.steps import Steps
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import Recipe
 
 TINY = DemoSettings(
-    minutes=0.001,
+    steps=1,
     spacing=8.0,
     head_shape=(24, 28, 24),
     shape=(20, 24, 20),
@@ -33,11 +35,13 @@ TINY = DemoSettings(
 @pytest.mark.filterwarnings("ignore:.*listed labels that never occur:UserWarning")
 def test_the_whole_walk(tmp_path, capsys):
     result = run_demo(tmp_path / "demo", TINY)
-    output = capsys.readouterr().out
+    output, bar = capsys.readouterr()
     assert set(result.dice) == set(CONTRASTS)
     for number in range(1, 7):
         assert f"[{number}/6] " in output
-    assert "synthtf train segmentation MAPS" in output
+    assert "synthtf train segmentation MAPS" in output and "for 1 steps" in output
+    assert "were not enough" not in output
+    assert "left" in bar
     wanted = ["phantoms/labels.tsv", "synthetic/sheet.png", "run/model.keras"]
     wanted += ["run/learning_curve.png", "held_out/dice.csv", "held_out/dice.png"]
     wanted += [f"held_out/overlay_{contrast}.png" for contrast in CONTRASTS]
@@ -49,6 +53,36 @@ def test_the_whole_walk(tmp_path, capsys):
     assert ("did not import synthtf gave the same" in output) == exported
     scan = nibabel.load(result.folder / "segment" / "scan.nii.gz")
     assert nibabel.aff2axcodes(scan.affine) == ("L", "I", "A")
+
+
+@pytest.mark.parametrize(
+    "given, epochs, epoch_steps, limit",
+    [
+        ({}, STEPS // 50, 50, LIMIT),
+        ({"steps": 130}, 2, 65, None),
+        ({"steps": 7}, 1, 7, None),
+        ({"steps": 100, "minutes": 3}, 2, 50, 3),
+        ({"minutes": 3}, 10_000, 50, 3),
+    ],
+)
+def test_steps_decide_unless_minutes_alone_are_given(given, epochs, epoch_steps, limit):
+    settings = DemoSettings(**given)
+    assert (settings.epochs, settings.epoch_steps, settings.limit) == (epochs, epoch_steps, limit)
+
+
+def test_steps_that_the_minutes_were_not_enough_for(tmp_path, capsys):
+    settings = dataclasses.replace(TINY, steps=3, minutes=1e-4)
+    walkthrough._train(*heads_of(tmp_path, settings))
+    output = capsys.readouterr().out
+    assert "for 3 steps, which may take 0.0001 minutes" in output and "1 steps. Figure" in output
+    assert "--steps 3 takes as long as it takes" in output
+
+
+def heads_of(folder, settings):
+    """Arguments of the step that trains."""
+    steps = Steps(1)
+    maps = walkthrough._make_heads(folder / "phantoms", settings, steps)
+    return maps, folder / "run", walkthrough._plan(settings), settings, steps
 
 
 def test_left_and_right_stay_apart_and_every_label_is_placed():
@@ -99,7 +133,11 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "words, message",
-    [(["--minutes", "0"], "minutes above 0"), (["--seed", "-1"], "seed as a whole number")],
+    [
+        (["--minutes", "0"], "minutes above 0"),
+        (["--steps", "0"], "steps as a whole number above 0"),
+        (["--seed", "-1"], "seed as a whole number"),
+    ],
 )
 def test_wrong_usage(tmp_path, capsys, words, message):
     assert main(["demo", "-o", str(tmp_path / "out"), *words]) == 2

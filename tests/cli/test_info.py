@@ -17,7 +17,7 @@ def test_a_run_is_described(model, capsys):
         "size must be a multiple of 8",
         "weights 6",
         "steps 1200",
-        "gamma gamma [0.5, 1.5], probability 1.0",
+        "gamma RandomGamma()",
         "0 background",
         "16 brain stem",
     ):
@@ -30,8 +30,8 @@ def test_labels_show_their_partners_and_what_they_are_made_from(model, monkeypat
     partners = (None, 49, None, 10)
     table = dataclasses.replace(table, names=names, partners=partners, outputs=(0, 10, 10, 49))
     found = Run.load(model.folder)
-    found = dataclasses.replace(found, table=table)
-    found.metadata["output_labels"] = [0, 10, 49]
+    facts = {**found.metadata, "output_labels": [0, 10, 49]}
+    found = Run(found.folder, table, None, facts)
     monkeypatch.setattr(Run, "load", lambda folder: found)
     assert main(["info", model.folder]) == 0
     assert capsys.readouterr().out.endswith(
@@ -43,7 +43,7 @@ def test_labels_show_their_partners_and_what_they_are_made_from(model, monkeypat
 
 def test_a_missing_run_is_wrong_usage(tmp_path, capsys):
     assert main(["info", str(tmp_path / "absent")]) == 2
-    assert "RUN: no such folder" in capsys.readouterr().err
+    assert "absent is neither a folder nor a model" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_run(tmp_path, capsys):

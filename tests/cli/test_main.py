@@ -6,8 +6,8 @@ import pytest
 
 import synthtf
 from synthtf.cli.main import COMMANDS, build_parser, main
-from synthtf.cli.messages import describe
-from synthtf.cli.usage import UsageError, usage_errors
+from synthtf.messages import describe
+from synthtf.usage import UsageError, usage_errors
 
 SLOW = ("keras", "tensorflow", "jax", "torch", "matplotlib", "nibabel", "scipy", "numpy")
 

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import nibabel
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ from synthtf.cli.main import main
 from synthtf.data.transforms import Affine
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import read_volume
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.transform_files import read_transform
 
 
@@ -126,9 +129,11 @@ def test_a_folder_of_scans_with_a_bad_one(folder, tmp_path, capsys):
     finally:
         (folder / "moving" / "c.nii.gz").unlink()
     assert status == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    bad, summary = capsys.readouterr().err.splitlines()
+    assert bad.startswith(f"synthtf register: {folder / 'moving' / 'c.nii.gz'}: ")
+    assert summary.startswith("synthtf register: 2 done, 1 failed in ")
     names = {path.name for path in (tmp_path / "m").iterdir()}
-    assert names == {"a_to_fixed_moved.nii.gz", "b_to_fixed_moved.nii.gz"}
+    assert names == {f"{n}_to_fixed_moved.{e}" for n in "ab" for e in ("nii.gz", "json")}
     assert (tmp_path / "t" / "a_to_fixed_trans.nii.gz").is_file()
 
 
@@ -144,6 +149,75 @@ def test_what_is_done_is_skipped(folder, tmp_path, capsys):
     assert (tmp_path / "t" / "b_to_fixed_trans.lta").is_file()
 
 
+def test_what_another_model_made_is_made_again(folder, tmp_path, capsys):
+    words = ("-t", tmp_path / "t", "--skip-existing")
+    assert run(folder, *words, moving="moving", model="affine") == 0
+    facts = json.loads((tmp_path / "t" / "a_to_fixed_trans.lta.json").read_text())
+    assert facts["Moving"] == str(folder / "moving/a.nii.gz")
+    assert facts["Fixed"] == str(folder / "fixed.nii.gz")
+    assert facts["ModelFolder"] == str(folder / "affine")
+    assert facts["Command"].startswith("synthtf register ")
+    capsys.readouterr()
+    assert run(folder, *words, "-m", "affine", moving="moving", model="joint") == 0
+    assert "2 done, 0 failed" in capsys.readouterr().err
+
+
+def test_without_json_files(folder, tmp_path):
+    assert run(folder, "-t", tmp_path / "t.lta", "--no-sidecar", model="affine") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["t.lta"]
+
+
+def register(*words):
+    return main(["register", *map(str, words), "--no-refine"])
+
+
+def test_a_table_of_pairs(folder, tmp_path, capsys):
+    table = tmp_path / "pairs.tsv"
+    rows = [
+        ("moving", "fixed", "name"),
+        (folder / "moving/a.nii.gz", folder / "fixed.nii.gz", "first"),
+        (folder / "fixed.nii.gz", folder / "moving/b.nii.gz", ""),
+        (folder / "gone.nii.gz", folder / "fixed.nii.gz", "lost"),
+    ]
+    table.write_text("\n".join("\t".join(map(str, row)) for row in rows) + "\n")
+    model = ("--model", folder / "affine")
+    assert register("--pairs", table, "-t", tmp_path / "t", *model) == 1
+    bad, summary = capsys.readouterr().err.splitlines()
+    assert "gone.nii.gz: " in bad and "2 done, 1 failed in" in summary
+    assert error(tmp_path / "t" / "first_trans.lta", pose()) < 1.5
+    assert error(tmp_path / "t" / "fixed_to_b_trans.lta", pose().inverse()) < 1.5
+    assert not (tmp_path / "t" / "lost_trans.lta").exists()
+
+
+def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, capsys):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    (raw / "sub-1" / "anat").mkdir(parents=True)
+    for name, suffix in (("moving/a", "T1w"), ("fixed", "FLAIR")):
+        shutil.copy(folder / f"{name}.nii.gz", raw / f"sub-1/anat/sub-1_{suffix}.nii.gz")
+    (raw / "dataset_description.json").write_text('{"Name": "Study"}')
+    words = ("-o", out, "-t", out, "-T", out, "--model", folder / "affine")
+    suffixes = ("--moving-suffix", "T1w", "--fixed-suffix", "FLAIR")
+    assert register(raw, *suffixes, *words) == 0
+    assert capsys.readouterr().err == ""
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    moved = "sub-1/anat/sub-1_space-FLAIR_desc-registered_T1w"
+    transforms = [
+        f"sub-1/anat/sub-1_from-{way}_mode-image_xfm" for way in ("T1w_to-FLAIR", "FLAIR_to-T1w")
+    ]
+    assert files == {
+        ".bidsignore",
+        "dataset_description.json",
+        *(f"{moved}.{ending}" for ending in ("nii.gz", "json")),
+        *(f"{name}.{ending}" for name in transforms for ending in ("lta", "json")),
+    }
+    assert error(out / f"{transforms[0]}.lta", pose()) < 1.5
+    facts = json.loads((out / f"{moved}.json").read_text())
+    sources = [f"bids:raw:sub-1/anat/sub-1_{suffix}.nii.gz" for suffix in ("T1w", "FLAIR")]
+    assert (facts["Sources"], facts["SpatialReference"]) == (sources, sources[1])
+    # All scans of a subject to its first, which is the same here.
+    assert register(raw, *words, "--skip-existing") == 0
+
+
 def test_hounsfield_units_are_passed_on(folder, tmp_path, monkeypatch):
     seen = []
 
@@ -151,7 +225,7 @@ def test_hounsfield_units_are_passed_on(folder, tmp_path, monkeypatch):
         seen.append(ct)
         raise ValueError("enough")
 
-    monkeypatch.setattr("synthtf.inference.registration.register.register", note)
+    monkeypatch.setattr("synthtf.inference.cohorts.registering.register", note)
     for word in ("moving", "both"):
         assert run(folder, "-t", tmp_path / "t.lta", "--ct", word) == 1
     assert seen == [("moving",), ("moving", "fixed")]
@@ -166,6 +240,9 @@ def test_hounsfield_units_are_passed_on(folder, tmp_path, monkeypatch):
         (("-H", "-o", "x.nii.gz"), "only a rigid or affine transform fits a header"),
         (("-t", "x.lta", "-i", "none.lta"), "none.lta"),
         (("-o", "x.nii.gz", "--affine", "none"), "none"),
+        (("-o", "x.nii.gz", "--pairs", "t.tsv"), "either MOVING and FIXED, or a table"),
+        (("-t", "x.png"), "x.png: unknown ending; it must be one of .lta, .txt"),
+        (("-o", "x.nii.gz", "-t", "x.nii.gz"), "would be written to one file"),
     ],
 )
 def test_wrong_usage_is_one_line(folder, words, message, tmp_path, monkeypatch, capsys):

@@ -94,7 +94,7 @@ def test_one_bad_scan_leaves_no_page(files, capsys):
     "words, message",
     [
         (["gone.nii", "a_seg.nii.gz", "-o", "a.html"], "gone.nii does not exist"),
-        (["a.nii.gz", ".", "-o", "a.html"], "Expected two files, or folders"),
+        (["a.nii.gz", ".", "-o", "a.html"], "must be two files, two folders"),
         (["a.nii.gz", "a_seg.nii.gz", "-o", "a.pdf"], "ends in .html or .htm or .png"),
         ([".", ".", "-o", "a.png"], "ends in .html or .htm for several scans"),
         (["a.nii.gz", "a_seg.nii.gz", "-o", "gone/a.html"], "no such folder: gone"),

@@ -166,7 +166,7 @@ def test_posteriors_and_conformed(model, save_scan, tmp_path):
         (["empty", "-o", "out"], "holds no volume"),
         (["-o", "o.nii.gz"], "expected one input"),
         (["scan.nii.gz", "-o", "o.nii.gz", "--vol", "folder"], "--vol: expected a file"),
-        (["scan.nii.gz", "-o", "o.nii.gz", "--model", "gone"], "--model: no such folder: gone"),
+        (["scan.nii.gz", "-o", "o.nii.gz", "--model", "gone"], "gone is neither a folder"),
         (["scan.nii.gz", "-o", "scan.mgz"], "would replace that of another volume"),
         (["bids", "-o", "o.nii.gz"], "is a file, but the input is the BIDS data set"),
         (["bids", "-o", "bids"], "is also the input"),
@@ -203,7 +203,7 @@ def test_volumes_so_far_are_kept_when_interrupted(
         return segment(scan, *arguments, **options)
 
     # The package has a function of the module's name, so that a dotted path would not do.
-    module = importlib.import_module("synthtf.inference.segment")
+    module = importlib.import_module("synthtf.inference.cohorts.segmenting")
     monkeypatch.setattr(module, "segment", interrupted)
     status = main(
         [

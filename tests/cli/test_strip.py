@@ -10,7 +10,7 @@ from stripping_runs import scan, write_run
 from synthtf.cli.main import main
 from synthtf.cli.strip import add_parser
 from synthtf.data.volume_writer import write_volume
-from synthtf.inference.strip import DEFAULT_BORDER
+from synthtf.inference.defaults import BORDER
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, error_lines):
     ("words", "message"),
     [
         ((), "expected at least one output: -o, -m or -d"),
-        (("-m", "m.nii.gz", "--model", "none"), "no such folder: none"),
+        (("-m", "m.nii.gz", "--model", "none"), "none is neither a folder nor a model"),
         (("-m", "x.nii.gz", "-o", "x.nii.gz"), "two outputs of"),
     ],
 )
@@ -115,4 +115,4 @@ def test_the_border_is_that_of_the_function():
     words = ["strip", "scan.nii.gz", "-m", "mask.nii.gz"]
     parser = argparse.ArgumentParser()
     add_parser(parser.add_subparsers())
-    assert parser.parse_args(words).border == DEFAULT_BORDER
+    assert parser.parse_args(words).border == BORDER

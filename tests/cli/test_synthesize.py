@@ -98,7 +98,7 @@ def test_the_sheet_names_keys_and_steps(maps, tmp_path, monkeypatch):
 
 def test_a_replay_is_the_sample_of_the_training(maps, tmp_path):
     """Sizes of 24 and 28 are enlarged to 32, as the default network takes them."""
-    from synthtf.tasks.segmenting.options import SegmentationTask
+    from synthtf.tasks import SegmentationTask
     from synthtf.training.plan import TrainingPlan
     from synthtf.training.workflow import make_maps, model_shape
 
@@ -168,7 +168,7 @@ def test_a_replay_can_be_swept(maps, tmp_path, monkeypatch, capsys):
         (["gone"], "gone does not exist"),
         (["maps", "--recipe", "gone.json"], "gone.json: neither a file nor one of the recipes"),
         (["maps", "--labels", "gone.tsv"], "gone.tsv does not exist"),
-        (["maps", "-o", "maps/h0.nii.gz"], "--output: expected a folder, received a file"),
+        (["maps", "-o", "maps/h0.nii.gz"], "-o must be a folder"),
     ],
 )
 def test_wrong_usage(maps, tmp_path, monkeypatch, capsys, words, message):

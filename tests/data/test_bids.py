@@ -68,13 +68,13 @@ def test_links_to_missing_content_are_listed(dataset):
 @pytest.mark.parametrize("name", ["T1.nii.gz", "sub-03_T1w.nii.gz", "sub-02_T1w_brain.nii.gz"])
 def test_names_that_are_not_of_bids_are_left_out_with_a_warning(dataset, name):
     (dataset / "sub-02/anat" / name).touch()
-    with pytest.warns(UserWarning, match=f"left out 1 of the volumes.*sub-02/anat/{name}"):
+    with pytest.warns(UserWarning, match=f"left out 1 volumes whose names.*sub-02/anat/{name}"):
         assert len(find_scans(dataset)) == 4
 
 
 def test_a_data_set_without_scans(tmp_path):
     describe(tmp_path, Name="x")
-    with pytest.raises(ValueError, match="BIDS data set without anatomical scans; expected"):
+    with pytest.raises(ValueError, match="BIDS data set without anatomical scans; it must"):
         find_scans(tmp_path)
 
 
@@ -155,7 +155,7 @@ def test_folders_that_hold_something_else_are_refused(dataset, tmp_path):
         with pytest.raises(ValueError, match=f"{name} is a file, but the input is the BIDS data"):
             check_output_folder(tmp_path / name, dataset)
     describe(tmp_path / "other", Name="x", GeneratedBy=[{"Name": "fmriprep"}])
-    with pytest.raises(ValueError, match="that synthtf did not make"):
+    with pytest.raises(ValueError, match="is a BIDS data set of another tool"):
         check_output_folder(tmp_path / "other", dataset)
     describe_derivatives(tmp_path / "ours", dataset, "1", [MASK])
     check_output_folder(tmp_path / "ours", dataset)

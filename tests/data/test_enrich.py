@@ -94,7 +94,7 @@ def test_clusters_of_skewed_values_are_none_empty():
     values = np.concatenate([np.zeros(10000), [1, 5, 9]])
     for num in (2, 3, 4):
         assert set(cluster(values, num)) == set(range(num))
-    with pytest.raises(ValueError, match="at least 5 different intensities, received 4"):
+    with pytest.raises(ValueError, match=r"different intensities, 4. Received: num_parts=5"):
         cluster(values, 5)
 
 
@@ -142,20 +142,20 @@ def test_what_is_refused(head):
     moved = Volume(labels.data, labels.affine + np.eye(4))
     small = Volume(labels.data[:-1], labels.affine)
     for function in (enrich_labels, build_labels):
-        with pytest.raises(ValueError, match=r"array: expected the affine of array, .* by 1;"):
+        with pytest.raises(ValueError, match=r"put a corner .* mm apart"):
             function(image, moved, table)
-        with pytest.raises(ValueError, match=r"expected the shape of array, \(32, 38, 32\)"):
+        with pytest.raises(ValueError, match=r"have the shapes .* and \(32, 38, 32\)"):
             function(image, small, table)
-        with pytest.raises(ValueError, match="at least 2 parts"):
+        with pytest.raises(ValueError, match=r"`num_parts` must lie in \[2, 255\]"):
             function(image, labels, table, 1)
         with pytest.raises(ValueError, match="labels that the table does not list"):
             function(image, labels, LabelTable.from_labels([2]))
     with pytest.raises(ValueError, match="no voxel of label 99"):
         enrich_labels(image, labels, table, values=[2, 99])
     flat = Volume(np.zeros_like(image.data), image.affine)
-    with pytest.raises(ValueError, match="in label 2: expected at least 2 different intens"):
+    with pytest.raises(ValueError, match=r"in label 2: .* different intensities, 1"):
         enrich_labels(flat, labels, table, values=[2])
-    with pytest.raises(ValueError, match="outside the labels of array: expected at least 4"):
+    with pytest.raises(ValueError, match=r"outside the labels of array: .* different intensities"):
         build_labels(flat, labels, table)
-    with pytest.raises(ValueError, match=r"received 1\.5"):
+    with pytest.raises(ValueError, match=r"Received: num_parts=1\.5"):
         check_parts(1.5)

@@ -77,7 +77,7 @@ def test_reorient_in_2d_keeps_the_plane():
 
 @pytest.mark.parametrize("codes", ["RAX", "RRS", "RLS", "R", "RASR", "", None])
 def test_bad_orientation(codes):
-    with pytest.raises(ValueError, match="expected an orientation such as 'RAS'"):
+    with pytest.raises(ValueError, match="`axcodes` must be an orientation such as 'RAS'"):
         reorient(oblique(), codes)
 
 
@@ -183,12 +183,12 @@ def test_conform_of_background_alone_keeps_the_centre():
 
 @pytest.mark.parametrize("value", [0, -1, "wide", (1, 2), (1, 2, 0), float("nan"), [[1, 2, 3]]])
 def test_per_axis_refuses(value):
-    with pytest.raises(ValueError, match="expected spacing as one positive number or 3"):
+    with pytest.raises(ValueError, match="`spacing` must be one positive number or 3"):
         per_axis(value, 3, "spacing")
 
 
 def test_per_axis_refuses_fractions_where_whole_numbers_are_needed():
-    with pytest.raises(ValueError, match=r"expected shape as one whole positive .* received 2\.5"):
+    with pytest.raises(ValueError, match=r"`shape` must be one whole positive .*shape=2\.5"):
         per_axis(2.5, 3, "shape", whole=True)
 
 

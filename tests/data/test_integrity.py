@@ -154,7 +154,9 @@ def test_truncated_mgz(tmp_path, kept):
 def test_pickled_arrays_are_refused(tmp_path):
     path = tmp_path / "object.npy"
     np.save(path, np.array([{}], object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"object\.npy: unknown ending; expected one of \.nii\.gz"):
+    with pytest.raises(
+        ValueError, match=r"object\.npy: unknown ending; it must be one of \.nii\.gz"
+    ):
         read_volume(path)
 
 

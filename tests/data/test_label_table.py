@@ -104,25 +104,25 @@ def test_from_labels():
     assert table.ids == (0, 3, 7)
     assert table.pairs == () and table.output_labels == (0, 3, 7)
     assert len(table.group_ids) == 3
-    with pytest.raises(ValueError, match=r"\[0, 2\^31\), received -1"):
+    with pytest.raises(ValueError, match=r"\[0, 2\^31\). Received: -1"):
         LabelTable.from_labels([-1])
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("24\tCSF", "x\tCSF", r"line 4: expected a whole number, received 'x'"),
+        ("24\tCSF", "x\tCSF", r"line 4: labels must be whole numbers. Received: 'x'"),
         ("24\tCSF", "-4\tCSF", r"line 4: labels must lie in .* -4"),
         ("24\tCSF", "2\tCSF", r"line 4: label 2 is listed twice \(first in line 3\)"),
-        ("24\tCSF\t", "24\t", r"line 4: expected 7 tab-separated columns, received 6"),
-        ("24\tCSF\t", "24\t-\t", r"line 4: expected an id and a name"),
-        ("CSF\tcsf", "CSF\tmaybe", r"line 4: expected brain as one of"),
-        ("CSF\tnone", "CSF\tup", r"line 4: expected side as one of"),
+        ("24\tCSF\t", "24\t", r"line 4: .* must have 7 tab-separated columns. Received: 6"),
+        ("24\tCSF\t", "24\t-\t", r"line 4: `id` and `name` must not be empty"),
+        ("CSF\tcsf", "CSF\tmaybe", r"line 4: `brain` must be one of"),
+        ("CSF\tnone", "CSF\tup", r"line 4: `side` must be one of"),
         ("left\t57\t2", "left\t58\t2", r"label 25 has the partner 58, which is not listed"),
         ("left\t57\t2", "left\t62\t2", r"label 25 has the partner 62, whose partner is 30"),
         ("left\t57\t2", "left\t25\t2", r"label 25 has the partner 25.*must be mutual"),
         ("left\t57\t2", "left\t57\t9", r"label 25 counts as 9, which is not listed"),
-        ("id\tname", "id\tlabel", r"line 1: expected columns id, name"),
+        ("id\tname", "id\tlabel", r"line 1: the columns must be id, name"),
     ],
 )
 def test_malformed_tsv_names_file_and_line(tmp_path, old, new, message):
@@ -134,10 +134,10 @@ def test_malformed_tsv_names_file_and_line(tmp_path, old, new, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("0   118 14  0", "0   118", r"line 5: expected `id name R G B A`"),
-        ("10  Left", "ten Left", r"line 5: expected a whole number, received 'ten'"),
+        ("0   118 14  0", "0   118", r"line 5: the line must be `id name R G B A`"),
+        ("10  Left", "ten Left", r"line 5: labels must be whole numbers. Received: 'ten'"),
         ("49  Right", "16  Right", r"line 7: label 16 is listed twice \(first in line 6\)"),
-        ("119 159", "red 159", r"line 6: expected `id name R G B A`"),
+        ("119 159", "red 159", r"line 6: the line must be `id name R G B A`"),
     ],
 )
 def test_malformed_lut_names_file_and_line(tmp_path, old, new, message):
@@ -180,10 +180,10 @@ def test_columns_are_checked_without_a_file():
     }
     assert LabelTable(**good).sides == ("none", "none")
     for change, message in (
-        ({"names": ("a",)}, "columns of 2 entries"),
-        ({"ids": (1, 2)}, "expected label 0"),
+        ({"names": ("a",)}, "each column must have 2 entries"),
+        ({"ids": (1, 2)}, "`ids` must include 0"),
         ({"ids": (0, 0)}, "label 0 is listed twice"),
-        ({"brain": ("no", "?")}, "label 1: expected brain"),
+        ({"brain": ("no", "?")}, "label 1: `brain` must be one of"),
     ):
         with pytest.raises(ValueError, match=message):
             LabelTable(**{**good, **change})

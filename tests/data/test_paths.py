@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-from synthtf.data.paths import expand_inputs, extension, output_in, pair_outputs, stem
+from synthtf.data.paths import (
+    expand_inputs,
+    extension,
+    output_folder,
+    output_in,
+    pair_outputs,
+    stem,
+    writable_file,
+)
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def test_empty_folder_names_the_endings(tmp_path):
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.pkl"])
 def test_pickled_and_unknown_files_are_refused(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(ValueError, match=f"{name}: unknown ending; expected one of"):
+    with pytest.raises(ValueError, match=f"{name}: unknown ending; it must be one of"):
         expand_inputs(tmp_path / name)
 
 
@@ -76,13 +84,11 @@ def test_pair_file_folder_and_list(scans, tmp_path):
     names = ["a 1_seg.nii.gz", "b_seg.nii", "c_seg.mgz"]
     assert pair_outputs(scans, out, "_seg") == [out / n for n in names]
     inputs = expand_inputs(scans)
-    assert pair_outputs(inputs, out, "_seg") == [out / n for n in names]
     targets, sources = tmp_path / "targets.txt", tmp_path / "sources.txt"
     targets.write_text("1.nii\n2.nii\n3.nii\n")
     sources.write_text("\n".join(map(str, inputs)))
     assert [p.name for p in pair_outputs(sources, targets, "")] == ["1.nii", "2.nii", "3.nii"]
-    assert pair_outputs([file], tmp_path / "o.nii", "") == [tmp_path / "o.nii"]
-    assert pair_outputs([file], out, "_x") == [out / "b_x.nii"]
+    assert pair_outputs(sources, out, "_seg") == [out / n for n in names]
 
 
 def test_kinds_that_do_not_match_are_refused(scans, tmp_path):
@@ -90,17 +96,17 @@ def test_kinds_that_do_not_match_are_refused(scans, tmp_path):
         pair_outputs(scans, "o.nii", "_seg")
     with pytest.raises(ValueError, match=r"is a folder, but the input is the file .*b\.nii"):
         pair_outputs(scans / "b.nii", tmp_path, "_seg")
-    with pytest.raises(ValueError, match=r"is a file, but the input is 3 files"):
-        pair_outputs(expand_inputs(scans), "o.nii", "_seg")
 
 
 def test_lists_of_different_length(scans, tmp_path):
     (tmp_path / "t.txt").write_text("1.nii\n")
-    with pytest.raises(ValueError, match="lists 1 outputs, expected 3"):
-        pair_outputs(expand_inputs(scans), tmp_path / "t.txt", "")
+    sources = tmp_path / "sources.txt"
+    sources.write_text("\n".join(map(str, expand_inputs(scans))))
+    with pytest.raises(ValueError, match="must list 3 outputs"):
+        pair_outputs(sources, tmp_path / "t.txt", "")
 
 
-def test_output_that_is_an_input_is_refused_unless_forced(scans, tmp_path):
+def test_output_that_is_an_input_is_refused(scans, tmp_path):
     file = scans / "b.nii"
     with pytest.raises(ValueError, match=r"b\.nii is also an input"):
         pair_outputs(file, file, "")
@@ -110,12 +116,12 @@ def test_output_that_is_an_input_is_refused_unless_forced(scans, tmp_path):
     link.symlink_to(file)
     with pytest.raises(ValueError, match=r"link\.nii is also an input"):
         pair_outputs(file, link, "")
-    assert pair_outputs(file, file, "", force=True) == [file]
 
 
 def test_shared_output_names_are_refused(tmp_path):
-    inputs = [tmp_path / "s1" / "T1.nii", tmp_path / "s2" / "T1.nii"]
-    with pytest.raises(ValueError, match=r"s1/T1\.nii and .*s2/T1\.nii would both be written"):
+    inputs = tmp_path / "inputs.txt"
+    inputs.write_text("s1/T1.nii\ns2/T1.nii\n")
+    with pytest.raises(ValueError, match=r"s1/T1\.nii and s2/T1\.nii would both be written"):
         pair_outputs(inputs, tmp_path / "out", "_seg")
 
 
@@ -126,5 +132,24 @@ def test_output_names_stay_in_the_folder(tmp_path, name):
 
 
 def test_inputs_with_dots_write_into_the_folder(tmp_path):
-    out = pair_outputs(["../../etc/x.nii", "y.nii"], tmp_path / "out", "_seg")
+    (tmp_path / "inputs.txt").write_text("../../etc/x.nii\ny.nii\n")
+    out = pair_outputs(tmp_path / "inputs.txt", tmp_path / "out", "_seg")
     assert out == [tmp_path / "out" / "x_seg.nii", tmp_path / "out" / "y_seg.nii"]
+
+
+def test_a_file_to_write_needs_its_folder(tmp_path):
+    assert writable_file(None, "--vol") is None
+    assert writable_file(tmp_path / "v.csv", "--vol") == tmp_path / "v.csv"
+    with pytest.raises(ValueError, match="--vol must be a file"):
+        writable_file(tmp_path, "--vol")
+    with pytest.raises(ValueError, match=r"--vol: no such folder: .*absent"):
+        writable_file(tmp_path / "absent" / "v.csv", "--vol")
+    with pytest.raises(ValueError, match="must not have the ending of a volume"):
+        writable_file(tmp_path / "v.nii.gz", "--vol")
+
+
+def test_a_folder_to_write_to_may_be_made_later(tmp_path):
+    assert output_folder(tmp_path / "a" / "b", "-o") == tmp_path / "a" / "b"
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="-o must be a folder"):
+        output_folder(tmp_path / "file" / "b", "-o")

@@ -238,13 +238,25 @@ def test_rendering_in_2d_and_at_another_spacing():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: head_phantom(-1), "seed to be a non-negative integer, received -1"),
-        (lambda: head_phantom(0, (5,)), r"two or three positive integers, received \(5,\)"),
-        (lambda: head_phantom(0, (5, 0, 5)), r"positive integers, received \(5, 0, 5\)"),
-        (lambda: head_phantom(0, (5, 5), 0), "spacing, in mm, to be above 0, received 0"),
-        (lambda: write_phantoms("unused", 0), "num, the number of phantoms, .* received 0"),
-        (lambda: render_phantom(np.zeros((4, 4), int), "PET"), "T1, T2, FLAIR, CT, received 'PET'"),
-        (lambda: render_phantom(np.full((4, 4), 77), "T1"), r"labels of head_phantom .*\[77\]"),
+        (lambda: head_phantom(-1), "`seed` must lie in .* Received: seed=-1"),
+        (
+            lambda: head_phantom(0, (5,)),
+            r"`shape` must have two or three axes. Received: shape=\(5,\)",
+        ),
+        (
+            lambda: head_phantom(0, (5, 0, 5)),
+            r"`shape` must lie in .* Received: shape=0",
+        ),
+        (lambda: head_phantom(0, (5, 5), 0), "`spacing` must be positive"),
+        (lambda: write_phantoms("unused", 0), "`num` must lie in .* Received: num=0"),
+        (
+            lambda: render_phantom(np.zeros((4, 4), int), "PET"),
+            "T1, T2, FLAIR, CT. Received: contrast='PET'",
+        ),
+        (
+            lambda: render_phantom(np.full((4, 4), 77), "T1"),
+            r"`labels` must be those of head_phantom .*\[77\]",
+        ),
     ],
 )
 def test_errors(call, message):
@@ -280,5 +292,5 @@ def test_detail_thickens_cortex_and_keeps_the_head(heads):
 
 
 def test_detail_must_not_be_negative():
-    with pytest.raises(ValueError, match="detail, in mm, to be at least 0"):
+    with pytest.raises(ValueError, match="`detail` must lie in"):
         head_phantom(0, detail=-1)

@@ -42,8 +42,8 @@ def test_tables(tmp_path, text, delimiter, header, rest):
     [
         ("", "holds no point"),
         ("x,y,z\n", "holds no point"),
-        ("x,y,z\nmore,of,it\n1,2,3\n", "line 2: expected three numbers"),
-        ("1,2,3\n4,5\n", "line 2: expected three numbers, received '4,5'"),
+        ("x,y,z\nmore,of,it\n1,2,3\n", "line 2: the row must start with three numbers"),
+        ("1,2,3\n4,5\n", "line 2: .* three numbers. Received: '4,5'"),
         ("1,2,3\n4,nan,6\n", "line 2"),
     ],
 )
@@ -57,10 +57,10 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_points(tmp_path / "gone.csv")
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="not a text file"):
+    with pytest.raises(ValueError, match="must be a text file"):
         read_points(tmp_path / "a.csv")
 
 
 def test_points_of_another_number_are_refused():
-    with pytest.raises(ValueError, match="expected 2 points"):
+    with pytest.raises(ValueError, match=r"`points` must have the shape \(2, 3\)"):
         PointTable(np.zeros((2, 3))).with_points(np.zeros((3, 3)))

@@ -145,7 +145,9 @@ def test_fields_that_are_no_displacement_are_refused(field, message):
 
 def test_points_of_another_shape_are_refused():
     for transform in (Affine(np.eye(4)), Displacement(np.zeros((2, 2, 2, 3)), np.eye(4))):
-        with pytest.raises(ValueError, match=r"shape \(\.\.\., 3\), received \(5, 2\)"):
+        with pytest.raises(
+            ValueError, match=r"shape \(\.\.\., 3\). Received: points with shape \(5, 2\)"
+        ):
             transform(np.zeros((5, 2)))
 
 

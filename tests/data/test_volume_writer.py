@@ -157,11 +157,11 @@ def test_existing_outputs_are_replaced_and_obey_the_umask(tmp_path):
     [
         ("x.npy", IMAGE, {"affine": np.eye(4)}, "unknown ending"),
         ("x.nii", IMAGE, {}, "give `like` or `affine`"),
-        ("x.nii", IMAGE, {"affine": np.eye(3)}, r"affine of shape \(4, 4\)"),
-        ("x.nii", IMAGE, {"affine": np.full((4, 4), np.nan)}, "finite affine"),
-        ("x.nii", IMAGE[0, 0], {"affine": np.eye(4)}, r"two to four axes, received float32"),
-        ("x.nii", IMAGE + 1j, {"affine": np.eye(4)}, "expected a real array"),
-        ("x.nii", np.array([[2**40]]), {"affine": np.eye(4)}, "that fit int32"),
+        ("x.nii", IMAGE, {"affine": np.eye(3)}, r"`affine` must be finite, of shape \(4, 4\)"),
+        ("x.nii", IMAGE, {"affine": np.full((4, 4), np.nan)}, "`affine` must be finite"),
+        ("x.nii", IMAGE[0, 0], {"affine": np.eye(4)}, r"two to four axes. Received: float32"),
+        ("x.nii", IMAGE + 1j, {"affine": np.eye(4)}, "`data` must be a real array"),
+        ("x.nii", np.array([[2**40]]), {"affine": np.eye(4)}, "`data` must fit int32"),
         ("x.nii", IMAGE[1:], {"like": Volume(IMAGE, np.eye(4))}, r"not on the grid \(6, 5, 4\)"),
     ],
 )

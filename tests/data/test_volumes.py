@@ -56,9 +56,11 @@ def test_scaling_of_the_header_is_applied(tmp_path):
 def test_4d_is_refused_unless_frames_are_asked_for(tmp_path):
     data = np.random.default_rng(0).normal(size=(4, 5, 6, 3)).astype("float32")
     path = save(tmp_path / "f.nii", data)
-    with pytest.raises(ValueError, match=r"f\.nii has 4 axes \(3 frames of 4 x 5 x 6\)"):
+    with pytest.raises(
+        ValueError, match=r"f\.nii must be one volume; .* 4 axes \(3 frames of 4 x 5 x 6\)"
+    ):
         read_volume(path)
-    with pytest.raises(ValueError, match="has 4 axes"):
+    with pytest.raises(ValueError, match="must be one volume"):
         read_geometry(path)
     volume = read_volume(path, frames=True)
     np.testing.assert_array_equal(volume.data, data)
@@ -98,7 +100,9 @@ def test_a_trailing_fourth_axis_is_dropped_with_a_note(tmp_path):
 )
 def test_colour_and_complex_are_refused(tmp_path, dtype, kind):
     path = save(tmp_path / "c.nii", np.zeros((3, 3, 3), dtype))
-    with pytest.raises(ValueError, match=rf"c\.nii: {kind} voxels are not read"):
+    with pytest.raises(
+        ValueError, match=rf"c\.nii: voxels must be real numbers. Received: {kind} voxels"
+    ):
         read_volume(path)
 
 
@@ -200,12 +204,10 @@ def test_spaces_and_other_alphabets(tmp_path, name):
 def test_labels_that_are_no_whole_numbers(tmp_path):
     data = np.zeros((4, 4, 4), "float32")
     data[0, 0, :2] = 1.5
-    with pytest.raises(
-        ValueError, match=r"w\.nii: label values must be whole .* 1\.5 \(2 voxels\)"
-    ):
+    with pytest.raises(ValueError, match=r"w\.nii: labels must be whole .* 1\.5 \(2 voxels\)"):
         read_volume(save(tmp_path / "w.nii", data), labels=True)
     data[0, 0, :2] = np.nan
-    with pytest.raises(ValueError, match=r"received nan \(2 voxels\)"):
+    with pytest.raises(ValueError, match=r"Received: nan \(2 voxels\)"):
         read_volume(save(tmp_path / "n.nii", data), labels=True)
     data[0, 0, :2] = 2035
     assert read_volume(save(tmp_path / "f.nii", data), labels=True).data.max() == 2035
@@ -237,7 +239,7 @@ def test_other_integers_are_read_safely(tmp_path, dtype):
 
 
 def test_volume_refuses_wrong_shapes():
-    with pytest.raises(ValueError, match="2 or 3 axes"):
+    with pytest.raises(ValueError, match="2 or 3 spatial axes"):
         Volume(np.zeros(3), np.eye(4))
     with pytest.raises(ValueError, match=r"\(4, 4\)"):
         Volume(np.zeros((3, 3)), np.eye(3))

@@ -194,32 +194,35 @@ def test_figures_are_released(tmp_path, monkeypatch, volume):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: figures.contact_sheet([], p), "at least one image, received none"),
-        (lambda p: figures.contact_sheet([np.zeros(3)], p), r"2D or 3D.*received shape \(3,\)"),
+        (lambda p: figures.contact_sheet([], p), "at least one image. Received"),
+        (
+            lambda p: figures.contact_sheet([np.zeros(3)], p),
+            r"2D or 3D.*Received: images with shape \(3,\)",
+        ),
         (
             lambda p: figures.contact_sheet([np.zeros((4, 4))], p, titles=["a", "b"]),
-            "titles to have one entry per image, 1, received 2",
+            r"`titles` must have one entry per image \(1\). Received: titles with 2",
         ),
         (
             lambda p: figures.contact_sheet([np.zeros((4, 4))], p, columns=0),
-            "columns .* received 0",
+            "`columns` must lie in .* Received: columns=0",
         ),
         (
             lambda p: figures.overlay(np.zeros((4, 4, 4)), np.zeros((4, 4, 5)), p),
-            r"grid of the image, \(4, 4, 4\), received \(4, 4, 5\)",
+            r"grid of the image, \(4, 4, 4\). Received: labels with shape \(4, 4, 5\)",
         ),
         (
             lambda p: figures.overlay(np.zeros((4, 4)), np.zeros((4, 4)), p, num_slices=0),
-            "num_slices to be at least 1, received 0",
+            "`num_slices` must lie in .* Received: num_slices=0",
         ),
         (
             lambda p: figures.overlay(
                 np.zeros((4, 4, 4)), np.zeros((4, 4, 4)), p, spacing=(1, -1, 1)
             ),
-            "spacing to be one or 3 numbers above 0",
+            "`spacing` must be one or 3 numbers above 0",
         ),
-        (lambda p: figures.dice_table([], p), "received none"),
-        (lambda p: figures.dice_table([("a", "T1", 1.2)], p), "received 1.2 for a in T1"),
+        (lambda p: figures.dice_table([], p), r"Received: rows=\[\]"),
+        (lambda p: figures.dice_table([("a", "T1", 1.2)], p), "Received: 1.2 for a in T1"),
     ],
 )
 def test_errors(tmp_path, call, message):
@@ -229,8 +232,8 @@ def test_errors(tmp_path, call, message):
 
 
 def test_learning_curve_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"found no file .*none\.csv"):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv does not exist"):
         figures.learning_curve(tmp_path / "none.csv", tmp_path / "x.png")
     (tmp_path / "bad.csv").write_text("step,value\n1,2\n")
-    with pytest.raises(ValueError, match=r"columns epoch and loss .* received \['step', 'value'\]"):
+    with pytest.raises(ValueError, match=r"columns epoch and loss.* Received: \['step', 'value'\]"):
         figures.learning_curve(tmp_path / "bad.csv", tmp_path / "x.png")

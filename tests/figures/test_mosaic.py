@@ -112,7 +112,7 @@ def test_an_empty_label_map_is_drawn():
 )
 def test_wrong_arguments_are_refused(options):
     options = {"window": (0, 1), **options}
-    with pytest.raises(ValueError, match=r"Expected .*received"):
+    with pytest.raises(ValueError, match=r"must .*Received"):
         mosaics(np.ones(SHAPE), np.ones(SHAPE, int), **options)
 
 

@@ -16,6 +16,7 @@ def contrast_run():
     posteriors = keras.ops.softmax(-100 * (inputs - centres) ** 2)
     return types.SimpleNamespace(
         folder="runs/contrast",
+        name="runs/contrast",
         task="segmentation",
         spacing=(1.0, 1.0, 1.0),
         shape=(128, 128, 128),

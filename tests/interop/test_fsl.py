@@ -4,7 +4,7 @@ import pytest
 from scipy.ndimage import affine_transform
 
 from synthtf.data.grid import Grid
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.fsl import read_fsl, write_fsl
 from synthtf.interop.transform_files import read_transform, write_transform
 
@@ -98,5 +98,5 @@ def test_malformed_files_are_refused(tmp_path, pair, text, message):
 @pytest.mark.parametrize("known", ["fixed", "moving"])
 def test_both_images_are_needed(tmp_path, pair, known):
     missing = "fixed" if known == "moving" else "moving"
-    with pytest.raises(ValueError, match=f"the {missing} image is not known"):
+    with pytest.raises(ValueError, match=f"the {missing} image is missing"):
         read_transform(write(tmp_path / "a.mat"), **{known: pair.fixed})

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from synthtf.data.transforms import Affine
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.displacement_field import read_displacement_field
 from synthtf.interop.itk import read_itk, write_itk
 from synthtf.interop.transform_files import read_transform, write_transform
@@ -131,15 +131,15 @@ def test_matrix_offset_transforms_turn_about_their_centre(tmp_path):
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ("#Insight", "Insight", "expected an ITK transform"),
-        ("Transform: A", "Transfer: A", "with a line 'Transform: '"),
+        ("#Insight", "Insight", "an ITK transform must"),
+        ("Transform: A", "Transfer: A", "must have a line 'Transform: '"),
         ("AffineTransform", "BSplineTransform", "unknown transform type BSpline.*Euler3DTransform"),
         ("double_3_3", "double_2_2", "unknown transform type AffineTransform_double_2_2"),
-        (" 4 5 6", " 4 5", "expected 12 parameters, received 11"),
+        (" 4 5 6", " 4 5", "must have 12 parameters. Received: 11"),
         (" 4 5 6", " 4 5 x", "could not convert"),
         (" 4 5 6", " 4 5 nan", "finite"),
         (" 4 5 6", " 4 5 inf", "finite"),
-        ("FixedParameters: 0 0 0", "FixedParameters: 0 0", "expected 3 fixed parameters"),
+        ("FixedParameters: 0 0 0", "FixedParameters: 0 0", "must have 3 fixed parameters"),
         ("1 0 0 0 1 0", "1 0 0 1 0 0", "invertible"),
     ],
 )
@@ -155,7 +155,7 @@ def test_malformed_text_is_refused(tmp_path, old, new, message):
 def test_two_transforms_without_an_order_are_refused(tmp_path):
     second = "".join(TEXT.splitlines(keepends=True)[1:])
     (tmp_path / "a.txt").write_text(TEXT + second)
-    with pytest.raises(ValueError, match="expected one transform, or a composite; received 2"):
+    with pytest.raises(ValueError, match=r"must hold one transform, or a composite. Received: 2"):
         read_itk(tmp_path / "a.txt")
 
 
@@ -163,7 +163,7 @@ def test_a_long_versor_is_refused(tmp_path):
     text = TEXT.replace("AffineTransform", "VersorRigid3DTransform")
     text = text.replace("1 0 0 0 1 0 0 0 1 4 5 6", "0.9 0.9 0 1 2 3")
     (tmp_path / "a.txt").write_text(text)
-    with pytest.raises(ValueError, match="versor of length at most 1"):
+    with pytest.raises(ValueError, match="a versor must have a length of at most 1"):
         read_itk(tmp_path / "a.txt")
 
 
@@ -197,11 +197,11 @@ def test_later_versions_of_matlab_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ({"a": np.ones(3), "b": np.ones(3)}, "one transform, received 2"),
-        ({"fixed": np.ones(3)}, "one transform, received 0"),
+        ({"a": np.ones(3), "b": np.ones(3)}, "must hold one transform. Received: 2"),
+        ({"fixed": np.ones(3)}, "must hold one transform. Received: 0"),
         ({"AffineTransform_double_3_3": np.full(12, np.nan)}, "finite"),
         ({"AffineTransform_double_3_3": np.full(12, 1j)}, "finite"),
-        ({"AffineTransform_double_3_3": np.ones(5)}, "expected 12 parameters, received 5"),
+        ({"AffineTransform_double_3_3": np.ones(5)}, "must have 12 parameters. Received: 5"),
         ({"Affine": np.ones(5)}, "unknown transform type Affine"),
     ],
 )

@@ -7,7 +7,7 @@ from scipy.ndimage import affine_transform
 
 from synthtf.data.grid import Grid
 from synthtf.data.transforms import Affine
-from synthtf.inference.apply import apply_transform
+from synthtf.inference.applying import apply_transform
 from synthtf.interop.lta import read_lta, write_lta
 
 # As mri_robust_register writes it: the source is 256³ LIA of 1 mm, the destination RAS of 2 mm.
@@ -133,19 +133,19 @@ def test_grids_instead_of_volumes(tmp_path):
     "old, new, message",
     [
         ("type      = 1", "type      = 14", "unknown transform type 14.*LINEAR_RAS_TO_RAS"),
-        ("type      = 1", "type      = 1.5", "expected a whole number"),
-        ("type ", "kind ", "expected an LTA"),
-        ("nxforms   = 1", "nxforms   = 2", "expected one transform"),
-        ("1 4 4", "1 3 3", "the line '1 4 4'"),
-        ("0 0 0 1", "0 0 0", "expected 16 numbers, received"),
+        ("type      = 1", "type      = 1.5", "type must be a whole number"),
+        ("type ", "kind ", "an LTA must have"),
+        ("nxforms   = 1", "nxforms   = 2", "must hold one transform"),
+        ("1 4 4", "1 3 3", "a line '1 4 4'"),
+        ("0 0 0 1", "0 0 0", "its matrix must be 16 numbers. Received"),
         ("1 0 0 10", "1 0 0 nan", "finite"),
         ("1 0 0 10", "1 0 0 x", "could not convert"),
         ("1 0 0 10", "0 0 0 10", "invertible"),
         ("0 0 0 1", "0 0 1 1", "last row"),
         ("src volume info", "", "src volume info"),
-        ("volume = 91 109 91", "volume = 91 109", "volume: expected 3 numbers"),
-        ("volume = 91 109 91", "volume = 91 -1 91", "positive numbers of voxels"),
-        ("volume = 91 109 91", "volume = 91 10.5 91", "positive numbers of voxels"),
+        ("volume = 91 109 91", "volume = 91 109", "volume must be 3 numbers"),
+        ("volume = 91 109 91", "volume = 91 -1 91", "three positive whole numbers"),
+        ("volume = 91 109 91", "volume = 91 10.5 91", "three positive whole numbers"),
         ("voxelsize = 2 2 2", "voxelsize = 2 0 2", "invertible"),
         ("cras   = 1", "centre = 1", "a line 'cras = '"),
     ],

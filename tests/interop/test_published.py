@@ -44,7 +44,7 @@ def test_kind_can_be_given(voxelmorph, synthseg):
         load_published(voxelmorph, "synthseg")
     with pytest.raises(ValueError, match="lacks the tensor vxm_dense_unet_enc_conv_0_0/kernel"):
         load_published(synthseg, "voxelmorph")
-    with pytest.raises(ValueError, match=r"kind must be one of .*, received 'other'"):
+    with pytest.raises(ValueError, match=r"`kind` must be one of .* Received: kind='other'"):
         load_published(voxelmorph, "other")
 
 

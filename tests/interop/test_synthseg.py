@@ -135,10 +135,10 @@ def huge_level(file):
 
 
 BREAKS = {
-    "external link": (external, "kernel:0 is a link to another place or file"),
-    "external storage": (external_storage, "kernel:0 is stored in another file"),
-    "virtual": (virtual, "kernel:0 is stored in another file"),
-    "soft link": (soft, "kernel:0 is a link to another place or file"),
+    "external link": (external, "kernel:0 must not be a link to another place or file"),
+    "external storage": (external_storage, "kernel:0 must not be stored in another file"),
+    "virtual": (virtual, "kernel:0 must not be stored in another file"),
+    "soft link": (soft, "kernel:0 must not be a link to another place or file"),
     "huge": (huge, "claims .* bytes, more than the 0 stored"),
     "cycle": (cycle, "has more than 20000 members"),
     "huge level": (huge_level, r"unet_conv_downarm_0_1/kernel has the shape \(3, 3, 4, 4\)"),
@@ -177,13 +177,16 @@ BREAKS = {
     ),
     "integers": (
         lambda file: replace(file, KERNEL, np.zeros((3, 3, 4, 4), "i4")),
-        "kernel:0 is of type int32; expected floating point",
+        "kernel:0 must be floating-point. Received: int32",
     ),
-    "strings": (lambda file: replace(file, KERNEL, "text"), "kernel:0 is of type object"),
+    "strings": (
+        lambda file: replace(file, KERNEL, "text"),
+        "kernel:0 must be floating-point. Received: object",
+    ),
     "empty": (lambda file: replace(file, KERNEL, h5py.Empty("f4")), "kernel:0 is empty"),
     "not finite": (
         lambda file: replace(file, KERNEL, np.full((3, 3, 4, 4), np.nan)),
-        "kernel:0 holds numbers that are not finite",
+        "kernel:0 must be finite",
     ),
     "two of one name": (
         lambda file: file.__setitem__("unet_likelihood/kernel:0", np.zeros(3, "f4")),
@@ -191,13 +194,13 @@ BREAKS = {
     ),
     "tensor at the top": (
         lambda file: file.__setitem__("kernel:0", np.zeros(3, "f4")),
-        "expected a group per layer, 'kernel:0' is a tensor",
+        "must hold one group per layer, but 'kernel:0' is a tensor",
     ),
     "one axis": (
         lambda file: replace(
             file, "unet_conv_downarm_0_0/unet_conv_downarm_0_0/kernel:0", np.zeros((3, 1, 4), "f4")
         ),
-        "expected equal sizes of a 2D or 3D kernel",
+        "must be a 2D or 3D kernel of equal sizes",
     ),
 }
 

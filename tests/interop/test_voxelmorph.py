@@ -203,7 +203,7 @@ def external(file):
 
 FLOW = "vxm_dense_flow"
 BREAKS = {
-    "external link": (external, "kernel:0 is a link to another place or file"),
+    "external link": (external, "kernel:0 must not be a link to another place or file"),
     "nothing known": (
         rename("vxm_dense_unet_enc_conv_0_0", "other"),
         "lacks the tensor vxm_dense_unet_enc_conv_0_0/kernel",
@@ -241,23 +241,26 @@ BREAKS = {
         resize(FLOW, "kernel", (3, 3, 4, 3)),
         r"vxm_dense_flow/kernel has the shape \(3, 3, 4, 3\), but",
     ),
-    "mixed axes": (resize(FLOW, "kernel", (3, 3, 3, 4, 2)), "expected that of a 2D kernel"),
+    "mixed axes": (resize(FLOW, "kernel", (3, 3, 3, 4, 2)), "must be a 2D kernel"),
     "one axis": (
         resize("vxm_dense_unet_enc_conv_0_0", "kernel", (3, 2, 4)),
-        "expected that of a 2D or 3D kernel",
+        "must be a 2D or 3D kernel",
     ),
-    "scalar": (resize(FLOW, "kernel", ()), "expected that of a 2D kernel"),
+    "scalar": (resize(FLOW, "kernel", ()), "must be a 2D kernel"),
     "empty axis": (
         resize("vxm_dense_unet_enc_conv_1_0", "kernel", (3, 3, 4, 0)),
         r"enc_conv_1_0/bias has the shape \(5,\), but the network expects \(0,\)",
     ),
     "no JSON": (damage_config("{"), "the attribute model_config is damaged"),
     "no text": (damage_config(3), "model_config is damaged: it is not a text"),
-    "no dictionary": (damage_config("[3]"), "model_config is damaged: it holds no dictionary"),
+    "no dictionary": (damage_config("[3]"), "model_config is damaged: it is not a dictionary"),
     "deep": (damage_config("[" * 20_000), "the attribute model_config is damaged"),
-    "other resolution": (facts(int_resolution=4), "integrates its velocity at 1 / 4 of"),
-    "no steps": (facts(int_steps=0), "expected 1 to 20 integration steps, received 0"),
-    "many steps": (facts(int_steps=10**9), "expected 1 to 20 integration steps"),
+    "other resolution": (
+        facts(int_resolution=4),
+        r"integrated at 1 / 2 of the resolution. Received: 1 / 4",
+    ),
+    "no steps": (facts(int_steps=0), r"`int_steps` must lie in \[1, 20\]. Received: int_steps=0"),
+    "many steps": (facts(int_steps=10**9), r"`int_steps` must lie in \[1, 20\]"),
 }
 
 
@@ -272,7 +275,7 @@ def test_broken_files_are_refused(path, damage, message):
 
 
 COUNTED_BREAKS = {
-    "missing": ("conv2d_6", r"holds 4 convolutions; expected 5 or more", 4),
+    "missing": ("conv2d_6", r"must hold at least 5 convolutions .* Received: 4", 4),
     "gap": ("conv2d_3", "has the shape", 7),
     "missing flow": ("conv2d_6", "has the shape", 7),
 }

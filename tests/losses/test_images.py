@@ -169,15 +169,15 @@ def test_descent_aligns_an_image_with_its_inverse(gradient, shift):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda: local_ncc(np.zeros((1, 3, 3, 1)), np.zeros((1, 3, 3, 1)), 1), "window must be"),
+        (lambda: local_ncc(np.zeros((1, 3, 3, 1)), np.zeros((1, 3, 3, 1)), 1), "`window` must lie"),
         (lambda: mutual_information(np.zeros((1, 3, 1)), np.zeros((1, 4, 1))), "same shape"),
         (
             lambda: mutual_information(np.zeros((1, 3, 1)), np.zeros((1, 3, 1)), 1),
-            "bins must be an integer of at least 2, received 1",
+            "`bins` must lie in .* Received: bins=1",
         ),
         (
             lambda: mutual_information(np.zeros((1, 3, 1)), np.zeros((1, 3, 1)), bounds=(1, 1)),
-            r"bounds must be \(low, high\)",
+            r"`bounds` must be \(low, high\) with low < high. Received: bounds=\(1, 1\)",
         ),
     ],
 )

@@ -95,11 +95,11 @@ def test_half_precision_is_summed_in_float32():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda: gradient_loss(np.zeros((1, 3, 3, 2)), "l3"), "penalty must be one of"),
+        (lambda: gradient_loss(np.zeros((1, 3, 3, 2)), "l3"), "`penalty` must be one of"),
         (lambda: dice_loss(np.zeros((1, 3)), np.zeros((1, 3))), r"same shape \(batch, \*spatial"),
         (
             lambda: bending_energy(np.zeros((1, 2, 3, 2))),
-            r"three voxels or more along each axis, received \(2, 3\)",
+            r"three voxels along each axis. Received: displacement with spatial shape \(2, 3\)",
         ),
     ],
 )

@@ -137,17 +137,17 @@ def test_fit_in_mixed_precision():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda: SoftDice(smooth=0), "smooth must be in"),
-        (lambda: DiceCrossEntropy(-1), "weight must be at least 0, received -1"),
-        (lambda: DiceCrossEntropy(float("nan")), "weight must be at least 0, received nan"),
-        (lambda: LogitsL2(0), "target must be above 0, received 0"),
+        (lambda: SoftDice(smooth=0), r"`smooth` must lie in \(0, 1e6\]. Received: smooth=0"),
+        (lambda: DiceCrossEntropy(-1), "`weight` must lie in .* Received: weight=-1"),
+        (lambda: DiceCrossEntropy(float("nan")), "`weight` must be finite. Received: weight=nan"),
+        (lambda: LogitsL2(0), "`target` must be above 0. Received: target=0"),
         (
             lambda: SoftDice()(np.zeros((1, 3, 3, 1)), np.zeros((1, 3, 3, 4))),
-            r"received \(1, 3, 3, 1\) and \(1, 3, 3, 4\); turn label maps into one-hot first",
+            r"turn label maps into one-hot first. Received: \(1, 3, 3, 1\) and \(1, 3, 3, 4\)",
         ),
         (
             lambda: SoftDice(False)(np.zeros((1, 3, 3, 1)), np.zeros((1, 3, 3, 1))),
-            "include_background=False expects two classes or more",
+            "`include_background` must be True for a single class",
         ),
     ],
 )

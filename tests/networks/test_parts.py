@@ -36,7 +36,7 @@ LAYERS = (
 # Of layers as well; elsewhere they name options, tasks and outputs, which they may.
 WORDS = ("features", "detector", "registration")
 # An output of what `with_logits` gives.
-NO_LAYERS = {("tasks/segmentation.py", "logits")}
+NO_LAYERS = {("tasks/segmenting/model.py", "logits")}
 
 
 def test_logits_are_those_of_the_posteriors():

@@ -233,7 +233,7 @@ def test_regions_by_name():
     scene = Scene((8, 8), 1.0, TABLE)
     left, cerebellum = scene.label_groups(["left", "cerebell"])
     assert 7 not in left and 7 in cerebellum
-    with pytest.raises(ValueError, match="'tail'; expected left, right"):
+    with pytest.raises(ValueError, match="'tail'; must be left, right"):
         region_labels(TABLE, "tail")
     with pytest.raises(ValueError, match="all labels of the region 'WM'"):
         scene.label_groups(["WM", "white matter"])

@@ -11,7 +11,7 @@ from synthtf.data.label_table import LabelTable
 from synthtf.layers import RandomAffine
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import Recipe, labels_to_pairs
-from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.tasks import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.combined import CombinedModel
 from synthtf.training.guard import COLUMNS, SampleGuard, Target, find_faults, middle_counts

@@ -13,9 +13,7 @@ from synthtf.data.preflight import Finding, survey_maps
 from synthtf.data.volume_writer import write_volume
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig, affine_detector, unet
 from synthtf.runs import Run
-from synthtf.tasks.registering.options import RegistrationTask
-from synthtf.tasks.segmenting.options import SegmentationTask
-from synthtf.tasks.stripping.options import StrippingTask
+from synthtf.tasks import RegistrationTask, SegmentationTask, StrippingTask
 from synthtf.training.memory import training_bytes
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.preflight import preflight

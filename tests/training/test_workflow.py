@@ -10,7 +10,7 @@ import pytest
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
 from synthtf.synthesis import Recipe
-from synthtf.tasks.segmenting.options import SegmentationTask
+from synthtf.tasks import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import train_run
@@ -196,6 +196,17 @@ def test_minutes_are_planned_as_epochs_which_resume_bit_for_bit(maps, tmp_path, 
     assert [row["loss"] for row in rows(parts)] == [row["loss"] for row in rows(whole)]
     for a, b in zip(parts.task_model.get_weights(), whole.task_model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 6.0])
+def test_minutes_that_are_enough_leave_the_learning_rate_as_it_is(
+    maps, tmp_path, monkeypatch, seconds
+):
+    """Planned during the first epoch or later: the same on each machine."""
+    clock = Clock(monkeypatch, seconds)
+    run = train(maps, tmp_path / "run", 4, schedule={"minutes": 0.65})
+    assert run.metadata["epochs_done"] == 4
+    np.testing.assert_allclose(clock.rates, cosine(4), rtol=1e-5)
 
 
 def test_minutes_end_a_training_that_slows_down_and_more_of_them_go_on(maps, tmp_path, monkeypatch):

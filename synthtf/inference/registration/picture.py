@@ -10,9 +10,9 @@ from synthtf import figures
 from synthtf.data.grid import Grid
 from synthtf.data.transforms import Affine, Transform
 from synthtf.data.volumes import Volume
-from synthtf.inference.apply import apply_transform
+from synthtf.evaluation.comparing import dice
+from synthtf.inference.applying import apply_transform
 from synthtf.inference.conform import ConformedGrid
-from synthtf.inference.evaluate import dice
 
 _SPACING = 2.0  # mm of the picture
 

@@ -1,1 +1,1 @@
-"""What scanner and reconstruction do to the signal: coils, noise, k-space, slices."""
+"""Effects of scanner and reconstruction on the signal: coils, noise, k-space, slices."""

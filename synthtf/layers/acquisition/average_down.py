@@ -16,9 +16,9 @@ class AverageDown(SynthesisLayer):
     """Average blocks of voxels: partial volume, for recipes that synthesise at high resolution.
 
     A voxel of an image becomes the mean of the `k` voxels along each axis that it covers, and
-    mixes the tissues among them. In label maps the most frequent label of the block wins, and
-    the larger label at a draw, so that thin structures hold their own against background. The
-    voxel size is `k` times as large.
+    mixes their tissues. In label maps the most frequent label of the block wins, and in a tie
+    the larger label, so that background does not replace thin structures. The voxel size is `k`
+    times as large.
 
     Args:
         factor: voxels of a block along each axis, `k`.
@@ -51,7 +51,7 @@ class AverageDown(SynthesisLayer):
         super().__init__(factor=factor, labels=labels, **kwargs)
 
     def call(self, inputs: Any) -> Any:
-        """Average images, and let labels vote."""
+        """Average images, and take the majority of labels."""
         return tree.map_structure(self._reduce, inputs)
 
     def _reduce(self, x: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def _mean(x: Tensor, factor: int) -> Tensor:
 
 
 def _split(x: Tensor, factor: int) -> Tensor:
-    """Give blocks an axis of their own along each axis: `(batch, n, k, m, k, ..., channels)`."""
+    """Split each axis into blocks: `(batch, n, k, m, k, ..., channels)`."""
     blocks = [size for n in x.shape[1:-1] for size in (n // factor, factor)]
     return ops.reshape(x, (-1, *blocks, x.shape[-1]))
 

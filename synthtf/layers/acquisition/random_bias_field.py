@@ -29,10 +29,10 @@ class RandomBiasField(RandomLayer):
         control_points: `(low, high)`, control points, drawn per sample and axis. Along an axis
             with one, the field is constant.
         noise: "perlin" (gradient noise), "value", "gaussian" or "fractal" ("linear").
-        octaves: `(low, high)`, of fractal noise, drawn per sample. An octave with more
-            control points than voxels is left out.
+        octaves: `(low, high)`, number of octaves of fractal noise, drawn per sample. An octave
+            with more control points than voxels is left out.
         form: "linear" or "exponential".
-        std: `(low, high)`, of the logarithm of the field ("exponential").
+        std: `(low, high)`, standard deviation of the logarithm of the field ("exponential").
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float. Channels share the field.

@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Offset, Regions, Spacing
+from synthtf.arguments import Offset, Spacing
+from synthtf.label_arguments import Regions
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels
@@ -19,20 +20,20 @@ from synthtf.ranges import per_axis
 class RandomChemicalShift(RandomLayer):
     """Shift fat along the readout axis.
 
-    Protons of fat precess 3.5 ppm more slowly than those of water: at 3 T by 450 Hz, two
-    voxels at a bandwidth of 225 Hz per voxel. Fat moves by as much, and leaves a dark rim on
-    one side of it and a bright one, where it lies over water, on the other:
+    Protons of fat precess 3.5 ppm more slowly than those of water: by 450 Hz at 3 T, or two
+    voxels at a bandwidth of 225 Hz per voxel. Fat moves by this distance. It leaves a dark rim
+    on one side, and a bright one on the other, where it overlaps with water:
 
         out = image (1 - fat) + translate(image · fat, shift),
         shift = 3.5e-6 · γ/2π · B₀ / bandwidth · voxel size.
 
-    The axis is drawn uniformly per sample; between voxels, the shift is linear. What comes in
-    at the border is dark.
+    The axis is drawn uniformly per sample; between voxels, the shift is linear. Zeros come in
+    at the border.
 
     Args:
         fat_labels: label values of fat: marrow, scalp, orbits; or, in a recipe, names of regions
             of the label table.
-        shift: `(low, high)`, in mm; drawn per sample. Negative: the other way.
+        shift: `(low, high)`, in mm; drawn per sample. A negative shift has the other direction.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 

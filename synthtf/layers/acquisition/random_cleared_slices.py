@@ -15,8 +15,8 @@ class RandomClearedSlices(RandomLayer):
     """Set random slices across one random axis to zero.
 
     Args:
-        proportion: `(low, high)`, of the slices that are cleared on average, in [0, 1];
-            drawn per sample.
+        proportion: `(low, high)`, average share of slices that are cleared, in [0, 1]; drawn
+            per sample.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float.

@@ -20,12 +20,13 @@ _NARROWEST = 0.05
 class RandomCoils(RandomLayer):
     """Multiply each image by the sensitivity of several receive coils.
 
-    Coils around the head each see what is near. Combined by the root sum of squares,
+    Each coil around the head receives mostly from its surroundings. Combined by the root sum of
+    squares,
 
         image · √(Σ_c |S_c|²) / max,  S_c(x) = exp(-|x - p_c|² / 2w²),
 
-    the border of the head is brighter than its centre, more so near a coil. Positions
-    count in sizes of the field of view, whose shape the array thus follows. The
+    the border of the head is brighter than its centre, most of all near a coil. Positions
+    are relative to the size of the field of view, so that the array follows its shape. The
     centre `p_c` lies in a random direction, uniform over the sphere, at a distance drawn
     per coil; each coil is scaled to a maximum of one within the field of view.
 
@@ -33,8 +34,8 @@ class RandomCoils(RandomLayer):
         num_coils: `(low, high)`, whole numbers, number of coils; drawn per sample.
         width: `(low, high)`, standard deviation of a coil's profile, as a proportion of
             the field of view, at least 0.05; drawn per coil.
-        distance: `(low, high)`, of the coils from the centre, as a multiple of half the
-            field of view: one touches its border.
+        distance: `(low, high)`, distance of the coils from the centre, as a multiple of half the
+            field of view; 1 is its border.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float. Channels share the sensitivity.
@@ -63,9 +64,9 @@ class RandomCoils(RandomLayer):
         super().__init__(num_coils=num_coils, width=width, distance=distance, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw "num_coils", and for the most coils their "width" and "position".
+        """Draw "num_coils", and for the largest number of coils their "width" and "position".
 
-        The position, `(batch, coils, ndim)`, counts in sizes of the field of view from its centre.
+        The position from the centre, `(batch, coils, ndim)`, is a share of the field of view.
         """
         ndim, most = len(shape) - 2, self.num_coils[1]
         direction = random.normal(random.fold_in(key, "direction"), (most, ndim))

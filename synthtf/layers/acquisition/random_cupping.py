@@ -14,8 +14,8 @@ from synthtf.ops.linear import apply_along_axes
 class RandomCupping(RandomLayer):
     """Darken the inside of the head, as beam hardening does in computed tomography.
 
-    Soft rays are absorbed first, and the longer the path, the less of the rest is: the
-    centre seems to attenuate less. Within the head, an ellipsoid of radius `R`,
+    Soft rays are absorbed first, so that a beam is attenuated less the further it has gone:
+    the centre looks darker. Within the head, an ellipsoid of radius `R`,
 
         out = image (1 - drop (1 - (r / R)²)),
 
@@ -27,8 +27,8 @@ class RandomCupping(RandomLayer):
             per sample.
         **kwargs: `probability`, `seed`, `name`.
 
-    Input shape: `(batch, *spatial, channels)`, float. Channels share the ellipsoid; what is
-        negative counts as air.
+    Input shape: `(batch, *spatial, channels)`, float. Channels share the ellipsoid; negative
+        values count as air.
     Output shape: the same, float32.
 
     Raises:

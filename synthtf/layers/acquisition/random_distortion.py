@@ -21,17 +21,17 @@ _STEEPEST = 0.9
 class RandomDistortion(RandomLayer):
     """Distort each image along one axis, as an uneven main field B₀ does.
 
-    A voxel at `x` shows what is at `x + d(x)`, with `d = ΔB₀ / bandwidth`, the field in
+    A voxel at `x` shows the signal from `x + d(x)`, with `d = ΔB₀ / bandwidth`, the field in
     Hz over the bandwidth in Hz per voxel, along the readout axis (in echo-planar images,
-    along the phase-encoding axis). Signal is neither made nor lost, it piles up where
-    lines are squeezed and thins out where they are stretched:
+    along the phase-encoding axis). The total signal is kept: it piles up where lines are
+    squeezed and thins out where they are stretched:
 
         out(x) = image(x + d(x)) (1 + ∂d/∂x).
 
-    The field is a cubic B-spline of a coarse lattice of normal numbers, scaled to the largest
-    shift that is drawn, or to the largest that does not fold lines. The axis is drawn
-    uniformly per sample. Label maps follow, from the nearest voxel. What lies
-    outside the volume continues its border.
+    The field is a cubic B-spline of a coarse lattice of normal numbers, scaled to the drawn
+    shift, or to the largest shift that does not fold lines. The axis is drawn uniformly per
+    sample. Label maps move along, by nearest neighbour. The border continues outside of the
+    volume.
 
     Args:
         shift: `(low, high)`, the largest shift, in mm; drawn per sample.
@@ -41,7 +41,7 @@ class RandomDistortion(RandomLayer):
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)` on one
-        grid, `[image, labels]`, say; integer ones are label maps.
+        grid, such as `[image, labels]`; integer ones are label maps.
     Output shape: the same, float32 or int32.
 
     Raises:

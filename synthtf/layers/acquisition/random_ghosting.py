@@ -30,9 +30,9 @@ class RandomGhosting(RandomLayer):
         num_ghosts: `(low, high)`, whole numbers from 2, both included: the period `n`; drawn
             per sample.
         intensity: `(low, high)`, `a` in [0, 1]; drawn per sample.
-        centre: `(low, high)`, the proportion of lines, around the centre of k-space, that is
-            left alone, in [0, 1]; drawn per sample. The central line always is.
-        axes: spatial axes that may be the phase-encoding axis. None: all.
+        centre: `(low, high)`, the proportion of lines, around the centre of k-space, that stay
+            unchanged, in [0, 1]; drawn per sample. The central line always stays.
+        axes: spatial axes that may be the phase-encoding axis. Default: all.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float; the result is a magnitude, and negative

@@ -21,11 +21,11 @@ class RandomMotion(RandomLayer):
 
     The k-space lines of one random axis are acquired in order, in shots of random lengths.
     The lines of shot `s` come from the image in another pose, `x(T_s)`; the result is
-    `|Σ_s F⁻¹ M_s F x(T_s)|`, where `M_s` keeps the lines of that shot. The shot that holds the
-    centre of k-space sees the object where it is, so that the object as a whole stays there
-    and labels go on fitting. What moves in from outside the volume continues its border.
+    `|Σ_s F⁻¹ M_s F x(T_s)|`, where `M_s` keeps the lines of that shot. In the shot that holds the
+    centre of k-space the object does not move, so that the object as a whole stays in place and
+    the labels still fit. The border of the volume continues outside.
 
-    Each shot but one costs a linear interpolation of the volume and two matrix products.
+    Each shot except that one costs a linear interpolation of the volume and two matrix products.
 
     Args:
         translation: `(low, high)`, mm; drawn per shot and axis.
@@ -33,7 +33,7 @@ class RandomMotion(RandomLayer):
             three angles in 3D and one in 2D.
         num_shots: `(low, high)`, whole numbers, both included; drawn per sample. The lines
             between shots are uniform, and a shot may be empty.
-        axes: spatial axes that may be the phase-encoding axis. None: all.
+        axes: spatial axes that may be the phase-encoding axis. Default: all.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 
@@ -86,7 +86,7 @@ class RandomMotion(RandomLayer):
         }
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Add up the shots, the one of the centre of k-space first."""
+        """Add up the shots, starting with that of the centre of k-space."""
         image = as_image(inputs)
         spacing = per_axis(self.spacing, len(image.shape) - 2)
         shots = [self._shot(draws, size) for size in image.shape[1:-1]]
@@ -104,7 +104,7 @@ class RandomMotion(RandomLayer):
         return magnitude(*parts)
 
     def _shot(self, draws: dict[str, Tensor], size: int) -> Tensor:
-        """Number of the shot of each line, counted cyclically from the one of the centre."""
+        """Return the number of the shot of each line, counted cyclically from the centre."""
         num_shots = draws["num_shots"][:, None]
         ends = draws["end"].shape[1]
         used = ops.arange(ends, dtype="int32")[None] < num_shots - 1

@@ -32,8 +32,8 @@ class RandomNoise(RandomLayer):
 
         m² = Σ_c |x / √N + n_c|² = (x + n₁)² + n₂² + χ²  with 2 (N - 1) degrees of freedom.
 
-    Parallel imaging raises the noise where coils see alike: with `gain`, the standard
-    deviation is multiplied by a smooth field that goes from one to the drawn gain.
+    Parallel imaging raises the noise where coils have similar sensitivities: with `gain`, the
+    standard deviation is multiplied by a smooth field from one to the drawn gain.
     Interpolation and filters in k-space correlate neighbours: with `correlation`, each
     Gaussian volume is blurred, and keeps its variance.
 

@@ -18,13 +18,13 @@ class RandomPartialFourier(RandomLayer):
     """Leave one end of k-space empty along one random axis.
 
     `|F⁻¹ M F x|`, where `M` keeps the first or the last `p n` of `n` lines. The magnitude of
-    the zero-filled acquisition is blurred along that axis: frequencies beyond those that were
-    acquired on both sides have half their amplitude.
+    the zero-filled acquisition is blurred along that axis: frequencies that were acquired on one
+    side only have half their amplitude.
 
     Args:
         fraction: `(low, high)`, `p` in [0.5, 1]; drawn per sample. The centre of k-space is
             always acquired.
-        axes: spatial axes that may be the phase-encoding axis. None: all.
+        axes: spatial axes that may be the phase-encoding axis. Default: all.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float; the result is a magnitude, and negative

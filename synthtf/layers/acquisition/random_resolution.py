@@ -27,12 +27,12 @@ class RandomResolution(RandomLayer):
 
     Args:
         factor: `(low, high)`, at least one: the voxel size to simulate, as a multiple
-            of 1 mm. Nothing is done along an axis whose voxels are larger already.
+            of 1 mm. An axis whose voxels are larger already stays as it is.
         mode: "anisotropic" draws a factor per axis, "isotropic" one for all,
             "thick-slice" one for a single random axis, along which a Gaussian slice
             profile as wide as the slice is applied first.
-        interpolation: "linear" or "nearest", of the image, down and up. Label maps are
-            always interpolated by nearest neighbour, and have no slice profile.
+        interpolation: "linear" or "nearest", for downsampling and upsampling the image. Label
+            maps always use nearest neighbour, without a slice profile.
         labels: whether, in a recipe, the target is resampled along.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
@@ -144,7 +144,7 @@ class RandomResolution(RandomLayer):
         return matrices, bandwidth
 
     def _reach(self, mm: float) -> int:
-        """How many voxels away a voxel is influenced from, at most."""
+        """Return the largest distance in voxels from which a voxel is influenced."""
         ratio = max(self.factor[1] / mm, 1.0)
         profile = 4 * ratio * _FWHM_TO_STD if self.mode == "thick-slice" else 0
         return math.ceil(ratio) + 1 + math.ceil(profile)

@@ -29,12 +29,12 @@ class RandomSliceIntensity(RandomLayer):
     `RandomClearedSlices` is for slices without any signal.
 
     Args:
-        proportion: `(low, high)`, of the slices that are changed on average, in [0, 1]; drawn
+        proportion: `(low, high)`, average share of slices that are changed, in [0, 1]; drawn
             per sample.
-        gain: `(low, high)`, of a changed slice; drawn per slice. Below 1 it loses signal.
-        interleave_gain: `(low, high)`, of an interleave; drawn per interleave.
-        thickness: `(low, high)`, mm, of a slice; drawn per sample.
-        axes: spatial axes that slices may lie across, one is drawn per sample. None: all.
+        gain: `(low, high)`, gain of a changed slice, below 1 for a loss; drawn per slice.
+        interleave_gain: `(low, high)`, gain of an interleave; drawn per interleave.
+        thickness: `(low, high)`, mm, thickness of a slice; drawn per sample.
+        axes: spatial axes that slices may lie across, one is drawn per sample. Default: all.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 
@@ -77,7 +77,7 @@ class RandomSliceIntensity(RandomLayer):
         )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw the stack, and a chance and a gain for each slice, of which there are enough."""
+        """Draw the stack, and a chance and a gain for each slice that it can have."""
         slices = (max(shape[1:-1]) + 1,)
         interleaves = random.fold_in(key, "num_interleaves")
         return {
@@ -106,7 +106,7 @@ class RandomSliceIntensity(RandomLayer):
 
     def _gain(self, draws: dict[str, Tensor], size: int, mm: float) -> Tensor:
         """Gain of each position along an axis, `(batch, size)`."""
-        # Slices thinner than voxels would be more than were drawn, and not be seen.
+        # More slices thinner than voxels would be needed than were drawn, and they would not show.
         thickness = ops.maximum(draws["thickness"] / mm, 1.0)
         index = slice_index(thickness, draws["phase"], size)
         changed = draws["chance"] < draws["proportion"][:, None]

@@ -34,21 +34,21 @@ class RandomSliceMotion(RandomLayer):
     interleave ("interleave"), as for a subject who moves between them, or per slice ("slice").
     Slices that are close in space but not in time then do not match: serrated edges.
 
-    Slices here have a thickness, but no profile, which `RandomSlices` adds afterwards. Layers draw
-    apart: for slices across the same axis, name one in the `axes` of both.
+    Slices here have a thickness, but no profile; `RandomSlices` adds it afterwards. The two layers
+    draw independently: for slices across the same axis, name one axis in the `axes` of both.
 
     Args:
-        thickness: `(low, high)`, mm, of a slice; drawn per sample.
+        thickness: `(low, high)`, mm, thickness of a slice; drawn per sample.
         translation: `(low, high)`, mm, largest translation along each axis; drawn per sample.
         rotation: `(low, high)`, degrees, largest rotation about each axis; drawn per sample.
-        num_interleaves: `(low, high)`, drawn per sample.
+        num_interleaves: `(low, high)`, number of interleaves; drawn per sample.
         motion: "smooth", "interleave" or "slice".
-        axes: spatial axes that slices may lie across, one is drawn per sample. None: all.
+        axes: spatial axes that slices may lie across, one is drawn per sample. Default: all.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 
-    Input shape: `(batch, *spatial, channels)`, float. Label maps stay as they are, apart: a
-        network learns to undo the motion.
+    Input shape: `(batch, *spatial, channels)`, float. Label maps are not moved: a network
+        learns to undo the motion.
     Output shape: the same, float32.
 
     Raises:
@@ -136,7 +136,7 @@ class RandomSliceMotion(RandomLayer):
         return ops.reshape(matrix, (-1, size, ndim + 1, ndim + 1))
 
     def _place(self, draws: dict[str, Tensor], size: int, mm: float) -> Tensor:
-        """Which of the poses, or between which, each position along an axis takes."""
+        """Return the pose, or the two poses to interpolate, of each position along an axis."""
         index = slice_index(draws["thickness"] / mm, draws["phase"], size)
         if self.motion == "slice":
             return ops.minimum(index, draws["shift"].shape[1] - 1.0)
@@ -151,7 +151,7 @@ class RandomSliceMotion(RandomLayer):
         return time * (_CONTROL_POINTS - 1)
 
     def _num_poses(self, shape: tuple[int | None, ...]) -> int:
-        """How many poses are drawn per sample: enough for any draw."""
+        """Return the number of poses to draw per sample, enough for any draw."""
         if self.motion == "smooth":
             return _CONTROL_POINTS
         if self.motion == "interleave":
@@ -164,7 +164,7 @@ class RandomSliceMotion(RandomLayer):
 def _displacement(
     pose: Tensor, axis: int, shape: tuple[int, ...], spacing: tuple[float, ...]
 ) -> list[list[Tensor]]:
-    """Displacements in voxels by poses in mm that change along one axis alone.
+    """Return displacements in voxels from poses in mm that change along one axis only.
 
     Returns:
         For each component, terms that depend on that axis and one more, to be added up.

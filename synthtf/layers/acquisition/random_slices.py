@@ -21,23 +21,23 @@ class RandomSlices(RandomLayer):
     Across a random axis, slice `k` is the mean of the image under a profile `p` of the slice
     thickness `t`, and slices lie a thickness and a gap `g` apart:
     `s_k = Σ_z p(z - z_k) x(z) / Σ_z p(z - z_k)` with `z_k = z_0 + k (t + g)`. A stack starts at
-    a random place. Slices are interpolated to the original grid; it keeps the value of the first
-    and the last slice beyond them. All of it is one matrix along the axis.
+    a random place. Slices are interpolated to the original grid, with the value of the first and
+    the last slice beyond them. All of this is one matrix along the axis.
 
     `RandomResolution` is for voxels without gaps. Here fine structures in a gap are lost, and
     overlapping slices are blurred without being coarse.
 
     Args:
-        thickness: `(low, high)`, mm, of a slice; drawn per sample. One voxel is the least.
+        thickness: `(low, high)`, mm, thickness of a slice, at least one voxel; drawn per sample.
         gap: `(low, high)`, mm between slices, negative for overlap; drawn per sample.
-        in_plane: `(low, high)`, mm, voxel size along the other axes, drawn per sample, which are
-            treated likewise, without gaps. None: they are left alone.
+        in_plane: `(low, high)`, mm, voxel size along the other axes, treated in the same way but
+            without gaps; drawn per sample. None leaves these axes alone.
         profile: "box", or "gaussian", whose full width at half maximum is the thickness.
         interpolation: "linear" or "nearest", between slices.
         axes: spatial axes that slices may lie across, one is drawn per sample: 0 for sagittal, 1
-            for coronal, 2 for axial slices of a volume in RAS orientation. None: all.
-        spacing: mm per voxel, a scalar or one per axis. Nothing is done along an axis where
-            slices are as thin and as close as voxels.
+            for coronal, 2 for axial slices of a volume in RAS orientation. Default: all.
+        spacing: mm per voxel, a scalar or one per axis. An axis where slices are as thin and as
+            close as voxels stays as it is.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float.
@@ -138,7 +138,7 @@ class RandomSlices(RandomLayer):
         return matrices, [self._reach(mm) for mm in spacing]
 
     def _reach(self, mm: float) -> int:
-        """How many voxels away a voxel is influenced from, at most."""
+        """Return the largest distance in voxels from which a voxel is influenced."""
         in_plane = 0.0 if self.in_plane is None else self.in_plane[1]
         thickness = max(self.thickness[1], in_plane)
         distance = max(self.thickness[1] + self.gap[1], in_plane)

@@ -30,8 +30,8 @@ class RandomStreaks(RandomLayer):
     uniformly in the inner half of the field of view.
 
     Args:
-        intensity: `(low, high)`, of the strongest rays at their source, in units of the
-            image's intensity; drawn per sample.
+        intensity: `(low, high)`, intensity of the strongest rays at their source, in units of
+            the image; drawn per sample.
         num_sources: `(low, high)`, whole numbers; drawn per sample.
         num_rays: `(low, high)`, whole numbers, values of the profile around a source;
             drawn per source.
@@ -82,9 +82,9 @@ class RandomStreaks(RandomLayer):
         )
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw the intensity, the number of sources, and for the most sources what each has.
+        """Draw the intensity, the number of sources, and the properties of each source.
 
-        The position, `(batch, sources, ndim)`, counts in sizes of the field of view.
+        The position, `(batch, sources, ndim)`, is a share of the field of view.
         """
         ndim, most = len(shape) - 2, self.num_sources[1]
         num_sources = random.fold_in(key, "num_sources")

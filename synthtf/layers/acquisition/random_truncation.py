@@ -16,13 +16,13 @@ class RandomTruncation(RandomLayer):
     """Cut off high spatial frequencies: Gibbs ringing beside edges.
 
     `|F⁻¹ M F x|`, where `M` keeps the frequencies `|f| <= p n / 2` of each axis of `n` voxels
-    and fills the others with zeros, as scanners do that interpolate to a finer grid. The cut
-    is sharp, and the image keeps its size.
+    and sets the others to zero, like scanners that interpolate to a finer grid. The cut is
+    sharp, and the image keeps its size.
 
     Args:
-        proportion: `(low, high)`, `p` in [0, 1], of each axis of k-space that is kept; drawn
-            per sample and axis. At 0.5, the true voxels are twice as large as the image's.
-        axes: spatial axes that may be cut. None: all.
+        proportion: `(low, high)`, `p` in [0, 1], share of each axis of k-space that is kept;
+            drawn per sample and axis. At 0.5, the true voxels are twice as large as the image's.
+        axes: spatial axes that may be cut. Default: all.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float; the result is a magnitude, and negative

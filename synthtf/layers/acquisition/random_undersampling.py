@@ -26,11 +26,11 @@ class RandomUndersampling(RandomLayer):
     aliasing is incoherent, like noise.
 
     Args:
-        acceleration: `(low, high)`, `R`, at least 1, not only whole numbers; drawn per sample.
-        centre: `(low, high)`, the proportion of lines, around the centre of k-space, that is
-            fully sampled, in [0, 1]; drawn per sample. The central line always is.
+        acceleration: `(low, high)`, `R`, at least 1, not necessarily whole; drawn per sample.
+        centre: `(low, high)`, the proportion of lines, around the centre of k-space, that are
+            all sampled, in [0, 1]; drawn per sample. The central line is always sampled.
         pattern: "regular" or "random".
-        axes: spatial axes that may be the phase-encoding axis. None: all.
+        axes: spatial axes that may be the phase-encoding axis. Default: all.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float; the result is a magnitude, and negative

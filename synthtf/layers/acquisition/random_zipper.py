@@ -17,16 +17,16 @@ from synthtf.ranges import Range, per_axis
 class RandomZipper(RandomLayer):
     """Add a zipper: a dotted line, from a radio transmitter that leaks into the scanner room.
 
-    Its frequency is that of one position along the readout axis. Its phase is not locked to
-    the sequence and differs between the excitations, so that along the other axes it is white:
-    complex Gaussian noise, added where the readout position is that of the zipper, before
-    the magnitude is taken. In 3D this is a plane, a line in the slices that it crosses.
+    Its frequency corresponds to one position along the readout axis. Its phase is not locked to
+    the sequence and differs between excitations, so that it is white along the other axes:
+    complex Gaussian noise, added at that readout position before the magnitude is taken. In 3D
+    this is a plane, which is a line in each slice that it crosses.
 
     Args:
         intensity: `(low, high)`, standard deviation of either part of the noise, relative to
             the mean intensity of the image; drawn per sample.
         width: `(low, high)`, mm along the readout axis, at least one voxel; drawn per sample.
-        axes: spatial axes that may be the readout axis. None: all.
+        axes: spatial axes that may be the readout axis. Default: all.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 
@@ -60,7 +60,7 @@ class RandomZipper(RandomLayer):
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
         """Draw the axis, the position in [0, 1) along it, width, intensity and the noise.
 
-        "noise_0" is that of readout axis 0, `(batch, 2, ...)` without that axis; and so on.
+        "noise_0" is the noise for readout axis 0, `(batch, 2, ...)` without that axis; and so on.
         """
         ndim = len(shape) - 2
         draws = {
@@ -76,7 +76,7 @@ class RandomZipper(RandomLayer):
         return draws
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Add the line along whichever axis is drawn."""
+        """Add the line along the drawn axis."""
         image = as_image(inputs)
         ndim = len(image.shape) - 2
         spacing = per_axis(self.spacing, ndim)
@@ -102,7 +102,7 @@ class RandomZipper(RandomLayer):
 
     @staticmethod
     def _add(parts: tuple, line: Tensor, noise: Tensor, chosen: Tensor, axis: int) -> tuple:
-        """Add the noise to both parts; free of charge if no sample has chosen this axis."""
+        """Add the noise to both parts; this costs nothing if no sample has chosen this axis."""
         noise = ops.expand_dims(ops.expand_dims(noise, axis + 2), -1)
         added = ops.cond(
             ops.any(chosen),

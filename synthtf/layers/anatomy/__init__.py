@@ -1,1 +1,1 @@
-"""Label maps: made from nothing, changed, and turned into targets."""
+"""Label maps: synthesised, changed, and turned into targets."""

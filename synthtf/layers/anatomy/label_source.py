@@ -8,7 +8,7 @@ from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 
 
 class LabelSource(RandomLayer):
-    """A random layer with a `spacing` that replaces label maps, of which it uses the shape alone.
+    """A random layer with a `spacing` that replaces label maps and uses only their shape.
 
     A sample that the layer leaves alone keeps its label map. A subclass implements
     `largest_label`, next to `draw` and `transform`.

@@ -23,7 +23,7 @@ class MapLabels(SynthesisLayer):
 
     Args:
         mapping: from each label value to its new value, all non-negative.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, 1)`, integer.
     Output shape: the same, int32.

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from synthtf.arguments import DistinctLabels
+from synthtf.label_arguments import DistinctLabels
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.labels import one_hot
 
@@ -16,7 +16,7 @@ class OneHot(SynthesisLayer):
     Args:
         labels: label values, distinct and in ascending order; may be sparse. A label
             that is not listed counts as the first.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, 1)`, integer.
     Output shape: `(batch, *spatial, len(labels))`, float32.

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Limits, PositiveMillimetres, RegionGroups, Spacing
+from synthtf.arguments import Limits, PositiveMillimetres, Spacing
+from synthtf.label_arguments import RegionGroups
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand, known_grid
 from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors

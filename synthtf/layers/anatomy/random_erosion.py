@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import keras
 from keras import ops
 
-from synthtf.arguments import Label, Limits, Millimetres, Offset, Regions, Spacing
+from synthtf.arguments import Limits, Millimetres, Offset, Spacing
+from synthtf.label_arguments import Label, Regions
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.layers.scene import Scene
@@ -34,7 +35,7 @@ class RandomErosion(RandomLayer):
             sample.
         roughness_size: `(low, high)`, mm between the lattice points of that variation, whose
             bumps are about twice as wide; drawn per sample.
-        fill: label of lost voxels. None: that of the closest voxel outside the region.
+        fill: label of lost voxels. Default: the label of the closest voxel outside the region.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 

@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Label, Limits, Millimetres, Proportion, Regions, Spacing
+from synthtf.arguments import Limits, Millimetres, Proportion, Spacing
+from synthtf.label_arguments import Label, Regions
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.scene import Scene
 from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows
@@ -22,16 +23,16 @@ _DEGREE = 5
 class RandomLesions(RandomLayer):
     """Grow lesions in given labels.
 
-    Each lesion has its centre at a random voxel `c` of the labels `within`, and covers what of
-    them lies closer to it than a random radius that varies smoothly with the direction `u`:
+    Each lesion has its centre at a random voxel `c` of the labels `within`. It covers their voxels
+    closer than a random radius, which varies smoothly with the direction `u`:
 
         |x - c| <= size / 2 · (1 + irregularity · clip(g(u) / 2, -1, 1)),
 
     where `g` is `N(0, 1)` in each direction (`synthtf.ops.blobs.direction_noise`). Lesions may
     merge. They never leave the labels `within`: where these do not occur, nothing changes.
 
-    A second input adds real lesions, from any source and moved there by any transform: what of
-    its mask lies in the labels `within` counts as lesion, too.
+    A second input adds real lesions, from any source and moved by any transform: voxels of its
+    mask in the labels `within` become lesion, too.
 
     Args:
         within: label values that lesions grow in, or, in a recipe, names of regions of the label
@@ -100,7 +101,7 @@ class RandomLesions(RandomLayer):
         return scene if self.rim_label is None else scene.with_label(self.rim_label, "lesion rim")
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw how many lesions there are; of each, the place, the size and the shape."""
+        """Draw the number of lesions, and the place, size and shape of each."""
         ndim, most = len(shape) - 2, self.num_lesions[1]
         if not most:
             return {}
@@ -118,7 +119,7 @@ class RandomLesions(RandomLayer):
         """Paint the lesions, then keep what lies within the labels."""
         labels = self.identity(inputs)
         spacing = per_axis(self.spacing, len(labels.shape) - 2)
-        # A comparison each: a look-up takes as long as a dozen of them.
+        # One comparison per label: a look-up takes as long as a dozen comparisons.
         allowed = functools.reduce(ops.logical_or, (ops.equal(labels, v) for v in self.within))
         lesion = ops.zeros_like(allowed)
         if self.num_lesions[1]:
@@ -129,7 +130,7 @@ class RandomLesions(RandomLayer):
         out = ops.where(lesion, self.lesion_label, labels)
         if self.rim_label is None:
             return out
-        # A little more, so that a distance of exactly the thickness counts as rim.
+        # Slightly more, so that a distance of exactly the thickness counts as rim.
         rim = max(self.rim, min(spacing)) * (1 + 1e-4)
         outer = distance_to(ops.logical_not(lesion), spacing, 1.01 * rim) <= rim
         return ops.where(ops.logical_and(lesion, outer), self.rim_label, out)

@@ -19,7 +19,7 @@ from synthtf.ranges import WholeRange
 # Points per lattice cell of the grid that the warped noise is made on, then upsampled from.
 _NOISE_POINTS_PER_CELL = 4
 _WARP_POINTS_PER_CELL = 2
-# Less than any noise: what labels in excess of the number of a sample have.
+# Below any noise, for labels beyond the number of labels of a sample.
 _NEVER = -1e6
 
 

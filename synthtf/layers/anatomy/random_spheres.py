@@ -131,7 +131,7 @@ class RandomSpheres(LabelSource):
         if self.irregularity[1]:
             noise = self._surface_noise(draws, offsets, places, squared_radius, step)
             deviation = expand(draws["irregularity"], noise) * ops.clip(noise / 2, -1.0, 1.0)
-            # One of a sphere that is left out is negative, and stays so.
+            # The squared radius of a sphere that is left out is negative, and stays negative.
             squared_radius = squared_radius * ops.square(1.0 + deviation)
         return self._upsample(power - squared_radius, winner + 1, step, shape)[..., None]
 

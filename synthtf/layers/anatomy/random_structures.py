@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Label, RegionGroups
+from synthtf.label_arguments import Label, RegionGroups
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.indexing import take_per_sample
@@ -35,7 +35,7 @@ class RandomStructures(RandomLayer):
         groups: lists of label values that are removed together, or, in a recipe, names of
             regions of the label table. No label is in two groups; labels in none are never
             removed.
-        removal_probability: of each group, in [0, 1]; a scalar for all, or one per group.
+        removal_probability: chance to remove a group, in [0, 1]; a scalar, or one per group.
         keep_one: keep at least one group.
         fill: label of removed voxels.
         **kwargs: `probability`, `seed`, `name`.

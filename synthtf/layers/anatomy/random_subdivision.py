@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Limits, PositiveMillimetres, Regions, Spacing
+from synthtf.arguments import Limits, PositiveMillimetres, Spacing
+from synthtf.label_arguments import Regions
 from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
 from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels
@@ -138,7 +139,7 @@ class RandomSubdivision(RandomLayer):
             here = field(part)
             winner = ops.where(here > largest, part, winner)
             largest = ops.maximum(here, largest)
-        # Value of part 0 if it were new, which it is not: listed labels have one above 0.
+        # The label before the first new one of each listed label; 0 for labels that are not listed.
         first = map_labels(
             labels, {v: self.first + j * self.num_parts - 1 for j, v in enumerate(self.labels)}
         )

@@ -97,7 +97,7 @@ class RandomVessels(LabelSource):
         return {"vessel": 1, "tree": self.num_trees[1], "level": self.num_levels}[self.label_by]
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw the roots; of each branch the length and the way; of each fork plane and shares."""
+        """Draw the roots, the length and path of each branch, and plane and shares of each fork."""
         ndim, trees = len(shape) - 2, self.num_trees[1]
         number = random.fold_in(key, "num_trees")
         draws = {
@@ -124,7 +124,7 @@ class RandomVessels(LabelSource):
         return draws
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Paint balls along the branches, all in one go."""
+        """Paint balls along all branches at once."""
         shape = tuple(tree.flatten(inputs)[0].shape)
         values, index = [], []
         for level, (points, radius) in enumerate(self.centre_lines(draws, shape)):
@@ -149,7 +149,7 @@ class RandomVessels(LabelSource):
 
         Args:
             draws: as `sample` returns them.
-            shape: of the input, batch axis included.
+            shape: shape of the input, with the batch axis.
 
         Returns:
             Per generation, points `(batch, branches, points, ndim)` from the first voxel of the
@@ -179,7 +179,7 @@ class RandomVessels(LabelSource):
     def _balls(
         self, points: Tensor, radius: Tensor, level: int, spatial: tuple[int, ...]
     ) -> tuple[Windows, Tensor]:
-        """Give windows around all points of one generation, and what in them is vessel."""
+        """Return windows around all points of one generation, and their voxels of vessel."""
         branches, number = points.shape[1:3]
         spacing = per_axis(self.spacing, len(spatial))
         columns = [

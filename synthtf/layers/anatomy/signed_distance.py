@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import keras
 from keras import ops
 
-from synthtf.arguments import Labels, Limits, Spacing
+from synthtf.arguments import Limits, Spacing
+from synthtf.label_arguments import Labels
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.distance import close_region, signed_distance
 from synthtf.ops.labels import map_labels
@@ -27,7 +28,7 @@ class SignedDistance(SynthesisLayer):
         closing: radius in mm of the ball that closes the region first, at least 0: gaps that it
             does not fit into, such as sulci, count as the region.
         within: label values that gaps may have to be closed. None: any.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, 1)`, integer.
     Output shape: `(batch, *spatial, 1)`, float32.

@@ -9,15 +9,8 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import (
-    DistinctLabels,
-    Groups,
-    Limits,
-    Probability,
-    Sharing,
-    as_ranges,
-    check_one_per_label,
-)
+from synthtf.arguments import Limits, Probability, as_ranges
+from synthtf.label_arguments import DistinctLabels, Groups, Sharing, check_one_per_label
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.labels import look_up
@@ -43,14 +36,14 @@ class RandomIntensity(RandomLayer):
         groups: one number per label; labels of one group share mean and deviation. In a recipe,
             "sides" or "tissues" of the label table.
         priors: one `(low, high)` per label that replaces `mean` for it.
-        background_probability: that the background of a sample is not zero.
+        background_probability: chance that the background of a sample is not zero.
         std_priors: one `(low, high)` per label that replaces `std` for it.
         channels: number of contrasts.
         tissues: one number per label; labels of one tissue may have similar means. None: in a
             recipe, the tissues of the brain, and of CSF, in the label table.
-        tissue_probability: that in a sample the mean of a label is that of its tissue, which
-            the sample draws, plus `tissue_spread` N(0, 1) for each label or group, and lies
-            within the range of the label.
+        tissue_probability: chance that a sample draws a mean for each tissue. The mean of a label
+            is then that of its tissue plus `tissue_spread` N(0, 1) for each label or group,
+            clipped to the range of the label.
         tissue_spread: `(low, high)`, drawn per sample.
         **kwargs: `probability`, `seed`, `name`. A sample that is left alone keeps its
             label values as intensities.

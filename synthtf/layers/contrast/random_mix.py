@@ -34,8 +34,8 @@ class RandomMix(RandomLayer):
     >>> np.asarray(RandomMix(weight=0.5)([real, synthetic])).ravel().tolist()
     [0.5, 0.25, 0.5]
 
-    Reference: Zhang et al., mixup: Beyond empirical risk minimization, ICLR 2018, of which
-        this is the case of one anatomy and one target.
+    Reference: Zhang et al., mixup: Beyond empirical risk minimization, ICLR 2018;
+        here with one anatomy and one target.
     """
 
     gives = ()

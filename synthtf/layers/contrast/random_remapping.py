@@ -18,7 +18,7 @@ _FIELD_POINTS = (2, 5)
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class RandomRemapping(RandomLayer):
-    """Send the intensities of each image through a random curve: a new contrast for real scans.
+    """Map the intensities of each image by a random curve: a new contrast for real scans.
 
     The curve `c` is linear between n points, equally spaced over [0, 1], whose values are
     uniform in [0, 1]; sorted, it increases, and keeps the order of the tissues. The first

@@ -8,14 +8,8 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import (
-    DistinctLabels,
-    Groups,
-    Limits,
-    PositiveMillimetres,
-    Spacing,
-    check_one_per_label,
-)
+from synthtf.arguments import Limits, PositiveMillimetres, Spacing
+from synthtf.label_arguments import DistinctLabels, Groups, check_one_per_label
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors

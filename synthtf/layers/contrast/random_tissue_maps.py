@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import DistinctLabels, Sharing, check_one_per_label
+from synthtf.label_arguments import DistinctLabels, Sharing, check_one_per_label
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.layers.contrast.tissues import PARAMETERS, tissue_ranges
 from synthtf.layers.scene import Scene

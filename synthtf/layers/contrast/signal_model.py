@@ -94,9 +94,9 @@ class SignalModel(RandomLayer):
         sequence: one of those names, several of them, or "random" for all.
         repetition_time: `(low, high)`, TR in ms, for "mprage" from inversion to inversion.
             None: a range for each sequence, listed in `SEQUENCES`.
-        echo_time: likewise, TE in ms.
-        inversion_time: likewise, TI in ms; for "mprage" to the middle of the train.
-        flip_angle: likewise, α in degrees, of the gradient echoes; below 90 for "mprage".
+        echo_time: the same for TE, in ms.
+        inversion_time: the same for TI, in ms; for "mprage" to the middle of the train.
+        flip_angle: the same for α, in degrees, of the gradient echoes; below 90 for "mprage".
         **kwargs: `probability`, `seed`, `name`. A sample that is left alone is its proton
             density.
 

@@ -60,8 +60,8 @@ def tissue_ranges(tissue: str | Sequence[Range]) -> Ranges:
 
     Args:
         tissue: a name of `TISSUES`, or another spelling of it: upper or lower case, "grey",
-            or the names that label tables use; what is none of these counts as "soft
-            tissue". Or the four ranges themselves, in the order of `PARAMETERS`.
+            or the names that label tables use; any other name counts as "soft tissue". Or the
+            four ranges themselves, in the order of `PARAMETERS`.
 
     Returns:
         `(low, high)` of proton density, T1, T2 and T2*.

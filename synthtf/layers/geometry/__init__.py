@@ -1,1 +1,1 @@
-"""Where things are: transforms, and the one interpolation that applies them."""
+"""Spatial transforms, and the one interpolation that applies them."""

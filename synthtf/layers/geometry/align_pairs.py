@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from synthtf.arguments import Labels
+from synthtf.label_arguments import Labels
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.layers.scene import Scene
 from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors
@@ -17,15 +17,15 @@ _COARSE = 2
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class AlignPairs(SynthesisLayer):
-    """Bring both label maps of each pair into the space in the middle by an affine transform.
+    """Bring both label maps of each pair into the halfway space by an affine transform.
 
-    It fits the centres of the structures that both have, in closed form, each structure counting
-    the same. With fewer than four, what they leave open is the identity.
+    It fits the centres of the structures that both have, in closed form, with equal weights. Where
+    fewer than four structures leave the fit open, it is the identity.
 
     Args:
         labels: label values of the structures. None: in a recipe, those of the brain, or all but
             the background where the label table does not know them.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(2 · pairs, *spatial, 1)`, integer.
     Output shape: `(2 · pairs, ndim + 1, ndim + 1)`, float32, from the middle to the voxels of

@@ -19,7 +19,7 @@ class ComposeTransforms(SynthesisLayer):
 
     Args:
         shape: spatial shape of the volume, needed only if the grid of a field is coarser.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: list of `(batch, ndim + 1, ndim + 1)` and `(batch, *grid, ndim)`.
     Output shape: `(batch, ndim + 1, ndim + 1)` if all are matrices, else

@@ -18,7 +18,7 @@ class IntegrateVelocity(SynthesisLayer):
 
     Args:
         steps: number of squarings, at least zero; with zero the velocity is the displacement.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, ndim)`, in voxels of its own grid per unit of time.
     Output shape: the same, in voxels of the same grid.

@@ -15,17 +15,17 @@ from synthtf.xla import fused
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class RandomFieldOfView(RandomLayer):
-    """Set to zero what lies outside a random slab or box.
+    """Set everything outside of a random slab or box to zero.
 
     A sample is cropped along one random axis, or several: along each of them a proportion of
     the volume is lost, split at random between its two ends. The mask is a product of 1D masks.
 
     Args:
-        proportion: `(low, high)`, of a cropped axis that is lost, in [0, 1); drawn per
+        proportion: `(low, high)`, share of a cropped axis that is lost, in [0, 1); drawn per
             sample and axis.
         axes: spatial axes that may be cropped. None: all.
-        num_axes: `(low, high)`, how many of them are; drawn per sample, and the axes at
-            random. More than there are: all.
+        num_axes: `(low, high)`, number of axes to crop, chosen at random; drawn per sample.
+            A larger number than there are axes means all of them.
         labels: whether, in a recipe, the target is cropped along with what the scanner sees.
         **kwargs: `probability`, `seed`, `name`.
 

@@ -28,7 +28,7 @@ class RandomFlip(RandomLayer):
         axis: spatial axis to flip, 0 for left-right in RAS.
         pairs: `(left, right)` label values that change places, in label maps. None: those of the
             label table of a recipe; else there are none.
-        probability: that a sample is flipped; drawn per sample.
+        probability: chance that a sample is flipped; drawn per sample.
         **kwargs: `seed`, `name`.
 
     Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`;
@@ -61,7 +61,7 @@ class RandomFlip(RandomLayer):
         return {"pairs": scene.table.flip_pairs} if self.pairs is None else {}
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw nothing but whether a sample is flipped."""
+        """Draw only whether a sample is flipped."""
         if self.axis >= len(shape) - 2:
             raise ValueError(f"{self.name}: axis {self.axis} is not spatial in shape {shape}")
         return {}

@@ -18,12 +18,12 @@ class Resample(SynthesisLayer):
     taken from the nearest voxel.
 
     Args:
-        interpolation: of images, "linear" or "nearest".
+        interpolation: interpolation of images, "linear" or "nearest".
         fill: value outside the input. None: the border value.
         shape: spatial shape of the output, default that of the input. The centres
             of the two grids coincide (to whole voxels), so that an input of any
             size may be given.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: a tensor or a structure of tensors `(batch, *spatial, channels)`; and
         `transform`, `(batch, ndim + 1, ndim + 1)` or `(batch, *grid, ndim)`, in voxels.

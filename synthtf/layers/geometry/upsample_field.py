@@ -21,7 +21,7 @@ class UpsampleField(SynthesisLayer):
 
     Args:
         factor: ratio of the numbers of voxels, positive; below one, the grid gets coarser.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, ndim)`, in voxels of its own grid.
     Output shape: `(batch, *shape, ndim)` with `shape = floor(factor * spatial)`, in voxels of

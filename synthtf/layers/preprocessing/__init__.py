@@ -1,1 +1,1 @@
-"""What is done to an image before a network sees it."""
+"""Steps of preprocessing between the scan and the network."""

@@ -24,7 +24,7 @@ class RandomClip(RandomLayer):
         low: `(low, high)`, proportion of voxels that are clipped from below, in [0, 0.5];
             drawn per sample.
         high: `(low, high)`, proportion that is clipped from above.
-        foreground: whether proportions count voxels above zero alone; others stay as they are.
+        foreground: whether proportions count only voxels above zero; others stay as they are.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float.

@@ -9,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Limits, Millimetres, Proportion, Spacing, as_label_list
+from synthtf.arguments import Limits, Millimetres, Proportion, Spacing
+from synthtf.label_arguments import as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand
 from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors
@@ -18,7 +19,7 @@ from synthtf.ops.noise import upsample_lattice
 from synthtf.ops.resample import axis_grid
 from synthtf.ranges import Range, per_axis
 
-# Points per axis of the lattice that makes the surface rough: bumps of a few cm on a head.
+# Points per axis of the lattice that makes the surface rough, with bumps of a few cm on a head.
 _ROUGHNESS_POINTS = 6
 _FAR = 1e6
 
@@ -34,7 +35,7 @@ def _as_orientation(value: Any, name: str) -> str:
 
 
 def _directions(orientation: str) -> tuple[tuple[int, int], ...]:
-    """Give the axes that point to the front and up, and 1, or -1 if they point away."""
+    """Return the axes that point to the front and up, each with 1, or -1 if it points away."""
     pairs = [[(k, c) for k, c in enumerate(orientation) if c in pair] for pair in ("AP", "IS")]
     if any(len(found) != 1 for found in pairs):
         return ()
@@ -45,20 +46,20 @@ def _directions(orientation: str) -> tuple[tuple[int, int], ...]:
 class RandomDeface(RandomLayer):
     """Remove the face in front of and below a plane that just misses the brain.
 
-    The plane's normal `n` points forward and down, by a random angle below the horizontal. With
-    the furthest that the brain reaches, `b = max n·x` over its labels, all voxels of
-    `n·x > b + m + r(x)` are removed: a margin `m` in front of the brain, and a smooth random
-    field `r`, linear between 6 uniform points per axis, which makes the surface uneven. Brain is
-    never removed; a sample without brain keeps its face.
+    The plane's normal `n` points forward and down, by a random angle below the horizontal. The
+    brain reaches up to `b = max n·x` over its labels, and all voxels with `n·x > b + m + r(x)`
+    are removed: `m` is a margin in front of the brain, and `r` a smooth random field, linear
+    between 6 uniform points per axis, which makes the surface uneven. Brain is never removed; a
+    sample without brain keeps its face.
 
     Args:
         labels: label values of the brain.
         margin: `(low, high)`, mm between brain and plane; drawn per sample.
-        angle: `(low, high)`, degrees, of the normal below the horizontal: 0 cuts straight down in
-            front of the brain, 90 flat below it; drawn per sample.
+        angle: `(low, high)`, degrees, angle of the normal below the horizontal: 0 cuts straight
+            down in front of the brain, 90 horizontally below it; drawn per sample.
         roughness: `(low, high)`, mm, largest value of `r`; drawn per sample.
-        fill: `(low, high)`, largest intensity of the uniform noise in the place of the face, as
-            a share of the largest of the sample; drawn per sample. Zero removes it without noise.
+        fill: `(low, high)`, largest intensity of the uniform noise that replaces the face, as a
+            share of the largest of the sample; drawn per sample. Zero leaves no noise.
         orientation: anatomical direction of increasing voxel number of each axis, such as "RAS",
             or "AS" for sagittal slices.
         spacing: mm per voxel, a scalar or one per axis.
@@ -138,7 +139,7 @@ class RandomDeface(RandomLayer):
         return draws
 
     def transform(self, inputs: list[Tensor], draws: dict[str, Tensor]) -> Tensor:
-        """Remove what lies beyond the plane."""
+        """Remove everything beyond the plane."""
         image, labels = as_image(inputs[0]), as_labels(inputs[1])
         shape = image.shape[1:-1]
         height = self._height(draws["angle"], shape)
@@ -162,7 +163,7 @@ class RandomDeface(RandomLayer):
         return ops.where(kept, image, noise)
 
     def _height(self, angle: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """How far forward and down voxels lie, `n·x` in mm, broadcast to `(batch, *spatial)`."""
+        """Return how far forward and down voxels lie, `n·x` in mm, as `(batch, *spatial)`."""
         radians = angle[:, None] * (np.pi / 180)
         parts = (in_whole_vectors(ops.cos, radians), in_whole_vectors(ops.sin, radians))
         spacing, height = per_axis(self.spacing, len(shape)), 0.0

@@ -18,7 +18,7 @@ class RandomInversion(RandomLayer):
 
     Args:
         foreground: whether only voxels above zero are inverted, and background stays.
-        probability: that a sample is inverted; drawn per sample.
+        probability: chance that a sample is inverted; drawn per sample.
         **kwargs: `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float.
@@ -37,7 +37,7 @@ class RandomInversion(RandomLayer):
         super().__init__(foreground=foreground, probability=probability, **kwargs)
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw nothing but whether a sample is inverted."""
+        """Draw only whether a sample is inverted."""
         return {}
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:

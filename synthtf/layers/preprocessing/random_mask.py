@@ -8,7 +8,8 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Labels, Limits, Millimetres, Offset, Spacing, as_label_list
+from synthtf.arguments import Limits, Millimetres, Offset, Spacing
+from synthtf.label_arguments import Labels, as_label_list
 from synthtf.layers.base import RandomLayer, Tensor, as_image, as_labels, expand, known_grid
 from synthtf.layers.border_field import draw_border, farthest_border, is_still, make_border
 from synthtf.layers.scene import Scene
@@ -21,16 +22,16 @@ from synthtf.ranges import Range
 class RandomMask(RandomLayer):
     """Set the image to zero outside given labels, as skull-stripping does.
 
-    The mask may be too tight or too wide, as those of real tools are: it then holds the voxels
+    The mask may be too tight or too wide, like those of real tools: it then holds the voxels
     whose signed distance to the border of the labels is below `border + roughness F(x)`, with `F`
-    a smooth field of `N(0, 1)`, cut off at three standard deviations. Where sulci are not among
-    the labels, their walls are borders, too: list the CSF, to move the outer border alone.
+    a smooth field of `N(0, 1)`, cut off at three standard deviations. If sulci are not among
+    the labels, their walls are borders, too: list the CSF to move only the outer border.
 
     Args:
         labels: label values that are kept. None: in a recipe, those of the brain in the label
             table.
-        optional: label values that are kept or not, all alike, at random per sample: the
-            CSF around the brain, say. None: in a recipe, that CSF; else there are none.
+        optional: label values that are kept or removed together, at random per sample, such as
+            the CSF around the brain. None: in a recipe, that CSF; else there are none.
         border: `(low, high)`, mm by which the mask is moved; below 0 into the labels, above 0
             beyond them. Drawn per sample.
         roughness: `(low, high)`, mm, standard deviation of that movement in space; drawn per
@@ -117,7 +118,7 @@ class RandomMask(RandomLayer):
         """Move the border of a mask."""
         shape, spacing = known_grid(self, mask.shape)
         farthest = farthest_border(self.border, self.roughness)
-        # Measured beyond the farthest border, so that what is out of reach compares as it should.
+        # Measured beyond the farthest border, so that voxels out of reach compare correctly.
         distance = signed_distance(mask, spacing, farthest + min(spacing))
         return distance < make_border(draws, shape, spacing, farthest)
 

@@ -15,16 +15,16 @@ from synthtf.ranges import Range
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class RandomPadding(RandomLayer):
-    """Replace what lies outside a random box by padding that is not zero.
+    """Replace everything outside of a random box by padding that is not zero.
 
     Images are cropped and padded, by a scanner or a tool that brings them to a standard grid,
     with a constant or with copies of the outermost voxels. Along each axis a proportion of the
     volume is padding, split at random between its two ends. `RandomFieldOfView` is for zeros.
 
     Args:
-        proportion: `(low, high)`, of each axis that is padding, in [0, 0.9]; drawn per sample
-            and axis.
-        value: `(low, high)`, of the constant, as a share of the largest intensity of the sample;
+        proportion: `(low, high)`, share of each axis that is padding, in [0, 0.9]; drawn per
+            sample and axis.
+        value: `(low, high)`, the constant, as a share of the largest intensity of the sample;
             drawn per sample.
         mode: "constant", or "edge" for the value of the closest voxel of the box.
         **kwargs: `probability`, `seed`, `name`.
@@ -87,7 +87,7 @@ class RandomPadding(RandomLayer):
 
 
 def _repeat_edges(image: Tensor, boxes: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Give each voxel the value of the closest one in the box."""
+    """Replace each voxel by the closest one in the box."""
     sizes, channels = image.shape[1:-1], image.shape[-1]
     index = batch_offset(ops.shape(image)[0], math.prod(sizes), len(sizes))
     for axis, (first, last) in enumerate(boxes):

@@ -75,7 +75,7 @@ class RandomPatchSwap(RandomLayer):
         }
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Gather each voxel from where the swaps take it."""
+        """Gather each voxel from its place before the swaps."""
         image = as_image(inputs)
         if self.num_swaps[1] == 0:
             return image
@@ -108,7 +108,7 @@ class RandomPatchSwap(RandomLayer):
 
 
 def _swapped(draws: dict[str, Tensor]) -> Tensor:
-    """Say which pairs change places, `(batch, pairs)`."""
+    """Return which pairs change places, `(batch, pairs)`."""
     corners, size = (draws["first"], draws["second"]), draws["size"]
     meet = [
         _overlap(one[:, :, None], size[:, :, None], other[:, None], size[:, None])
@@ -128,6 +128,6 @@ def _swapped(draws: dict[str, Tensor]) -> Tensor:
 
 
 def _overlap(one: Tensor, size: Tensor, other: Tensor, size_of_other: Tensor) -> Tensor:
-    """Whether boxes with these corners overlap; the last axis is the spatial one."""
+    """Return whether boxes with these corners overlap; the last axis is the spatial one."""
     both = ops.logical_and(one < other + size_of_other, other < one + size)
     return ops.all(both, axis=-1)

@@ -14,8 +14,8 @@ from synthtf.ranges import Range
 class RandomWindow(RandomLayer):
     """Clip each image to a random window and rescale it to [0, 1].
 
-    Readers see computed tomography through a window: of the thousands of Hounsfield
-    units, the width about a level spans black to white.
+    Readers see computed tomography through a window: a small range of Hounsfield units, the
+    width about a level, spans black to white.
 
         out = clip((image - level) / width + 1/2, 0, 1).
 
@@ -24,7 +24,7 @@ class RandomWindow(RandomLayer):
 
     Args:
         level: `(low, high)`, centre of the window, in units of the image; drawn per sample.
-        width: `(low, high)`, of the window, positive; drawn per sample.
+        width: `(low, high)`, width of the window, positive; drawn per sample.
         **kwargs: `probability`, `seed`, `name`.
 
     Input shape: `(batch, *spatial, channels)`, float.

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from synthtf.runs.run import Run
-    from synthtf.tasks.registering.model import RegistrationModel
 
 _LINEAR = ("affine", "rigid")
 _HYPER_UNITS = 16
@@ -175,14 +174,6 @@ class RegistrationTask(Task):
     def target_channels(self, num_outputs: int) -> int:
         """The structures of both images, and the moved ones."""
         return 3 * (num_outputs - 1)
-
-    def build(
-        self, shape: tuple, table: Any, spacing: Any, recipe: Any, network: Any = None
-    ) -> "RegistrationModel":
-        """Build the combined model."""
-        from synthtf.tasks.registering.model import build
-
-        return build(self, shape, table, spacing, recipe, network)
 
     def facts(self) -> dict[str, Any]:
         """Runs by their names."""

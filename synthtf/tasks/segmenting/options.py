@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from synthtf.runs.run import Run
-    from synthtf.tasks.segmenting.model import SegmentationModel
 
 Loss = Literal["dice+cross-entropy", "dice", "cross-entropy", "logits-l2"]
 
@@ -62,14 +61,6 @@ class SegmentationTask(Task):
         from synthtf.networks import unet
 
         return unet(num_outputs, ndim, self.network)
-
-    def build(
-        self, shape: tuple, table: Any, spacing: Any, recipe: Any, network: Any = None
-    ) -> "SegmentationModel":
-        """Build the combined model."""
-        from synthtf.tasks.segmenting.model import build
-
-        return build(self, shape, table, spacing, recipe, network)
 
     def detector_size(self, run: "Run") -> DetectorConfig:
         """Give the size of the network as one whose structures compete for voxels."""

@@ -1,7 +1,7 @@
 """What can be chosen of skull-stripping."""
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from synthtf.arguments import Limits
 from synthtf.networks.sizes import UNetConfig
@@ -11,7 +11,6 @@ from synthtf.tasks.task import Task
 if TYPE_CHECKING:
     import keras
 
-    from synthtf.tasks.stripping.model import StrippingModel
 
 BORDERS = ("brain", "tissue")
 """What each channel of the network measures the distance to; see `StrippingModel`."""
@@ -56,11 +55,3 @@ class StrippingTask(Task):
         from synthtf.networks import unet
 
         return unet(len(BORDERS), ndim, self.network, final_activation=None)
-
-    def build(
-        self, shape: tuple, table: Any, spacing: Any, recipe: Any, network: Any = None
-    ) -> "StrippingModel":
-        """Build the combined model."""
-        from synthtf.tasks.stripping.model import build
-
-        return build(self, shape, table, spacing, recipe, network)

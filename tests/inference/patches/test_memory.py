@@ -39,7 +39,7 @@ def test_memory_grows_with_the_volume_and_shrinks_with_the_patch(network):
 
 
 SCRIPT = """
-from synthtf.cli.startup import load_backend
+from synthtf.startup import load_backend
 load_backend()
 import json, re
 from pathlib import Path

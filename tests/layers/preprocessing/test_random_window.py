@@ -27,7 +27,9 @@ def test_is_linear_interpolation_between_the_ends(level, width):
 def test_level_and_width_are_uniform():
     """Read off where two values inside every window come to lie."""
     image = np.tile(np.array([35, 45], "float32").reshape(1, 2, 1, 1), (200, 1, 1, 1))
-    low, high = to_arrays(RandomWindow()(image, make_keys(200)))[0][:, :, 0, 0].T
+    low, high = to_arrays(RandomWindow((30, 50), width=(60, 120))(image, make_keys(200)))[0][
+        :, :, 0, 0
+    ].T
     width = 10 / (high - low)
     check_mean(width, 90)
     check_mean(35 + (0.5 - low) * width, 40)

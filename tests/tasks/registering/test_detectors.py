@@ -9,9 +9,8 @@ import pytest
 
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
 from synthtf.runs import Run
+from synthtf.tasks import RegistrationTask, SegmentationTask
 from synthtf.tasks.registering.detectors import detector_of, detector_weights
-from synthtf.tasks.registering.options import RegistrationTask
-from synthtf.tasks.segmenting.options import SegmentationTask
 from synthtf.training import Schedule
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import train_run
@@ -98,6 +97,13 @@ def test_so_does_one_with_a_side_channel(train, mixture):
     assert run.output_labels == (0, 2, 7, 24, 41)
     np.testing.assert_allclose(maps, posteriors[..., [1, 3, 4, 2]] ** 2, atol=1e-3)
     assert detector_of(affine) == config
+
+
+def test_a_linear_registration_takes_the_size_of_a_segmentation_that_it_begins_as(segmentation):
+    default = RegistrationTask("affine", features=8)
+    assert default.starting_from(segmentation).network == detector_of(segmentation)
+    for other in (RegistrationTask("affine", network=DETECTOR), RegistrationTask()):
+        assert other.starting_from(segmentation) == other
 
 
 def test_a_segmentation_is_a_detector(train, segmentation):

@@ -7,8 +7,7 @@ from scipy import ndimage
 from synthtf.data import LabelMaps, LabelTable
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import Recipe
-from synthtf.tasks import skull_stripping
-from synthtf.tasks.stripping.options import StrippingTask
+from synthtf.tasks import StrippingTask, skull_stripping
 
 SIZE = 32
 NETWORK = UNetConfig(features=8, levels=2, activation="leaky_relu")

@@ -1,0 +1,345 @@
+"""Many scans: which outputs they get, which of these exist, and how they are written."""
+
+import functools
+import os
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from synthtf.batch import Outcome, for_each_file
+from synthtf.data.bids import (
+    check_output_folder,
+    describe_derivatives,
+    find_scans,
+    is_dataset,
+    write_look_up_table,
+)
+from synthtf.data.paths import (
+    EXTENSIONS,
+    check_ending,
+    expand_inputs,
+    extension,
+    output_in,
+    pair_outputs,
+    refuse_clashes,
+    stem,
+)
+from synthtf.data.volume_writer import write_volume
+from synthtf.data.volumes import Volume
+from synthtf.inference.cohorts.pairing import ScanPairs
+from synthtf.inference.cohorts.provenance import (
+    Provenance,
+    model_digests,
+    noted_warnings,
+    sidecar_path,
+    succeeded,
+    write_sidecar,
+)
+from synthtf.startup import load_backend
+from synthtf.version import __version__
+
+if TYPE_CHECKING:
+    from synthtf.runs.run import Run
+
+Writer = Callable[[Path], object]
+Begun = tuple[Callable[["Job"], "Prediction"], Mapping[str, Mapping[str, Any]]]
+
+
+class DerivedName(Protocol):
+    """How an output is called in a BIDS data set; see `Derivative` and `PairDerivative`."""
+
+    suffix: str | None
+
+    def path(self, folder: Path, root: Path, *scans: Path) -> Path:
+        """Place the file that is derived from scans of the data set `root`."""
+
+
+@dataclass(frozen=True)
+class CohortOptions:
+    """How many scans are processed.
+
+    Attributes:
+        sidecars: whether outputs get a JSON file beside them, which says where they come from.
+        skip_existing: whether scans are left out whose outputs of this model all exist.
+        command: what the JSON files name as the command. None: the function that was called.
+    """
+
+    sidecars: bool = True
+    skip_existing: bool = False
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """A kind of file that each scan gets.
+
+    Attributes:
+        target: What the user gave: a file, a folder or a .txt list; None for files beside those
+            of the first kind.
+        ending: Added to the scan's name in a folder; without a target, to that of the first kind.
+        derivative: How it is called where the scans are a BIDS data set.
+        file_ending: Of the files in a folder; None: that of the scan.
+        endings: What a file may end in.
+        sidecar: Whether it may have a JSON file.
+    """
+
+    target: str | os.PathLike | None
+    ending: str
+    derivative: DerivedName
+    file_ending: str | None = None
+    endings: tuple[str, ...] = EXTENSIONS
+    sidecar: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is processed at once.
+
+    Attributes:
+        scans: Role to scan: "Input", or "Moving" and "Fixed".
+        outputs: Kind of output to its file.
+        sidecars: Kind of output to its JSON file, if it gets one.
+    """
+
+    scans: dict[str, Path]
+    outputs: dict[str, Path]
+    sidecars: dict[str, Path]
+
+    @property
+    def scan(self) -> Path:
+        """The scan, or the moving one."""
+        return next(iter(self.scans.values()))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was found in a scan.
+
+    Attributes:
+        outputs: Kind of output to a volume, or to a function that writes the file.
+        error: Why it is of no use, if it is not.
+        facts: Kind of output to what its JSON file says about it besides.
+    """
+
+    outputs: Mapping[str, Volume | Writer]
+    error: str | None = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Scans that are processed alike; `plan` makes one.
+
+    Attributes:
+        jobs: A job for each scan, or pair of scans.
+        root: BIDS data set of the scans, if they belong to one.
+        derivatives: Folder to the kinds of derivatives in it, if they do.
+    """
+
+    jobs: list[Job]
+    root: Path | None
+    derivatives: dict[Path, list[DerivedName]]
+
+    @classmethod
+    def plan(
+        cls,
+        source: str | os.PathLike | ScanPairs,
+        outputs: Mapping[str, Output],
+        *,
+        sidecars: bool = True,
+        others: Sequence[Path] = (),
+    ) -> "Cohort":
+        """Name all outputs, before anything is loaded.
+
+        Args:
+            source: A volume, a folder, a .txt list, or the folder of a BIDS data set, whose
+                outputs are folders that become BIDS data sets of derivatives; or pairs of scans.
+            outputs: The kinds of output.
+            sidecars: Whether outputs get a JSON file beside them.
+            others: More files that are read, which no output may replace.
+
+        Raises:
+            FileNotFoundError: If the source or a list of outputs does not exist.
+            ValueError: If outputs do not fit the source, or two files would have one name.
+        """
+        if isinstance(source, ScanPairs):
+            root = source.root
+            scans = [{"Moving": moving, "Fixed": fixed} for moving, fixed in source.pairs]
+        else:
+            root = Path(source) if is_dataset(source) else None
+            files = expand_inputs(source) if root is None else find_scans(root)
+            scans = [{"Input": file} for file in files]
+        paths = _plain_paths(source, outputs) if root is None else {}
+        derivatives: dict[Path, list[DerivedName]] = {}
+        for name, output in outputs.items() if root is not None else ():
+            folder = Path(output.target or next(iter(outputs.values())).target)
+            derivatives.setdefault(folder, []).append(output.derivative)
+            paths[name] = [output.derivative.path(folder, root, *s.values()) for s in scans]
+        for folder in derivatives:
+            check_output_folder(folder, root)
+        for name, output in outputs.items():
+            for path in paths[name]:
+                check_ending(path, output.endings)
+        jobs = []
+        for index, files in enumerate(scans):
+            named = {name: paths[name][index] for name in outputs}
+            noted = [name for name in named if sidecars and outputs[name].sidecar]
+            jobs.append(Job(files, named, {n: _sidecar(named[n], root) for n in noted}))
+        _refuse_double_names(jobs, others)
+        return cls(jobs, root, derivatives)
+
+    def unfinished(
+        self,
+        table: Container[Path] | None = None,
+        models: Mapping[str, Path] | None = None,
+    ) -> list[Job]:
+        """List the jobs of which something is missing.
+
+        A job is finished if all its files exist, its JSON files report no error and the same
+        networks, and its scan is in the table. A JSON file is written after its output.
+
+        Args:
+            table: Scans with a row in the table, if one is written.
+            models: Role to folder of the runs whose networks are used; None: outputs of any
+                network are accepted.
+
+        Raises:
+            OSError: If a network cannot be read.
+        """
+        digests = None if models is None else model_digests(models)
+        return [
+            job
+            for job in self.jobs
+            if not all(path.is_file() for path in job.outputs.values())
+            or not all(succeeded(path, digests) for path in job.sidecars.values())
+            or (table is not None and job.scan not in table)
+        ]
+
+    def describe(self, names: Mapping[int, str] | None = None) -> None:
+        """Write what a BIDS data set of derivatives has for all its scans.
+
+        Args:
+            names: Label value to name, where there are segmentations.
+
+        Raises:
+            OSError: If a file cannot be written.
+        """
+        for folder, kinds in self.derivatives.items():
+            describe_derivatives(folder, self.root, __version__, kinds)
+            if names is not None:
+                write_look_up_table(folder, names)
+
+    def run(
+        self,
+        command: str,
+        models: Mapping[str, Path],
+        begin: Callable[[dict[str, "Run"]], Begun],
+        options: CohortOptions,
+        table: Container[Path] | None = None,
+    ) -> Outcome:
+        """Process all jobs, or those of which something is missing.
+
+        Args:
+            command: Subcommand, for messages.
+            models: Role to folder of the runs; what other networks made is not skipped.
+            begin: Takes the runs by role. Returns what makes the outputs of a job, and kind of
+                output to what its JSON file says about it. Not called if no job is left.
+            options: JSON files, and what is skipped.
+            table: Scans with a row in the table, if one is written.
+
+        Returns:
+            The counts, and the failures.
+        """
+        jobs = self.unfinished(table, models) if options.skip_existing else self.jobs
+        work = None
+        if jobs:
+            load_backend()
+            from synthtf.runs.run import Run
+
+            runs = {role: Run.load(folder) for role, folder in models.items()}
+            predict, facts = begin(runs)
+            name = options.command or f"synthtf.inference.{command}_cohort"
+            provenance = Provenance(runs, name, facts, self.root)
+            work = functools.partial(self.process, predict=predict, provenance=provenance)
+        skipped = len(self.jobs) - len(jobs)
+        return for_each_file(command, jobs, work, name=lambda job: job.scan, skipped=skipped)
+
+    def process(
+        self, job: Job, predict: Callable[[Job], Prediction], provenance: Provenance
+    ) -> None:
+        """Predict a job and write its outputs.
+
+        Args:
+            job: One of the jobs.
+            predict: Makes the outputs of a job.
+            provenance: Where they come from.
+
+        Raises:
+            ValueError: If the prediction is of no use; outputs are written nonetheless.
+            OSError: If an output cannot be written.
+        """
+        start = time.perf_counter()
+        with noted_warnings() as messages:
+            found = predict(job)
+            for name, path in job.outputs.items():
+                _writer(found.outputs[name])(path)
+        seconds = time.perf_counter() - start
+        for name, path in job.sidecars.items():
+            facts = provenance.facts(name, job.scans, seconds, messages, found.error)
+            write_sidecar(path, {**found.facts.get(name, {}), **facts})
+        if found.error is not None:
+            raise ValueError(found.error)
+
+
+def _writer(output: Volume | Writer) -> Writer:
+    if isinstance(output, Volume):
+        return functools.partial(write_volume, data=output.data, like=output)
+    return output
+
+
+def _plain_paths(
+    source: str | os.PathLike | ScanPairs, outputs: Mapping[str, Output]
+) -> dict[str, list[Path]]:
+    paths: dict[str, list[Path]] = {}
+    for name, output in outputs.items():
+        if isinstance(source, ScanPairs):
+            where = output.target, output.ending, output.file_ending, output.endings
+            paths[name] = source.paths(*where)
+        elif output.target is not None:
+            paths[name] = pair_outputs(source, output.target, output.ending)
+        else:
+            paths[name] = [
+                output_in(path.parent, f"{stem(path)}{output.ending}{extension(path)}")
+                for path in next(iter(paths.values()))
+            ]
+    return paths
+
+
+def _sidecar(output: Path, root: Path | None) -> Path:
+    """JSON file of an output; names of BIDS have no dot but that of the ending."""
+    return sidecar_path(output if root is None else output.with_name(output.name.split(".")[0]))
+
+
+def _refuse_double_names(jobs: list[Job], others: Sequence[Path]) -> None:
+    for job in jobs:
+        if len({os.path.realpath(path) for path in job.outputs.values()}) < len(job.outputs):
+            raise ValueError(
+                f"two outputs of {job.scan} would be written to one file, "
+                f"{next(iter(job.outputs.values()))}; give them different names"
+            )
+    scans = [scan for job in jobs for scan in job.scans.values()]
+    pairs = [(job.scan, path) for job in jobs for path in job.outputs.values()]
+    refuse_clashes(
+        [scan for scan, _ in pairs], [path for _, path in pairs], others=[*scans, *others]
+    )
+    taken = {os.path.realpath(sidecar_path(scan)) for scan in scans}
+    for job in jobs:
+        for name, sidecar in job.sidecars.items():
+            if os.path.realpath(sidecar) in taken:
+                raise ValueError(
+                    f"the JSON file of {job.outputs[name]}, {sidecar.name}, would replace that of "
+                    "another volume; give another name, or --no-sidecar"
+                )
+            taken.add(os.path.realpath(sidecar))

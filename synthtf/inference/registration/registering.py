@@ -1,0 +1,356 @@
+"""Registration of two scans of any contrast, orientation and resolution."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthtf.data.transforms import Affine, Displacement, Transform, compose
+from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.applying import apply_transform
+from synthtf.inference.defaults import MAX_STEPS, METHODS, MIN_STEPS, REGULARIZATION, STEPS
+from synthtf.inference.normalize import clip_to_window
+from synthtf.inference.prediction import load_run
+from synthtf.inference.registration.dense_alignment import align_densely
+from synthtf.inference.registration.feature_alignment import align_maps, overlap_of_maps
+from synthtf.inference.registration.image_alignment import align_images
+from synthtf.inference.registration.matrices import nearest_rigid, rescaled, square_root
+from synthtf.inference.registration.window import Window
+
+if TYPE_CHECKING:
+    from synthtf.runs.run import Run
+    from synthtf.training.combined import CombinedModel
+
+# Times that an affine network sees the images, each time with what it found before undone.
+_PASSES = 2
+# Overlap of structures from which on two scans show one head. The texture of two heads agrees
+# where folds of the cortex happen to, which takes structures apart.
+_SAME = 0.92
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What `register` returns: transforms between scanner coordinates in mm, RAS.
+
+    Attributes:
+        forward: from points of the fixed to points of the moving scan; it moves the moving
+            scan onto the fixed one.
+        inverse: from points of the moving to points of the fixed scan.
+        middle_to_moving: from the space in the middle, of which each scan is as far, to the
+            moving scan.
+        middle_to_fixed: from there to the fixed scan.
+    """
+
+    forward: Transform
+    inverse: Transform
+    middle_to_moving: Transform
+    middle_to_fixed: Transform
+
+
+def register(
+    moving: "Volume | str | PathLike",
+    fixed: "Volume | str | PathLike",
+    model: "CombinedModel | Run | str | PathLike",
+    *,
+    affine: "CombinedModel | Run | str | PathLike | None" = None,
+    method: str | None = None,
+    regularization: float = REGULARIZATION,
+    steps: int = STEPS,
+    init: Transform | None = None,
+    refine: bool = True,
+    ct: Sequence[str] = (),
+) -> Registration:
+    """Register two scans with trained networks.
+
+    Both are brought to RAS orientation and the network's spacing, and cropped about the head.
+    Networks see both scans in the space in the middle, each resampled once. What they find is
+    refined until the structures that their detector sees overlap, and what is there looks alike
+    (`align_maps`, `align_images`, `align_densely`). An affine or rigid transform is not to look
+    alike where that takes structures apart, as it does between two heads.
+
+    Args:
+        moving: a volume, or its file.
+        fixed: likewise.
+        model: a training run of the task "registration", its folder or name, or a model that `fit`
+            trained.
+        affine: one of the kind "affine" or "rigid", to come before a `model` that is deformable.
+        method: "rigid", "affine", "deformable" or "joint". None: what the runs were trained for.
+        regularization: λ in (0, 1), how smooth a warp shall be.
+        steps: squarings that integrate the velocity, 5 to 20.
+        init: transform from fixed to moving scan to start from.
+        refine: whether to improve what the networks find.
+        ct: which are in Hounsfield units and clipped to 0-80: "moving", "fixed", both or none.
+
+    Returns:
+        Transforms in both directions and to the space in the middle.
+
+    Raises:
+        ValueError: if the scans, the run or an argument do not fit: one scan is 2D and the other
+            3D, an image is empty, there is no overlap, λ is outside (0, 1), steps are too few.
+        FileNotFoundError: if a file is missing.
+
+    Reference: Hoffmann et al., SynthMorph, Imaging Neuroscience 2024.
+    """
+    networks = _Networks.of(
+        load_run(model, "registration"),
+        None if affine is None else load_run(affine, "registration"),
+    )
+    method = _check(networks, method, regularization, steps)
+    moving, fixed = (
+        scan if isinstance(scan, Volume) else read_volume(scan) for scan in (moving, fixed)
+    )
+    _check_pair(moving, fixed)
+    if not set(ct) <= {"moving", "fixed"}:
+        raise ValueError(f'`ct` names "moving", "fixed" or both. Received: ct={ct!r}')
+    moving = _clipped(moving) if "moving" in ct else moving
+    fixed = _clipped(fixed) if "fixed" in ct else fixed
+    options = (networks, method, regularization, steps, refine)
+    if init is None:
+        return _register(moving, fixed, *options)
+    start = apply_transform(moving, init, like=fixed)
+    if not start.data.max() > start.data.min():
+        raise ValueError(f"{moving.name}: no overlap with {fixed.name} after the init transform")
+    return _after(_register(start, fixed, *options), init)
+
+
+def _register(
+    moving: Volume,
+    fixed: Volume,
+    networks: "_Networks",
+    method: str,
+    regularization: float,
+    steps: int,
+    refine: bool,
+) -> Registration:
+    found = None
+    if method != "deformable":
+        network, run = networks.affine
+        windows = Window.of(moving, run), Window.of(fixed, run)
+        rigid = method == "rigid"
+        found = _linear(windows, _affine(network, run, windows, rigid, refine))
+    if method in ("rigid", "affine"):
+        return found
+    network, run = networks.deformable
+    windows = Window.of(moving, run), Window.of(fixed, run)
+    matrix = np.eye(4)
+    if found is not None:
+        to_moving, to_fixed = (window.centred for window in windows)
+        matrix = np.linalg.inv(to_moving) @ found.forward.matrix @ to_fixed
+    half = square_root(matrix)
+    velocity = _velocity(network, *_halfway(windows, half), regularization, refine)
+    return _warped(windows, half, velocity, steps)
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """The networks of one run or two, each with the run that says what it expects.
+
+    Attributes:
+        affine: of the kind "affine" or "rigid", or the affine part of a joint one.
+        deformable: likewise.
+        methods: what they can do, first what they do by default.
+    """
+
+    affine: "tuple[Any, Run] | None"
+    deformable: "tuple[Any, Run] | None"
+    methods: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: "Run", before: "Run | None") -> "_Networks":
+        kind, model = run.metadata["kind"], run.task_model
+        if before is not None:
+            first = before.metadata["kind"]
+            if (first, kind) not in (("affine", "deformable"), ("rigid", "deformable")):
+                raise ValueError(
+                    "Expected an affine or rigid run to come before a deformable one. Received: "
+                    f"{before.name} ({first}) and {run.name} ({kind})"
+                )
+            return cls((before.task_model, before), (model, run), ("joint", "affine", "rigid"))
+        if kind == "joint":
+            from synthtf.networks import joined_networks
+
+            parts = joined_networks(model)
+            return cls(*((part, run) for part in parts), ("joint", "affine", "rigid"))
+        if kind == "deformable":
+            return cls(None, (model, run), ("deformable",))
+        return cls((model, run), None, ("affine", "rigid") if kind == "affine" else ("rigid",))
+
+
+def _check(networks: _Networks, method: str | None, regularization: float, steps: int) -> str:
+    method = method or networks.methods[0]
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {METHODS}. Received: {method!r}")
+    if method not in networks.methods:
+        raise ValueError(
+            f"The trained networks can do {', '.join(networks.methods)}. Received: "
+            f"method={method!r}"
+        )
+    check_warp(regularization, steps)
+    return method
+
+
+def check_warp(regularization: float, steps: int) -> None:
+    """Check what a warp shall be like.
+
+    Args:
+        regularization: λ.
+        steps: squarings that integrate the velocity.
+
+    Raises:
+        ValueError: if λ is not in (0, 1), or the steps are too few or too many.
+    """
+    if not 0 < regularization < 1:
+        raise ValueError(f"λ must lie in (0, 1). Received: {regularization:g}")
+    if not MIN_STEPS <= steps <= MAX_STEPS:
+        raise ValueError(
+            f"Expected at least {MIN_STEPS} integration steps, and at most {MAX_STEPS}. "
+            f"Received: {steps}"
+        )
+
+
+def _check_pair(moving: Volume, fixed: Volume) -> None:
+    for scan in (moving, fixed):
+        if scan.data.ndim != scan.ndim:
+            raise ValueError(
+                f"{scan.name}: expected one channel. Received {scan.data.shape[-1]} frames"
+            )
+    if moving.ndim != fixed.ndim:
+        raise ValueError(
+            f"Expected two images of the same number of axes. Received: {moving.name} is "
+            f"{moving.ndim}D, {fixed.name} is {fixed.ndim}D"
+        )
+    if moving.ndim != 3:
+        raise ValueError(f"{moving.name}: expected 3D images. Received: 2D")
+
+
+def _clipped(scan: Volume) -> Volume:
+    """A scan in Hounsfield units, where brain tissue differs."""
+    return replace(scan, data=clip_to_window(scan.data))
+
+
+def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+    batch = {name: np.asarray(value, np.float32)[None] for name, value in inputs.items()}
+    found = network.predict_on_batch({name: batch[name] for name in network.input})
+    return {
+        name: np.asarray(value if name == "features" else value[0], np.float64)
+        for name, value in found.items()
+    }
+
+
+def _affine(
+    network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool, refine: bool
+) -> np.ndarray:
+    """Matrix from fixed to moving voxels, about the centres of the windows."""
+    network = _with_features(network)
+    matrix = np.eye(4)
+    for number in range(_PASSES):
+        half = square_root(matrix)
+        moving, fixed = _halfway(windows, half)
+        found = _call(network, moving=moving[..., None], fixed=fixed[..., None])
+        step = nearest_rigid(found["affine"]) if rigid else found["affine"]
+        if refine and number == _PASSES - 1 and "features" in found:
+            maps = found["features"]
+            voxel = run.spacing[0] * moving.shape[0] / maps.shape[1]
+            step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
+            closer = align_images(moving, fixed, maps, step, rigid)
+            size = moving.shape[0] / maps.shape[1]
+            if not _posteriors(network) or overlap_of_maps(*maps, rescaled(closer, size)) > _SAME:
+                step = closer
+        matrix = half @ step @ half
+    return nearest_rigid(matrix) if rigid else matrix
+
+
+@functools.lru_cache(maxsize=2)
+def _with_features(network: Any) -> Any:
+    """The network with the maps of its detector as an output, if it has one; traced once."""
+    from synthtf.networks import has_features, with_features
+
+    return with_features(network) if has_features(network) else network
+
+
+def _posteriors(network: Any) -> bool:
+    """Whether the maps of a detector say how likely a structure is."""
+    from synthtf.networks import has_competing_features
+
+    return has_competing_features(network)
+
+
+def _halfway(windows: tuple[Window, Window], half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both images in the space in the middle."""
+    return windows[0].sample(half), windows[1].sample(np.linalg.inv(half))
+
+
+def _velocity(
+    network: Any, moving: np.ndarray, fixed: np.ndarray, regularization: float, refine: bool
+) -> np.ndarray:
+    """Velocity on a grid whose corners are those of the images, in its voxels."""
+    found = _call(
+        _with_features(network),
+        moving=moving[..., None],
+        fixed=fixed[..., None],
+        regularization=np.array([regularization]),
+    )
+    if not refine:
+        return found["velocity"]
+    maps = found.get("features")
+    return align_densely(moving, fixed, maps, found["velocity"], regularization)
+
+
+def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> Displacement:
+    """Integrate a velocity; between voxels of the full resolution about the centre."""
+    from keras import ops
+
+    from synthtf.ops import integrate_velocity
+
+    field = integrate_velocity(np.asarray(velocity, "float32")[None], steps)
+    field = np.asarray(ops.convert_to_numpy(field)[0], np.float64)
+    # As `UpsampleField` has it: displacements double, corner voxels lie on corner voxels.
+    coarse = np.array(velocity.shape[:3])
+    step = (np.array(shape) - 1) / (coarse - 1)
+    affine = np.diag([*step, 1.0])
+    affine[:3, 3] = -(coarse - 1) / 2 * step
+    return Displacement(field * np.round(np.array(shape) / coarse), affine)
+
+
+def _warped(
+    windows: tuple[Window, Window], half: np.ndarray, velocity: np.ndarray, steps: int
+) -> Registration:
+    """Transforms of a velocity in the space in the middle."""
+    to_moving, to_fixed = (window.centred for window in windows)
+    shape = windows[1].shape
+    from_middle = np.linalg.inv(to_fixed)
+    warp, back = (_displacement(v, shape, steps) for v in (velocity, -velocity))
+    half_warp, half_back = (_displacement(v / 2, shape, steps) for v in (velocity, -velocity))
+    from_fixed, from_moving = half @ from_middle, np.linalg.inv(to_moving @ half)
+    back_to_fixed = to_fixed @ np.linalg.inv(half)
+    return Registration(
+        forward=compose(Affine(to_moving @ half), warp, Affine(from_fixed)),
+        inverse=compose(Affine(back_to_fixed), back, Affine(from_moving)),
+        middle_to_moving=compose(Affine(to_moving @ half), half_warp, Affine(from_middle)),
+        middle_to_fixed=compose(Affine(back_to_fixed), half_back, Affine(from_middle)),
+    )
+
+
+def _linear(windows: tuple[Window, Window], matrix: np.ndarray) -> Registration:
+    half = square_root(matrix)
+    to_moving, to_fixed = (window.centred for window in windows)
+    forward = to_moving @ matrix @ np.linalg.inv(to_fixed)
+    return Registration(
+        forward=Affine(forward),
+        inverse=Affine(np.linalg.inv(forward)),
+        middle_to_moving=Affine(to_moving @ half @ np.linalg.inv(to_fixed)),
+        middle_to_fixed=Affine(to_fixed @ np.linalg.inv(half) @ np.linalg.inv(to_fixed)),
+    )
+
+
+def _after(found: Registration, init: Transform) -> Registration:
+    """The transforms where the moving scan had been moved by `init` before."""
+    return Registration(
+        forward=compose(init, found.forward),
+        inverse=compose(found.inverse, init.inverse()),
+        middle_to_moving=compose(init, found.middle_to_moving),
+        middle_to_fixed=found.middle_to_fixed,
+    )
