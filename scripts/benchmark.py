@@ -5,8 +5,16 @@ Every case runs in a process of its own, so that its peak memory is its own:
     python scripts/benchmark.py                        # tutorial recipe, 96 to 256, batch 1 and 4
     python scripts/benchmark.py --layers               # each layer at 160 cubed
     python scripts/benchmark.py --training             # share of a training step
-    python scripts/benchmark.py --torchio              # TorchIO side by side (pip install torchio)
-    python scripts/benchmark.py --prototype FILE.py    # another script side by side
+    python scripts/benchmark.py --peers --torchio PYTHON --peer "NAME=COMMAND"
+
+`--peers` sets the tutorial recipe beside other generators, at 160 cubed, one sample at a time.
+They take turns on one label map, each time in a new process, and the table gives the median and
+the minimum of the seconds per sample, the ratio of the medians to ours, and the largest peak
+memory. PYTHON is that of an environment with TorchIO, whose transforms of the same effects are
+measured. COMMAND is any command line, without a shell, that prints the seconds of a sample per
+line, the first call left out; other lines are skipped. In it `{labels}` stands for the label map,
+a NIfTI file, `{size}` for its voxels per axis, and `{repeats}` for how many samples to make. All
+have the cores that this process has: put `taskset -c 0,1` in front for two of them.
 
 KERAS_BACKEND chooses the backend. Machines differ and are noisy: compare the ratios within
 one run. This script reports; it tests nothing.
@@ -19,6 +27,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -31,8 +40,10 @@ from typing import Any
 
 import numpy as np
 
-SIZES = {"whole": (96, 160, 256), "layers": (160,), "training": (96,)}
-BATCHES = {"whole": (1, 4), "layers": (1,), "training": (1,)}
+SIZES = {"whole": (96, 160, 256), "layers": (160,), "training": (96,), "seconds": (160,)}
+BATCHES = {"whole": (1, 4), "layers": (1,), "training": (1,), "seconds": (1,)}
+# How often the peers take turns.
+ROUNDS = 3
 # A phantom at 1 mm takes longer to make than to synthesise from: a coarse one is enlarged.
 COARSE = 4
 # What a case takes from the command line as it is.
@@ -100,12 +111,17 @@ class Case:
 
     def clock(self, function: Callable[[], Any]) -> tuple[float, float]:
         """Seconds of the first call, which compiles, and the median of the following ones."""
+        first, *times = self.seconds(function)
+        return first, statistics.median(times)
+
+    def seconds(self, function: Callable[[], Any]) -> list[float]:
+        """Seconds of each call, the first of which compiles."""
         times = []
         for _ in range(self.repeats + 1):
             start = time.perf_counter()
             _wait(function())
             times.append(time.perf_counter() - start)
-        return times[0], statistics.median(times[1:])
+        return times
 
 
 def _wait(outputs: Any) -> None:
@@ -118,11 +134,14 @@ def _wait(outputs: Any) -> None:
     ops.convert_to_numpy(first[(0,) * len(first.shape)])
 
 
+def in_gigabytes(peak: int) -> float:
+    """What the system says of a peak memory: Linux counts in kB, macOS in bytes."""
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
+
+
 def peak_memory() -> dict[str, float]:
     """Peak memory of this process, the libraries included, and of its accelerator if it has one."""
-    # Linux counts in kB, macOS in bytes.
-    unit = 1e9 if sys.platform == "darwin" else 1e6
-    peaks = {"peak (GB)": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+    peaks = {"peak (GB)": in_gigabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)}
     if "tensorflow" in sys.modules:
         import tensorflow as tf
 
@@ -280,49 +299,22 @@ def run_training(case: Case) -> list[dict]:
     return [{"case": name, **figures, **peak_memory()}]
 
 
-def run_torchio(case: Case) -> list[dict]:
-    """TorchIO's transforms for the same steps, one sample at a time, as its data loader does."""
-    name = f"TorchIO, {case.size}^3"
-    try:
-        import torch
-        import torchio
-    except ImportError:
-        return [{"case": name, "note": "not installed: pip install torchio"}]
-    labels = torch.from_numpy(case.label_map()[None].astype("int16"))
-    transform = torchio.Compose(
-        [
-            torchio.RandomAffine(scales=0.1, degrees=30, translation=30),
-            torchio.RandomElasticDeformation(),
-            torchio.RandomLabelsToImage(
-                label_key="labels", image_key="image", default_mean=(0, 1), default_std=(0, 0)
-            ),
-            torchio.RandomBiasField(),
-            torchio.RandomBlur(std=(0, 2)),
-            torchio.RandomNoise(std=(0, 0.1)),
-            torchio.RescaleIntensity((0, 1)),
-            torchio.RandomGamma(log_gamma=(float(np.log(0.5)), float(np.log(1.5)))),
-            torchio.RandomAnisotropy(downsampling=(1, 4)),
-        ]
-    )
+def run_seconds(case: Case) -> list[dict]:
+    """The tutorial recipe, sample by sample."""
+    from synthtf.synthesis import Recipe
 
-    def synthesize() -> object:
-        subject = torchio.Subject(labels=torchio.LabelMap(tensor=labels))
-        return transform(subject)["image"].data.numpy()
-
-    first, median = case.clock(synthesize)
-    figures = {
-        "first call (s)": first,
-        "sample (s)": median,
-        "voxel (ns)": median / case.size**3 * 1e9,
-    }
-    return [{"case": name, **figures, **peak_memory()}]
+    data, values = case.inputs()
+    model = Recipe.preset("tutorial").build((case.size,) * 3, values)
+    function = case.compiled(lambda x: model(x)["image"])
+    _, *times = case.seconds(lambda: function(data))
+    return [{"seconds": seconds / case.batch} for seconds in times]
 
 
 RUNNERS = {
     "whole": run_whole,
     "layers": run_layers,
     "training": run_training,
-    "torchio": run_torchio,
+    "seconds": run_seconds,
 }
 
 
@@ -335,21 +327,110 @@ def run_apart(case: Case) -> list[dict]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_prototype(script: str, case: Case) -> dict:
-    """Run `SCRIPT LABELS.nii.gz SIZE BATCH` and take its last line as it is."""
+def run_peers(case: Case, torchio: str | None, peers: Sequence[str]) -> list[dict]:
+    """Measure the tutorial recipe and its peers, which take turns.
+
+    Args:
+        case: of kind "seconds".
+        torchio: Python of an environment with TorchIO.
+        peers: each `NAME=COMMAND`.
+    """
     from synthtf.data import write_volume
 
+    commands = {
+        "synthtf": [sys.executable, __file__, "--case", json.dumps(dataclasses.asdict(case))]
+    }
+    if torchio:
+        script = str(Path(__file__).with_name("peer_torchio.py"))
+        commands["TorchIO"] = [torchio, script, "{labels}", "{repeats}"]
+    for peer in peers:
+        name, equals, command = peer.partition("=")
+        if not (name and equals and command):
+            raise SystemExit(f"`--peer` must be NAME=COMMAND. Received: {peer}")
+        commands[name] = shlex.split(command)
     with tempfile.TemporaryDirectory() as folder:
-        path = case.labels or str(Path(folder) / "labels.nii.gz")
-        if not case.labels:
-            # A margin, as the head need not be at the centre of the volume that it is cropped to.
-            volume = np.pad(case.label_map(), case.size // 2)
-            write_volume(path, volume.astype("int16"), affine=np.eye(4))
-        command = [sys.executable, script, path, str(case.size), str(case.batch)]
-        done = subprocess.run(command, capture_output=True, text=True)
-    lines = done.stdout.strip().splitlines()
-    note = failure(done) if done.returncode or not lines else lines[-1]
-    return {"case": f"{Path(script).name}, {case.name}", "note": note}
+        path = Path(folder) / "labels.nii.gz"
+        write_volume(path, case.label_map().astype("int16"), affine=np.eye(4))
+        stands_for = {"{labels}": path, "{size}": case.size, "{repeats}": case.repeats}
+
+        def filled(word: str) -> str:
+            for name, value in stands_for.items():
+                word = word.replace(name, str(value))
+            return word
+
+        first, *others = commands
+        filled_in = {name: [filled(word) for word in commands[name]] for name in others}
+        rows = compare({first: commands[first], **filled_in})
+    if not torchio:
+        note = "left out: give the Python of its environment, --torchio PYTHON"
+        rows.append({"case": "TorchIO", "note": note})
+    return [{**row, "case": f"{row['case']}, {case.name}"} for row in rows]
+
+
+def compare(commands: dict[str, Sequence[str]], rounds: int = ROUNDS) -> list[dict]:
+    """Let commands take turns, and set what they print beside that of the first.
+
+    Args:
+        commands: by name; each prints the seconds of a sample per line.
+        rounds: how often each of them runs.
+
+    Returns:
+        One row per command.
+    """
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    peaks, notes = dict.fromkeys(commands, 0.0), {}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            if name not in notes:
+                seconds, peak, note = run_peer(command)
+                times[name] += seconds
+                peaks[name] = max(peaks[name], peak)
+                if note:
+                    notes[name] = note
+    ours = times[next(iter(commands))]
+    rows: list[dict] = []
+    for name in commands:
+        if name in notes:
+            rows.append({"case": name, "note": notes[name]})
+            continue
+        median = statistics.median(times[name])
+        row = {"case": name, "median (s)": median, "minimum (s)": min(times[name])}
+        if ours:
+            row["ratio"] = median / statistics.median(ours)
+        rows.append({**row, "peak (GB)": peaks[name]})
+    return rows
+
+
+def run_peer(command: Sequence[str]) -> tuple[list[float], float, str]:
+    """Run a command; give its seconds per sample, its peak memory in GB, and why it failed."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        try:
+            process = subprocess.Popen(command, stdout=out, stderr=errors)
+        except OSError as error:
+            return [], 0.0, f"failed: {error}"
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        for file in (out, errors):
+            file.seek(0)
+        done = subprocess.CompletedProcess(command, process.returncode, out.read(), errors.read())
+    seconds = seconds_in(done.stdout)
+    note = failure(done) if done.returncode else "" if seconds else "failed: printed no seconds"
+    return seconds, in_gigabytes(usage.ru_maxrss), note
+
+
+def seconds_in(text: str) -> list[float]:
+    """Give the lines that are numbers, or the figures that a case of this script prints."""
+    found = []
+    for line in text.splitlines():
+        try:
+            read = json.loads(line)
+        except ValueError:
+            continue
+        for value in read if isinstance(read, list) else [read]:
+            value = value.get("seconds") if isinstance(value, dict) else value
+            if isinstance(value, int | float) and value > 0:
+                found.append(float(value))
+    return found
 
 
 def failure(done: subprocess.CompletedProcess) -> str:
@@ -395,6 +476,7 @@ def make_parser() -> argparse.ArgumentParser:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--layers", action="store_true", help="time each layer instead")
     kind.add_argument("--training", action="store_true", help="time a training step instead")
+    kind.add_argument("--peers", action="store_true", help="set it beside other generators instead")
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="voxels per axis")
     parser.add_argument("--batches", type=int, nargs="+", metavar="N", help="samples at a time")
     parser.add_argument("--labels", metavar="FILE", help="label map (default: a phantom)")
@@ -420,9 +502,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repeats", type=int, default=7, metavar="N", help="timed calls (default: %(default)s)"
     )
-    parser.add_argument("--torchio", action="store_true", help="TorchIO's transforms as well")
     parser.add_argument(
-        "--prototype", metavar="FILE", help="script to call with LABELS.nii.gz SIZE BATCH as well"
+        "--torchio", metavar="PYTHON", help="of an environment with TorchIO, with --peers"
+    )
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="prints the seconds of a sample per line, with --peers; may be repeated",
     )
     parser.add_argument("--csv", metavar="FILE", help="write the table")
     parser.add_argument("--json", metavar="FILE", help="write the table")
@@ -432,16 +520,16 @@ def make_parser() -> argparse.ArgumentParser:
 
 def measure_all(args: argparse.Namespace) -> Iterator[dict]:
     """Measure what the arguments ask for, one after the other."""
-    kind = "layers" if args.layers else "training" if args.training else "whole"
+    chosen = {"layers": args.layers, "training": args.training, "seconds": args.peers}
+    kind = next((kind for kind, is_chosen in chosen.items() if is_chosen), "whole")
     common = {key: getattr(args, key) for key in FLAGS}
     sizes, batches = args.sizes or SIZES[kind], args.batches or BATCHES[kind]
     cases = [Case(kind, size, batch, **common) for size in sizes for batch in batches]
     for case in cases:
-        yield from run_apart(case)
-    for size in sizes if args.torchio else ():
-        yield from run_apart(Case("torchio", size, **common))
-    for case in cases if args.prototype else ():
-        yield run_prototype(args.prototype, case)
+        if args.peers:
+            yield from run_peers(case, args.torchio, args.peer)
+        else:
+            yield from run_apart(case)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

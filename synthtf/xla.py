@@ -1,8 +1,18 @@
-"""Whether to compile with XLA, and what the backend computes on."""
+"""What to compile with XLA, and what the backend computes on."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops, tree
+
+Tensor = Any
+
+# Numbers per sample from which on the passes that are saved are worth a compilation, and those
+# by which the size of a look-up table is rounded up.
+LARGE = 2**18
+_BUCKET = 2**20
 
 
 def pays() -> bool:
@@ -59,3 +69,52 @@ def call_once(model: keras.Model, inputs: Any) -> Any:
     if keras.backend.backend() == "jax":
         return model.predict_on_batch(inputs)
     return model(inputs)
+
+
+def fused(function: Callable[..., Any], *tensors: Any, passes: int = 1) -> Any:
+    """Apply a function of elementwise steps and look-ups in one pass over large volumes.
+
+    On TensorFlow without a GPU each operation is a pass over memory, and a look-up takes six
+    times as long as one in a loop that XLA compiles. That is done within a graph only. All
+    else, such as sums, products of matrices and random numbers, is slower there.
+
+    Args:
+        function: of the tensors. What it rounds to whole numbers must not come from products
+            that it adds up: their last bits may differ.
+        *tensors: tensors or lists of tensors.
+        passes: how many look-ups or the like are made per number; 0 not to fuse them.
+
+    Returns:
+        What the function returns.
+    """
+    if not _pays_to_fuse(tensors, passes):
+        return function(*tensors)
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True, autograph=False)(*tensors)
+
+
+def _pays_to_fuse(tensors: Any, passes: int = 1) -> bool:
+    if keras.backend.backend() != "tensorflow" or pays():
+        return False
+    import tensorflow as tf
+
+    shapes = [tuple(x.shape)[1:] for x in tree.flatten(tensors)]
+    large = any(None not in shape and passes * math.prod(shape) >= LARGE for shape in shapes)
+    return large and not tf.executing_eagerly()
+
+
+def in_buckets(values: Tensor, *tensors: Any) -> Tensor:
+    """Pad a table that `fused` looks up, so that tables of many sizes share a compilation.
+
+    Args:
+        values: `(n, ...)`.
+        *tensors: what else is handed to `fused`.
+
+    Returns:
+        Tensor `(m, ...)`, m at least n.
+    """
+    if values.shape[0] is not None or not _pays_to_fuse(tensors):
+        return values
+    pads = [(0, -ops.shape(values)[0] % _BUCKET), *((0, 0) for _ in values.shape[1:])]
+    return ops.pad(values, pads)

@@ -15,6 +15,7 @@ from synthtf.ops.resample import (
     positions,
     sample_linear,
 )
+from synthtf.xla import fused
 
 Tensor = Any
 
@@ -103,12 +104,15 @@ def integrate_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
     return ops.stack(integrate_components(parts, steps), axis=-1)
 
 
-def integrate_components(velocity: Sequence[Tensor], steps: int) -> list[Tensor]:
+def integrate_components(
+    velocity: Sequence[Tensor], steps: int, fuse: bool = False
+) -> list[Tensor]:
     """Integrate a velocity field given as one tensor per axis.
 
     Args:
         velocity: one tensor `(batch, *spatial)` per axis, in voxels.
         steps: number of squarings, at least zero.
+        fuse: whether to look up with `xla.fused`, whose gradient is slow.
 
     Returns:
         The displacement field, one tensor `(batch, *spatial)` per axis, in voxels.
@@ -123,9 +127,13 @@ def integrate_components(velocity: Sequence[Tensor], steps: int) -> list[Tensor]
     ndim = len(shape)
     grid = [axis_grid(n, d, ndim) for d, n in enumerate(shape)]
 
+    def apply(function: Callable, *tensors: Any) -> Any:
+        return fused(function, *tensors, passes=steps * ndim * 2**ndim if fuse else 0)
+
     def square(parts: Sequence[Tensor]) -> tuple[Tensor, ...]:
         at = [clamp(x + v, n) for x, v, n in zip(grid, parts, shape, strict=True)]
-        moved = sample_linear([ops.reshape(v, (-1,)) for v in parts], at, shape, batch)
+        flat = [ops.reshape(v, (-1,)) for v in parts]
+        moved = sample_linear(flat, at, shape, batch, apply)
         return tuple(v + m for v, m in zip(parts, moved, strict=True))
 
     return list(_repeat(steps, square, tuple(v / 2.0**steps for v in velocity)))

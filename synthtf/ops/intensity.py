@@ -6,6 +6,7 @@ from keras import ops
 
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.indexing import take_per_sample
+from synthtf.xla import fused
 
 Tensor = Any
 
@@ -30,8 +31,12 @@ def power(x: Tensor, exponent: Tensor) -> Tensor:
         >>> print(ops.convert_to_numpy(power(image, ops.array([2.0])))[0, :, 0].round(4))
         [0.   0.25 1.  ]
     """
-    x = ops.maximum(x, _SMALLEST)
-    return in_whole_vectors(lambda flat: ops.exp(exponent[:, None] * ops.log(flat)), x)
+
+    def raised(x: Tensor, exponent: Tensor) -> Tensor:
+        x = ops.maximum(x, _SMALLEST)
+        return in_whole_vectors(lambda flat: ops.exp(exponent[:, None] * ops.log(flat)), x)
+
+    return fused(raised, x, exponent)
 
 
 def remap(x: Tensor, values: Tensor, num_points: Tensor) -> Tensor:

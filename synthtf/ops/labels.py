@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from synthtf.ops.indexing import gather, take_per_sample
+from synthtf.xla import fused
 
 Tensor = Any
 
@@ -33,7 +34,10 @@ def label_index(labels: Tensor, values: Sequence[int]) -> Tensor:
     if values[-1] < _LARGEST_TABLE:
         table = np.zeros(values[-1] + 2, "int32")
         table[values] = np.arange(len(values))
-        return gather(ops.convert_to_tensor(table), ops.clip(labels, 0, int(values[-1]) + 1))
+        last = int(values[-1]) + 1
+        return fused(
+            lambda index: gather(ops.convert_to_tensor(table), ops.clip(index, 0, last)), labels
+        )
     values = ops.convert_to_tensor(values.astype("int32"))
     index = ops.cast(ops.searchsorted(values, ops.reshape(labels, (-1,))), "int32")
     index = ops.reshape(ops.minimum(index, values.shape[0] - 1), ops.shape(labels))
@@ -69,7 +73,8 @@ def look_up(table: Tensor, labels: Tensor, values: Sequence[int]) -> Tensor:
     position = np.zeros(values[-1] + 2, "int32")
     position[values] = np.arange(len(values))
     wide = ops.take(table, position, axis=1)
-    return take_per_sample(wide, ops.clip(labels, 0, int(values[-1]) + 1))
+    last = int(values[-1]) + 1
+    return fused(lambda w, index: take_per_sample(w, ops.clip(index, 0, last)), wide, labels)
 
 
 def map_labels(labels: Tensor, mapping: dict[int, int]) -> Tensor:
@@ -93,8 +98,11 @@ def map_labels(labels: Tensor, mapping: dict[int, int]) -> Tensor:
     if values[-1] < _LARGEST_TABLE:
         table = np.zeros(values[-1] + 2, "int32")
         table[values] = new
-        labels = ops.clip(ops.cast(labels, "int32"), 0, values[-1] + 1)
-        return gather(ops.convert_to_tensor(table), labels)
+        last = values[-1] + 1
+        return fused(
+            lambda index: gather(ops.convert_to_tensor(table), ops.clip(index, 0, last)),
+            ops.cast(labels, "int32"),
+        )
     # Labels that are not listed take the place of -1.
     new = np.concatenate([[0], new]).astype("int32")
     return gather(ops.convert_to_tensor(new), label_index(labels, [-1, *values]))

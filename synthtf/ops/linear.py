@@ -15,7 +15,7 @@ from synthtf.ops.elementwise import in_whole_vectors
 
 Tensor = Any
 
-_TILE = 32
+_TILE = 40
 
 # TensorFlow multiplies smaller matrices with another kernel in a batch of one than in a
 # larger one, and the last bits differ.

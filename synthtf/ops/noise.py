@@ -13,6 +13,7 @@ from typing import Any
 from keras import ops
 
 from synthtf.ops.linear import apply_along_axes, blur_matrix, control_offset
+from synthtf.xla import fused
 
 Tensor = Any
 
@@ -206,4 +207,5 @@ def normalize(x: Tensor) -> Tensor:
     axes = tuple(range(1, len(x.shape) - 1))
     low = ops.min(x, axis=axes, keepdims=True)
     span = ops.max(x, axis=axes, keepdims=True) - low
-    return (x - low) / ops.where(span > 0, span, 1.0)
+    span = ops.where(span > 0, span, 1.0)
+    return fused(lambda x, low, span: (x - low) / span, x, low, span)

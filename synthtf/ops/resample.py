@@ -7,14 +7,17 @@ the volume: its corner points lie on the volume's corners, and it is linear
 between its points.
 """
 
+import functools
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from keras import ops
 
 from synthtf.ops.indexing import batch_offset, gather
 from synthtf.ops.linear import apply_along_axes, upsample_matrix
+from synthtf.xla import fused, in_buckets
 
 Tensor = Any
 
@@ -70,11 +73,7 @@ def resample(
     dense = not _is_matrix(transform) and transform.shape[1:-1] == shape
     tolerance = 0.0 if dense else _TOLERANCE
     sampler = _nearest if interpolation == "nearest" else _linear
-    out = sampler(volume, [clamp(p, n) for p, n in zip(points, source, strict=True)], source)
-    if fill is not None:
-        inside = _inside(points, source, tolerance)[..., None]
-        out = ops.where(inside, out, ops.cast(fill, out.dtype))
-    return out
+    return sampler(volume, points, source, fill, tolerance)
 
 
 def check_transform(transform: Tensor, ndim: int) -> None:
@@ -268,25 +267,62 @@ def _prod(shape: Sequence[Any]) -> Any:
     return out
 
 
-def _nearest(volume: Tensor, points: Sequence[Tensor], shape: Sequence[Any]) -> Tensor:
-    rounded = [ops.round(position) for position in points]
-    index = _flat_index(rounded, shape, ops.shape(volume)[0])
-    if volume.shape[-1] == 1:
-        return gather(ops.reshape(volume, (-1,)), index)[..., None]
-    return gather(ops.reshape(volume, (-1, volume.shape[-1])), index)
+def _nearest(
+    volume: Tensor,
+    points: list[Tensor],
+    shape: Sequence[Any],
+    fill: float | None,
+    tolerance: float,
+) -> Tensor:
+    batch, channels = ops.shape(volume)[0], volume.shape[-1]
+
+    def sample(values: Tensor, points: list[Tensor]) -> Tensor:
+        rounded = [ops.round(clamp(p, n)) for p, n in zip(points, shape, strict=True)]
+        out = gather(values, _flat_index(rounded, shape, batch))
+        out = out[..., None] if channels == 1 else out
+        return _filled(out, points, shape, fill, tolerance)
+
+    flat = ops.reshape(volume, (-1,) if channels == 1 else (-1, channels))
+    return fused(sample, in_buckets(flat, points), points)
 
 
-def _linear(volume: Tensor, points: Sequence[Tensor], shape: Sequence[Any]) -> Tensor:
-    channels = volume.shape[-1]
+def _linear(
+    volume: Tensor,
+    points: list[Tensor],
+    shape: Sequence[Any],
+    fill: float | None,
+    tolerance: float,
+) -> Tensor:
+    batch, channels = ops.shape(volume)[0], volume.shape[-1]
+    at = [clamp(p, n) for p, n in zip(points, shape, strict=True)]
     if channels > 4:
-        flat = ops.reshape(volume, (-1, channels))
-        return sample_linear([flat], points, shape, ops.shape(volume)[0])[0]
-    flat = [ops.reshape(volume[..., c], (-1,)) for c in range(channels)]
-    return ops.stack(sample_linear(flat, points, shape, ops.shape(volume)[0]), axis=-1)
+        out = sample_linear([ops.reshape(volume, (-1, channels))], at, shape, batch)[0]
+    else:
+        flat = [ops.reshape(volume[..., c], (-1,)) for c in range(channels)]
+        out = ops.stack(sample_linear(flat, at, shape, batch), axis=-1)
+    return _filled(out, points, shape, fill, tolerance)
+
+
+def _filled(
+    out: Tensor,
+    points: Sequence[Tensor],
+    shape: Sequence[Any],
+    fill: float | None,
+    tolerance: float,
+) -> Tensor:
+    """Put in what stands outside the volume."""
+    if fill is None:
+        return out
+    inside = _inside(points, shape, tolerance)[..., None]
+    return ops.where(inside, out, ops.cast(fill, out.dtype))
 
 
 def sample_linear(
-    flat: Sequence[Tensor], points: Sequence[Tensor], shape: Sequence[Any], batch: Any
+    flat: Sequence[Tensor],
+    points: Sequence[Tensor],
+    shape: Sequence[Any],
+    batch: Any,
+    apply: Callable[..., Any] = lambda function, *tensors: function(*tensors),
 ) -> list[Tensor]:
     """Interpolate linearly at positions inside the volume.
 
@@ -295,6 +331,7 @@ def sample_linear(
         points: one tensor `(batch, *out)` per axis, in voxels, within `[0, n - 1]`.
         shape: spatial shape of the volumes.
         batch: number of samples.
+        apply: calls a function with the volumes, corners and weights; see `xla.fused`.
 
     Returns:
         One tensor `(batch, *out)` or `(batch, *out, channels)` per volume.
@@ -311,23 +348,35 @@ def sample_linear(
         for p, n in zip(points, shape, strict=True)
     ]
     upper_weight = [p - low for p, low in zip(points, lower, strict=True)]
-    lower_weight = [1.0 - w for w in upper_weight]
-    base = _flat_index(lower, shape, batch)
+    weights = [[1.0 - w, w] for w in upper_weight]
+
+    def weighted(
+        flat: list[Tensor], lower: list[Tensor], weights: list[list[Tensor]]
+    ) -> list[list[Tensor]]:
+        return list(_weighted_corners(flat, _flat_index(lower, shape, batch), weights, shape))
+
+    corners = apply(weighted, list(flat), lower, weights)
+    return [functools.reduce(operator.add, terms) for terms in zip(*corners, strict=True)]
+
+
+def _weighted_corners(
+    flat: Sequence[Tensor],
+    base: Tensor,
+    weights: Sequence[Sequence[Tensor]],
+    shape: Sequence[Any],
+) -> Iterator[list[Tensor]]:
+    """Give, for each corner of a cell, the values of each volume times the corner's weight."""
     strides = [_prod(shape[d + 1 :]) for d in range(len(shape))]
     steps = [
         s * min(1, n - 1) if isinstance(n, int) else s * ops.minimum(1, n - 1)
         for s, n in zip(strides, shape, strict=True)
     ]
-    out: list[Any] = [None] * len(flat)
     for corner in range(2 ** len(shape)):
-        upper = [bool(corner >> d & 1) for d in range(len(shape))]
+        upper = [corner >> d & 1 for d in range(len(shape))]
         offset = sum(step for step, up in zip(steps, upper, strict=True) if up)
-        weight = math.prod(
-            (upper_weight[d] if up else lower_weight[d] for d, up in enumerate(upper)),
-            start=1.0,
-        )
-        for k, values in enumerate(flat):
-            picked = gather(values, base + offset)
-            term = picked * (weight if len(values.shape) == 1 else weight[..., None])
-            out[k] = term if out[k] is None else out[k] + term
-    return out
+        weight = math.prod((weights[d][up] for d, up in enumerate(upper)), start=1.0)
+        expanded = weight[..., None]
+        yield [
+            gather(values, base + offset) * (weight if len(values.shape) == 1 else expanded)
+            for values in flat
+        ]

@@ -12,6 +12,7 @@ from synthtf.layers.noise_field import KINDS, draw_noise, make_noise
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.noise import upsample_lattice
 from synthtf.ranges import Range
+from synthtf.xla import fused
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -89,7 +90,10 @@ class RandomBiasField(RandomLayer):
         shape = tuple(image.shape[1:-1])
         if self.form == "linear":
             field = make_noise(draws, self.noise, shape)
-            return image * (1.0 - field * expand(draws["drop"], field))
+            drop = expand(draws["drop"], field)
+            return fused(
+                lambda image, field, drop: image * (1.0 - field * drop), image, field, drop
+            )
         coarse = draws["noise"] * expand(draws["std"], draws["noise"])
         field = upsample_lattice(coarse, draws["control_points"], shape)
         return image * in_whole_vectors(ops.exp, field)

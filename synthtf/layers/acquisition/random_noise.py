@@ -13,6 +13,7 @@ from synthtf.layers.noise_field import draw_noise, make_noise
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.linear import apply_along_axes, blur_matrix
 from synthtf.ranges import Range, per_axis
+from synthtf.xla import fused
 
 # The gain varies as slowly as the coils' sensitivities that cause it.
 _CONTROL_POINTS = (2, 4)
@@ -149,7 +150,7 @@ class RandomNoise(RandomLayer):
         if "gain" in draws:
             field = make_noise(draws, "value", tuple(image.shape[1:-1]))
             std = std * (1.0 + (expand(draws["gain"], image) - 1.0) * field)
-        noisy = image + std * draws["real"]
+        noisy = fused(lambda image, std, real: image + std * real, image, std, draws["real"])
         if self.distribution == "gaussian":
             return noisy
         power = ops.square(noisy) + ops.square(std * draws["imaginary"])

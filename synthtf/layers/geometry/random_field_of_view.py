@@ -1,5 +1,6 @@
 """Partial fields of view."""
 
+import math
 from typing import Annotated, Any
 
 import keras
@@ -9,6 +10,7 @@ from synthtf import random
 from synthtf.arguments import Axes, Limits
 from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels
 from synthtf.ranges import Range, WholeRange
+from synthtf.xla import fused
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -98,6 +100,7 @@ class RandomFieldOfView(RandomLayer):
 
     def _mask(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
         ndim = len(x.shape) - 2
+        masks = []
         for axis in range(ndim):
             size = x.shape[axis + 1]
             lost = ops.round(draws["proportion"][:, axis] * size)[:, None]
@@ -105,5 +108,5 @@ class RandomFieldOfView(RandomLayer):
             voxel = ops.arange(size, dtype="float32")[None]
             seen = ops.logical_and(voxel >= first, voxel < first + size - lost)
             line = (-1, *(size if d == axis else 1 for d in range(ndim)), 1)
-            x = x * ops.cast(ops.reshape(seen, line), x.dtype)
-        return x
+            masks.append(ops.cast(ops.reshape(seen, line), x.dtype))
+        return fused(lambda x, masks: math.prod(masks, start=x), x, masks)

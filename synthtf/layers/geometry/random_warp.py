@@ -120,7 +120,7 @@ class RandomWarp(RandomLayer):
         ]
         parts = [field[..., d] * scale[d] for d in range(len(grid))]
         if self.diffeomorphic:
-            parts = integrate_components(parts, self.integration_steps)
+            parts = integrate_components(parts, self.integration_steps, fuse=True)
         parts = [part * s for part, s in zip(parts, step, strict=True)]
         if self.full_resolution:
             parts = [upsample(part, volume) for part in parts]
