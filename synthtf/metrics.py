@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from synthtf.ops.fields import compose, jacobian_determinant
-from synthtf.ops.resample import (
+from synthtf.ops.resampling import (
     affine_positions,
     axis_grid,
     check_transform,

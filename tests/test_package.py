@@ -108,12 +108,10 @@ def test_public_names_are_documented(name):
         assert not callable(value) or value.__doc__
 
 
-# Packages in which names still shadow modules.
-SHADOWED = {"synthtf.tasks", "synthtf.synthesis", "synthtf.networks", "synthtf.ops"}
 PACKAGES = {".".join(path.parent.relative_to(ROOT).parts) for path in FILES}
 
 
-@pytest.mark.parametrize("name", sorted(PACKAGES - SHADOWED - {"synthtf"}))
+@pytest.mark.parametrize("name", sorted(PACKAGES - {"synthtf"}))
 def test_no_public_name_is_that_of_a_module(name):
     """`synthtf.inference.segment` cannot be a function and the module that holds it."""
     package = importlib.import_module(name)

@@ -20,7 +20,7 @@ from synthtf.ops.noise import (
     upsample_lattice,
     value_noise,
 )
-from synthtf.ops.resample import resample
+from synthtf.ops.resampling import resample
 
 __all__ = [
     "affine_matrix",

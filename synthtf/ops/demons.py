@@ -6,7 +6,7 @@ from keras import ops
 
 from synthtf.ops.fields import central_difference, integrate_components
 from synthtf.ops.linear import apply_along_axes, blur_matrix
-from synthtf.ops.resample import resample
+from synthtf.ops.resampling import resample
 
 Tensor = Any
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from synthtf.ops.linear import matrix_product
-from synthtf.ops.resample import (
+from synthtf.ops.resampling import (
     affine_positions,
     axis_grid,
     check_transform,

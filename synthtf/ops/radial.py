@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from synthtf.ops.resample import axis_grid
+from synthtf.ops.resampling import axis_grid
 
 Tensor = Any
 

@@ -7,7 +7,7 @@ from keras import ops
 
 from synthtf.ops.indexing import batch_offset, gather
 from synthtf.ops.linear import apply_along_axes
-from synthtf.ops.resample import axis_grid
+from synthtf.ops.resampling import axis_grid
 
 Tensor = Any
 

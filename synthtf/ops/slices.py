@@ -6,7 +6,7 @@ from typing import Any
 from keras import ops
 
 from synthtf.ops.elementwise import in_whole_vectors
-from synthtf.ops.resample import axis_grid
+from synthtf.ops.resampling import axis_grid
 
 Tensor = Any
 

@@ -5,7 +5,7 @@ import pytest
 from keras import ops as kops
 
 from synthtf import ops
-from synthtf.ops.resample import upsample
+from synthtf.ops.resampling import upsample
 from synthtf.testing import to_arrays
 
 

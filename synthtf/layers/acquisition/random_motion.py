@@ -11,7 +11,7 @@ from synthtf.layers.axes import draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.affine import affine_matrix, in_voxels
 from synthtf.ops.kspace import filter_lines, magnitude
-from synthtf.ops.resample import resample
+from synthtf.ops.resampling import resample
 from synthtf.ranges import Range, WholeRange, per_axis
 
 

@@ -12,7 +12,7 @@ from synthtf.layers.axes import as_line, axes_of, draw_axis, is_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image, expand
 from synthtf.ops.affine import affine_matrix
 from synthtf.ops.linear import matrix_product
-from synthtf.ops.resample import axis_grid, resample
+from synthtf.ops.resampling import axis_grid, resample
 from synthtf.ops.slices import slice_index
 from synthtf.ranges import Range, WholeRange, per_axis
 

@@ -13,7 +13,7 @@ from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import barycenter, map_labels
 from synthtf.ops.radial import radial_compression, radial_scaling, shortest_decay
-from synthtf.ops.resample import axis_grid, resample
+from synthtf.ops.resampling import axis_grid, resample
 from synthtf.ranges import Range, per_axis
 
 # Of one structure alone, and of all that overlap; 1 would fold.

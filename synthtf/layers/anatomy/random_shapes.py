@@ -13,7 +13,7 @@ from synthtf.layers.base import Tensor, expand, known_grid
 from synthtf.ops.blobs import spline_matrix
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.noise import value_noise
-from synthtf.ops.resample import axis_grid, clamp, sample_linear
+from synthtf.ops.resampling import axis_grid, clamp, sample_linear
 from synthtf.ranges import WholeRange
 
 # Points per lattice cell of the grid that the warped noise is made on, then upsampled from.

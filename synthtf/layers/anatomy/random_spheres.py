@@ -13,7 +13,7 @@ from synthtf.layers.base import Tensor, expand
 from synthtf.ops.blobs import spline_matrix
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ops.linear import apply_along_axes
-from synthtf.ops.resample import axis_grid, clamp, sample_linear, upsample
+from synthtf.ops.resampling import axis_grid, clamp, sample_linear, upsample
 from synthtf.ranges import Range, per_axis
 
 # Of the grid that distances are computed on, then upsampled from.

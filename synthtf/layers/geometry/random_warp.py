@@ -16,7 +16,7 @@ from synthtf.layers.noise_field import (
 from synthtf.layers.scene import Scene
 from synthtf.ops.fields import integrate_components
 from synthtf.ops.linear import apply_along_axes, upsample_matrix
-from synthtf.ops.resample import upsample
+from synthtf.ops.resampling import upsample
 from synthtf.ranges import per_axis
 
 # On more points per cell the flow contracts more than the grid of the volume can show, and the

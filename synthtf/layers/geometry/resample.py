@@ -7,7 +7,7 @@ from keras import tree
 
 from synthtf.arguments import Limits, Shape
 from synthtf.layers.base import SynthesisLayer, Tensor, as_image_or_labels
-from synthtf.ops.resample import resample
+from synthtf.ops.resampling import resample
 
 
 @keras.saving.register_keras_serializable(package="synthtf")

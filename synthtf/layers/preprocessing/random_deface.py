@@ -16,7 +16,7 @@ from synthtf.layers.scene import Scene
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.labels import map_labels
 from synthtf.ops.noise import upsample_lattice
-from synthtf.ops.resample import axis_grid
+from synthtf.ops.resampling import axis_grid
 from synthtf.ranges import Range, per_axis
 
 # Points per axis of the lattice that makes the surface rough, with bumps of a few cm on a head.

@@ -9,7 +9,7 @@ from synthtf import random
 from synthtf.arguments import Limits, PositiveMillimetres, Spacing
 from synthtf.layers.base import RandomLayer, Tensor, as_image, known_grid
 from synthtf.ops.linear import matrix_product
-from synthtf.ops.resample import resample
+from synthtf.ops.resampling import resample
 from synthtf.ranges import WholeRange
 
 

@@ -4,7 +4,7 @@ import pytest
 from synthtf import ops
 from synthtf.layers import RandomWarp, Resample
 from synthtf.layers.noise_field import KINDS
-from synthtf.ops.resample import upsample
+from synthtf.ops.resampling import upsample
 from synthtf.testing import RandomLayerContract, check_mean, make_keys, run, to_arrays
 
 
