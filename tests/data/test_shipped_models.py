@@ -68,7 +68,7 @@ def test_a_model_is_a_folder_a_name_or_the_default(tmp_path):
     assert shipped.model_folder(tmp_path, "affine") == tmp_path
     assert shipped.model_folder("affine-2mm", "") == shipped.default_model("affine")
     assert shipped.model_folder(None, "affine") == shipped.default_model("affine")
-    with pytest.raises(ValueError, match=r"--model: no such folder: .*absent"):
+    with pytest.raises(ValueError, match=r"--model: .*absent is neither a folder"):
         shipped.model_folder(tmp_path / "absent", "affine")
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="--affine must be a folder"):
