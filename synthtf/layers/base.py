@@ -264,7 +264,12 @@ def expand(x: Tensor, like: Tensor) -> Tensor:
 
 
 def as_image(x: Tensor) -> Tensor:
-    """Cast an image to float32."""
+    """Cast an image to float32.
+
+    Raises:
+        ValueError: if it is not one tensor.
+    """
+    _check_tensor(x)
     return ops.cast(x, "float32")
 
 
@@ -272,14 +277,23 @@ def as_labels(x: Tensor) -> Tensor:
     """Cast a label map to int32.
 
     Raises:
-        ValueError: if it is not integer: a rounded float may be another label.
+        ValueError: if it is not integer: a rounded float may be another label; or not one tensor.
     """
+    _check_tensor(x)
     if not _is_integer(x):
         raise ValueError(
             "A label map must be integer, best int32. "
             f"Received: dtype {keras.backend.standardize_dtype(x.dtype)}"
         )
     return ops.cast(x, "int32")
+
+
+def _check_tensor(x: Any) -> None:
+    if isinstance(x, list | tuple | dict):
+        raise ValueError(
+            "The input must be one tensor; keys are given by name, `layer(x, key=key)`. "
+            f"Received: a {type(x).__name__} of {len(x)}"
+        )
 
 
 def as_image_or_labels(x: Tensor) -> Tensor:

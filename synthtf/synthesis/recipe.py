@@ -122,6 +122,11 @@ class Recipe:
         """Whether it makes its label maps from nothing, and needs none."""
         return not self.steps[0].takes
 
+    @property
+    def makes_image(self) -> bool:
+        """Whether a step makes an image of the labels."""
+        return any("image" in step.gives for step in self.steps)
+
     def __len__(self) -> int:
         """Number of steps."""
         return len(self.steps)

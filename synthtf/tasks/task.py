@@ -103,6 +103,11 @@ class Task(Options):
         from synthtf.synthesis import Recipe
 
         shape, recipe, facts = tuple(shape), Recipe.of(recipe), self.facts()
+        if not recipe.makes_image:
+            raise ValueError(
+                f"`recipe` must have a step that makes an image, such as RandomIntensity. "
+                f"Received: recipe={recipe!r}"
+            )
         spacing = per_axis(spacing, len(shape))
         if network is not None:
             facts.update(network=None, multiple=math.gcd(network_multiple(network), *shape))
@@ -113,6 +118,12 @@ class Task(Options):
             )
         table = recipe.table(labels, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)
+        images = [x for name, x in model.synthesis.output.items() if "labels" not in name]
+        if images[0].shape[-1] != model.task_model.inputs[0].shape[-1]:
+            raise ValueError(
+                f"`network` must take the channels of the recipe's images, {images[0].shape[-1]}. "
+                f"Received: a network of {model.task_model.inputs[0].shape[-1]}"
+            )
         facts["shape"], facts["spacing"] = list(shape), list(spacing)
         facts["output_labels"] = list(model.output_labels)
         model.describe(table, recipe, facts)

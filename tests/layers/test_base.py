@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from synthtf.arguments import Limits, Millimetres
-from synthtf.layers import RandomIntensity, RandomLayer, SynthesisLayer
+from synthtf.layers import RandomBlur, RandomIntensity, RandomLayer, SynthesisLayer
 from synthtf.layers.base import as_image_or_labels, as_labels
 from synthtf.testing import check_mean, make_keys, to_arrays
 
@@ -99,3 +99,9 @@ def test_ranges_of_a_class_and_of_a_layer():
     std = Blur(std=(1, 3)).ranges()["std"]
     assert (std.low, std.high, std.default) == (1, 3, (0, 2))
     assert RandomIntensity.ranges()["mean"].high == 1
+
+
+def test_keys_are_given_by_name():
+    image, key = np.ones((1, 8, 8, 1), "float32"), make_keys(1)
+    with pytest.raises(ValueError, match=r"keys are given by name.*Received: a list of 2"):
+        RandomBlur()([image, key])

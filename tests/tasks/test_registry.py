@@ -14,7 +14,10 @@ import synthtf
 from synthtf.cli.flags import flags_of
 from synthtf.cli.main import main
 from synthtf.data import write_volume
+from synthtf.layers import RandomAffine, RandomIntensity
+from synthtf.networks import UNetConfig
 from synthtf.options import options_of
+from synthtf.tasks import segmentation, skull_stripping
 from synthtf.tasks.registry import functions, task_of, tasks
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.preflight import preflight
@@ -129,3 +132,18 @@ def test_tasks_load_without_keras():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("build", functions().values(), ids=lambda f: f.__name__)
+def test_a_task_needs_images(build):
+    with pytest.raises(ValueError, match="`recipe` must have a step that makes an image"):
+        build((32, 32), [0, 1], recipe=[RandomAffine()])
+
+
+def test_networks_take_the_channels_of_the_recipe():
+    small = UNetConfig(features=2, levels=2)
+    two = [RandomIntensity(channels=2)]
+    model = segmentation((16, 16), [0, 1], recipe=two, network=small)
+    assert model.task_model.input_shape[-1] == 2
+    with pytest.raises(ValueError, match=r"`network` must take the channels .* 2\. Received"):
+        skull_stripping((16, 16), [0, 1], recipe=two, network=small)

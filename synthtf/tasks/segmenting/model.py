@@ -93,7 +93,11 @@ def build(
     synthesis = recipe.build(shape, table, spacing)
     labels = table.output_labels
     if network is None:
-        network = unet(len(labels), len(shape), task.network, pairs=_channel_pairs(table))
+        options = {
+            "num_inputs": synthesis.output["image"].shape[-1],
+            "pairs": _channel_pairs(table),
+        }
+        network = unet(len(labels), len(shape), task.network, **options)
     return SegmentationModel(
         synthesis, network, labels, task.loss, task.warm_up, name=task.function
     )
