@@ -29,7 +29,7 @@ def apply_transform(
     outwards, and beyond it the result is `fill`.
 
     Args:
-        volume: Moving image, 2D or 3D, with or without frames, each of which is moved. A 2D image
+        volume: Moving image, 2D or 3D, with or without frames; each frame is moved. A 2D image
             is a slice one voxel thick.
         transform: From the fixed to the moving image.
         like: Volume whose grid the result has. By default, the grid of the transform's fixed

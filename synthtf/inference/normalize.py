@@ -45,7 +45,7 @@ def normalize_intensity(
     image = np.asarray(image, np.float32)
     if image.size == 0 or not np.all(np.isfinite(image)):
         raise ValueError(
-            f"Expected finite intensities. Received {image.size} voxels, of which "
+            f"Expected finite intensities. Received {image.size} voxels; "
             f"{np.count_nonzero(~np.isfinite(image))} are NaN or infinite: replace them first"
         )
     if ct:

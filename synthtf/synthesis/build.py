@@ -35,7 +35,7 @@ def bind(
     """Tell the steps of a recipe what they need to know about labels and voxel size.
 
     Args:
-        steps: of the recipe.
+        steps: steps of the recipe.
         shape: spatial shape of the images.
         labels: as for `Recipe.build`.
         spacing: mm per voxel.

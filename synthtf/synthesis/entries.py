@@ -23,7 +23,7 @@ def as_step(step: Any, number: int) -> SynthesisLayer:
         return remake(step, name=step.name if step.named else step.default_step_name())
     if not isinstance(step, dict):
         raise ValueError(
-            f"step {number}: expected a synthesis layer (a subclass of "
+            f"step {number}: must be a synthesis layer (a subclass of "
             f"`synthtf.layers.SynthesisLayer`) or an entry of a recipe file. Received: {step!r}"
         )
     if not isinstance(step.get(_LAYER), str):

@@ -47,7 +47,7 @@ class LinearSteps(_OfSteps):
 
     Args:
         steps: layers that have `matrices(shape, draws)`.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, channels)`, float, and the keys.
     Output shape: the same, float32.
@@ -81,7 +81,7 @@ class MirrorTransform(_OfSteps):
     Args:
         steps: one `RandomFlip`.
         shape: spatial shape of the images.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, ndim + 1, ndim + 1)` or `(batch, *grid, ndim)`, and the keys.
     Output shape: the same, and int32 `(batch, 1)`, 1 for samples that are mirrored.
@@ -116,7 +116,7 @@ class SwapSides(_OfSteps):
 
     Args:
         steps: one `RandomFlip`, which has the pairs.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: label map, integer `(batch, *spatial, 1)`, and int32 `(batch, 1)`, which are.
     Output shape: that of the label map, int32.
@@ -135,7 +135,7 @@ class DisplacementOf(_OfSteps):
 
     Args:
         steps: one layer that has `displacement(shape, draws)`.
-        **kwargs: of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, *spatial, channels)`, and the keys.
     Output shape: `(batch, *spatial, ndim)`, float32, in voxels.

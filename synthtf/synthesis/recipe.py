@@ -68,7 +68,7 @@ class Recipe:
         """Give a recipe that comes with the package.
 
         Args:
-            name: of a folder in `models/` that holds a `recipe.json` and a card which tells
+            name: name of a folder in `models/` that holds a `recipe.json` and a card which tells
                 where its numbers are from, such as "tutorial" or "synthseg".
 
         Raises:
@@ -168,8 +168,8 @@ class Recipe:
         """Give the recipe in which one step has other arguments.
 
         Args:
-            name: of the step.
-            **arguments: of its layer.
+            name: name of the step.
+            **arguments: arguments of its layer.
 
         Raises:
             ValueError: if there is no such step or argument, or a value does not fit.

@@ -26,7 +26,7 @@ class Task(Options):
     and what `run.json` says. Its docstring is that of the function, too.
 
     Attributes:
-        name: of the task, as `synthtf train` and `run.json` have it.
+        name: name of the task, as `synthtf train` and `run.json` have it.
         function: name of the function in `synthtf.tasks` that makes the model.
         summary: what the network does, after "train a network to".
         maps_per_sample: label maps that make one training sample, that of the model it builds.
@@ -71,7 +71,7 @@ class Task(Options):
             shape: spatial shape of the images.
             table: label table.
             spacing: mm per voxel.
-            recipe: of the synthesis.
+            recipe: recipe of the synthesis.
             network: Keras model to train instead of a new one of the size in the options.
         """
         folder = type(self).__module__.rpartition(".")[0]
@@ -92,7 +92,7 @@ class Task(Options):
             shape: spatial shape of the synthetic images, two or three axes.
             labels: label values that occur, or a label table or its path.
             spacing: mm per voxel, a scalar or one per axis.
-            recipe: of the synthesis: its name, its file, or as it is.
+            recipe: recipe of the synthesis: its name, its file, or as it is.
             network: Keras model to train instead of a new one of the size in the options.
 
         Raises:
@@ -208,7 +208,7 @@ _ARGUMENTS = """Args:
     shape: spatial shape of the synthetic images, two or three axes.
     labels: label values that occur, or a label table or its path.
     spacing: mm per voxel, a scalar or one per axis.
-    recipe: of the synthesis: its name, its file, or as it is.
+    recipe: recipe of the synthesis: its name, its file, or as it is.
 """
 _RESULT = """Returns:
     Keras model that fits on `synthtf.data.LabelMaps`. `.synthesis` makes images and targets,

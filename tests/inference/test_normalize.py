@@ -53,7 +53,7 @@ def test_the_input_is_not_changed():
 
 
 def test_values_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="4 voxels, of which 2 are NaN or infinite"):
+    with pytest.raises(ValueError, match="4 voxels; 2 are NaN or infinite"):
         normalize_intensity(np.array([0, np.nan, np.inf, 1]))
 
 

@@ -147,7 +147,7 @@ def test_the_same_layer_may_occur_twice_under_two_names():
         ('[{"layer": "OneHot", "labels": [1]}]', "no layer 'OneHot'"),
         ('[{"layer": "lab>RandomRipple"}]', "Import the package lab before"),
         ('[{"layer": "lab>RandomRipple", "module": "lab.mri"}]', "Import the module lab.mri"),
-        ("[1]", "expected a synthesis layer"),
+        ("[1]", "must be a synthesis layer"),
         ("[]", "must be a list of layers, at least one"),
         ("{}", "must be a list of layers"),
         ("{", "not JSON"),
@@ -193,7 +193,7 @@ def test_recipes_are_found_by_name_or_path(tmp_path):
         ),
         ([layers.RandomAffine(), layers.RandomShapes()], "`shapes` .*must come first"),
         ([layers.RandomIntensity(), layers.RandomMix()], "gives neither labels nor an image"),
-        ([3], "step 1: expected a synthesis layer"),
+        ([3], "step 1: must be a synthesis layer"),
     ],
 )
 def test_order_is_checked(steps, message):

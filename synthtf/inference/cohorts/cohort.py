@@ -195,7 +195,7 @@ class Cohort:
         table: Container[Path] | None = None,
         models: Mapping[str, Path] | None = None,
     ) -> list[Job]:
-        """List the jobs of which something is missing.
+        """List the jobs that are not finished.
 
         A job is finished if all its files exist, its JSON files report no error and the same
         networks, and its scan is in the table. A JSON file is written after its output.
@@ -239,7 +239,7 @@ class Cohort:
         options: CohortOptions,
         table: Container[Path] | None = None,
     ) -> Outcome:
-        """Process all jobs, or those of which something is missing.
+        """Process all jobs, or those that are not finished.
 
         Args:
             command: Subcommand, for messages.

@@ -39,7 +39,7 @@ class Registration:
         forward: from points of the fixed to points of the moving scan; it moves the moving
             scan onto the fixed one.
         inverse: from points of the moving to points of the fixed scan.
-        middle_to_moving: from the space in the middle, of which each scan is as far, to the
+        middle_to_moving: from the halfway space, equally far from both scans, to the
             moving scan.
         middle_to_fixed: from there to the fixed scan.
     """

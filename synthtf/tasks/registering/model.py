@@ -52,7 +52,7 @@ class RegistrationModel(CombinedModel):
         overlap: "dice" or "mse".
         regularization: weight of the roughness.
         landmarks: weight of teaching a detector the structures; see `landmark_loss`.
-        **kwargs: of `keras.Model`.
+        **kwargs: arguments of `keras.Model`.
 
     Attributes:
         output_labels: 0 and the structures.
@@ -218,9 +218,9 @@ def make_registration(
     """Build the task network of a kind.
 
     Args:
-        kind: as of `RegistrationTask`.
+        kind: kind of registration, see `RegistrationTask`.
         ndim: axes of the images.
-        size: of the network.
+        size: size of the network.
         affine: trained network for the kind "joint"; stays as it is.
 
     Raises:

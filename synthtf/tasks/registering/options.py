@@ -205,7 +205,7 @@ class RegistrationTask(Task):
         if isinstance(self.network, DetectorConfig):
             return self.network
         raise ValueError(
-            f"{run.name}: expected a segmentation, or a registration of the kind affine or rigid. "
+            f"{run.name} must be a segmentation, or a registration of the kind affine or rigid. "
             f"Received: {self.kind}"
         )
 

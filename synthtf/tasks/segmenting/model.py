@@ -34,9 +34,9 @@ class SegmentationModel(CombinedModel):
         task_model: from images to posteriors, one channel per output label; the layer whose
             softmax they are is called "logits".
         output_labels: label value of each channel, ascending, 0 first.
-        loss: of one-hot labels and posteriors; a `LogitsL2` is given the logits.
+        loss: loss of one-hot labels and posteriors; a `LogitsL2` is given the logits.
         warm_up: epochs on SynthSeg's L2 loss of the logits with which a training begins.
-        **kwargs: of `keras.Model`.
+        **kwargs: arguments of `keras.Model`.
     """
 
     def __init__(

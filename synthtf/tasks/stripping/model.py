@@ -32,7 +32,7 @@ class StrippingModel(CombinedModel):
         spacing: mm per voxel, a scalar or one per axis.
         limit: distances are truncated here, in mm.
         closing: radius of the ball in mm.
-        **kwargs: of `keras.Model`.
+        **kwargs: arguments of `keras.Model`.
 
     Attributes:
         output_labels: 0 and the labels of the brain.
@@ -112,7 +112,7 @@ def build(
     """
     brain, csf = table.brain_labels, table.csf_labels
     if not brain:
-        raise ValueError("expected a label table with labels of the brain; it lists none")
+        raise ValueError("`labels` must be a label table with labels of the brain; it lists none")
     # All of the brain counts as its first label, all of the CSF as its own.
     merged = {**dict.fromkeys(brain, brain[0]), **dict.fromkeys(csf, csf[0] if csf else 0)}
     table = replace(table, outputs=tuple(merged.get(label, 0) for label in table.ids))
