@@ -55,13 +55,13 @@ def test_lists_are_paired_line_by_line(tmp_path):
         (Path("2/seg.nii"), Path("2/truth.nii")),
     ]
     (tmp_path / "b.txt").write_text("1/truth.nii\n")
-    with pytest.raises(ValueError, match=r"equal length. Received 2 lines .* and 1 in"):
+    with pytest.raises(ValueError, match=r"equal length. Received: 2 lines .* and 1 in"):
         pair_files(tmp_path / "a.txt", tmp_path / "b.txt")
 
 
 def test_a_file_and_a_folder_do_not_go_together(folders):
     found, wanted = folders(found=["a.nii"], wanted=["a.nii"])
-    with pytest.raises(ValueError, match=r"Received the file .* and the folder"):
+    with pytest.raises(ValueError, match=r"Received: the file .* and the folder"):
         pair_files(found / "a.nii", wanted)
 
 

@@ -88,7 +88,7 @@ def test_without_a_table_all_labels_are_brain():
     ("change", "message"),
     [
         ({"network": UNetConfig(levels=7)}, "`shape` must be a multiple of 64"),
-        ({"labels": [0]}, "labels of the brain; it lists none"),
+        ({"labels": [0], "recipe": "tutorial"}, "labels of the brain; it lists none"),
     ],
 )
 def test_refuses(change, message):
