@@ -79,8 +79,8 @@ def fused(function: Callable[..., Any], *tensors: Any, passes: int = 1) -> Any:
     else, such as sums, products of matrices and random numbers, is slower there.
 
     Args:
-        function: function of the tensors. What it rounds to whole numbers must not come from products
-            that it adds up: their last bits may differ.
+        function: function of the tensors. What it rounds to whole numbers must not come from
+            products that it adds up: their last bits may differ.
         *tensors: tensors or lists of tensors.
         passes: how many look-ups or the like are made per number; 0 not to fuse them.
 
