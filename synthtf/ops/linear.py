@@ -59,10 +59,11 @@ def _apply_along_axis(x: Tensor, matrix: Tensor, axis: int, bandwidth: int | Non
         x = _multiply(x, matrix)
     else:
         tiles = []
-        for start in range(0, rows, _TILE):
+        tile = math.ceil(rows / math.ceil(rows / _TILE))  # of equal size
+        for start in range(0, rows, tile):
             first = max(0, start - bandwidth)
-            last = min(columns, start + _TILE + bandwidth)
-            block = matrix[:, start : start + _TILE, first:last]
+            last = min(columns, start + tile + bandwidth)
+            block = matrix[:, start : start + tile, first:last]
             tiles.append(_multiply(x[:, :, first:last], block))
         x = ops.concatenate(tiles, axis=2)
     return ops.reshape(x, (-1, *shape[1:axis], rows, *shape[axis + 1 :]))
