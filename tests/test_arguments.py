@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from synthtf import arguments
+from synthtf import arguments, label_arguments
 from synthtf.arguments import Limits, arguments_of
 from synthtf.ranges import Range, WholeRange
 
@@ -19,8 +19,8 @@ def described(
     keep: bool = True,
     shape: arguments.Shape | None = None,
     axes: arguments.Axes | None = None,
-    labels: arguments.Labels = (0,),
-    groups: arguments.LabelGroups = (1, (2, 3)),
+    labels: label_arguments.Labels = (0,),
+    groups: label_arguments.LabelGroups = (1, (2, 3)),
     silent=5,
     **kwargs,
 ):

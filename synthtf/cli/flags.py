@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from synthtf.data.shipped_models import model_folder
 from synthtf.options import Option, Options, options_of
-from synthtf.usage import UsageError
+from synthtf.usage import UsageError, usage_errors
 
 Class = TypeVar("Class", bound=Options)
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
@@ -68,7 +68,8 @@ def find_runs(args: argparse.Namespace, *classes: type[Options]) -> None:
     for described, _ in (leaf for cls in classes for leaf in _leaves(cls)):
         value = getattr(args, described.name, None)
         if described.metavar == RUN and isinstance(value, str):
-            folder = model_folder(value, described.name, _flag(described))
+            with usage_errors():
+                folder = model_folder(value, described.name, _flag(described))
             setattr(args, described.name, folder)
 
 

@@ -3,12 +3,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import pytest
-from synthtf.cli.usage import UsageError
 
 from synthtf.arguments import Limits, as_whole_numbers
 from synthtf.cli.flags import add_flags, find_runs, options_from, refuse_foreign
 from synthtf.options import Options, option, options
 from synthtf.ranges import Range, as_spacing
+from synthtf.usage import UsageError
 
 
 @options

@@ -6,15 +6,16 @@ import pytest
 
 from synthtf.data import LabelMaps
 from synthtf.networks import RegistrationConfig, UNetConfig
-from synthtf.synthesis import SynthesisConfig
-from synthtf.tasks import registration, segmentation, skull_stripping, step_cost
+from synthtf.synthesis import Recipe
+from synthtf.tasks import registration, segmentation, skull_stripping
+from synthtf.training import step_cost
 
 PLAIN = UNetConfig(3, 1, convolutions=1, normalization=None, side_channel=False)
-EASY = SynthesisConfig.from_dict({"warp": {"strength": 0}, "field_of_view": {"probability": 0}})
+EASY = Recipe.preset("tutorial").without("warp", "field_of_view")
 
 
 def one_convolution(shape=(4, 6, 8)):
-    return segmentation(shape, [0, 1, 2, 3, 4], config=EASY, network=PLAIN)
+    return segmentation(shape, [0, 1, 2, 3, 4], recipe=EASY, network=PLAIN)
 
 
 def blocks(shape, **options):
@@ -44,11 +45,11 @@ def test_what_is_not_learned_is_only_passed_forward():
     [
         lambda: one_convolution((8, 12)),
         lambda: segmentation(
-            (8, 8, 8), [0, 1], config=EASY, network=UNetConfig(4, 2, mixture_channels=2)
+            (8, 8, 8), [0, 1], recipe=EASY, network=UNetConfig(4, 2, mixture_channels=2)
         ),
-        lambda: skull_stripping((8, 8, 8), [0, 1], config=EASY, network=UNetConfig(4, 2)),
+        lambda: skull_stripping((8, 8, 8), [0, 1], recipe=EASY, network=UNetConfig(4, 2)),
         lambda: registration(
-            (8, 8, 8), [0, 1], config=EASY, network=RegistrationConfig((4, 4), (4, 4))
+            (8, 8, 8), [0, 1], recipe=EASY, network=RegistrationConfig((4, 4), (4, 4))
         ),
     ],
 )
