@@ -104,5 +104,5 @@ def test_runs_are_found():
     find_runs(args, First)
     assert args.source.name == "heads-2mm" and args.source.is_dir()
     args, _ = parse("--source gone", First)
-    with pytest.raises(UsageError, match="--source: no such folder: gone"):
+    with pytest.raises(UsageError, match="--source: gone is neither a folder"):
         find_runs(args, First)
