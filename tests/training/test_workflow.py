@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from synthtf.layers import RandomAffine, RandomIntensity, RandomNoise
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
 from synthtf.synthesis import Recipe
@@ -15,8 +16,10 @@ from synthtf.training import Schedule
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import train_run
 
+# Few layers: each training traces its own graph.
+RECIPE = Recipe([RandomAffine(), RandomIntensity(), RandomNoise()])
 PLAN = {
-    "recipe": "tutorial",
+    "recipe": RECIPE,
     "task": SegmentationTask(UNetConfig(features=2, levels=2)),
     "shape": (16, 16),
     "steps_per_epoch": 2,
@@ -74,7 +77,7 @@ def test_a_run_holds_all_that_is_needed(maps, tmp_path):
     again = Run.load(run.folder)
     assert again.output_labels == (0, 2, 41) and again.shape == (16, 16)
     assert again.multiple == 2 and again.spacing == (1.0, 1.0)
-    assert again.recipe == Recipe.preset("tutorial")
+    assert again.recipe == RECIPE
     assert again.metadata["epochs_done"] == 2 and again.metadata["steps_done"] == 4
     posteriors = again.task_model.predict_on_batch(np.zeros((1, 8, 8, 1), "float32"))
     assert posteriors.shape == (1, 8, 8, 3)

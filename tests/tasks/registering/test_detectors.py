@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from synthtf.layers import RandomIntensity
 from synthtf.networks import DetectorConfig, RegistrationConfig, UNetConfig
 from synthtf.runs import Run
 from synthtf.tasks import RegistrationTask, SegmentationTask
@@ -48,7 +49,7 @@ def train(tmp_path_factory):
     def train(name, task, table="labels.tsv", epochs=1, **options):
         plan = TrainingPlan(
             labels=folder / table,
-            recipe="tutorial",
+            recipe=[RandomIntensity()],
             task=task,
             shape=(16, 16),
             steps_per_epoch=1,
