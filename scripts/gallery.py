@@ -66,7 +66,11 @@ class Head:
         table = table.select({0, *present})
         pairs = {right: left for left, right in table.pairs}
         self.contrast = layers.RandomIntensity(
-            table.ids, mean=(0.1, 1), groups=[pairs.get(v, v) for v in table.ids], name="contrast"
+            table.ids,
+            mean=(0.1, 1),
+            groups=[pairs.get(v, v) for v in table.ids],
+            background_probability=0,
+            name="contrast",
         )
         image = self.contrast(self.labels, key=self.key)
         self.image = layers.RandomBlur(std=0.7, spacing=SPACING)(image, key=self.key)
