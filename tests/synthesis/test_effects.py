@@ -53,14 +53,14 @@ def flat(*steps, **arguments):
     return synthesize([*steps, RandomIntensity(**arguments)])
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_every_recipe_runs(name, ndim):
-    out = synthesize(name, ndim)
-    assert out["image"].shape == (2, *SHAPES[ndim], 1)
+def test_every_recipe_runs_in_2d(name):
+    """Those in 3D are compared with what is recorded."""
+    out = synthesize(name)
+    assert out["image"].shape == (2, *SHAPES[2], 1)
     assert np.isfinite(out["image"]).all()
     assert out["image"].min() >= 0 and out["image"].max() == 1
-    table = Recipe.preset(name).table(TABLE, SHAPES[ndim], SPACING[ndim])
+    table = Recipe.preset(name).table(TABLE, SHAPES[2], SPACING[2])
     assert set(np.unique(out["labels"])) <= set(table.outputs)
     assert len(np.unique(out["labels"])) > 1
 
