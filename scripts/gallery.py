@@ -25,12 +25,12 @@ import matplotlib.colors  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from keras import ops  # noqa: E402
-from synthtf.synthesis.regions import region_labels  # noqa: E402
 
 from synthtf import layers  # noqa: E402
 from synthtf.data import LabelTable, conform_labels, read_volume  # noqa: E402
 from synthtf.data.geometry import crop_or_pad  # noqa: E402
 from synthtf.data.phantoms import head_phantom, phantom_table  # noqa: E402
+from synthtf.layers.scene import region_labels  # noqa: E402
 
 SHAPE = (112, 128, 112)
 SPACING = 2.0
