@@ -222,10 +222,13 @@ class Recipe:
         stages = group(self.steps)
         named = [" + ".join(stage.names) for stage in stages]
         width = max(map(len, named))
-        return "\n".join(
-            f"{number:<2} {names:<{width}}  {_what(stage)}"
-            for number, (names, stage) in enumerate(zip(named, stages, strict=True), start=1)
-        )
+        lines, untouched = [], True
+        for number, (names, stage) in enumerate(zip(named, stages, strict=True), start=1):
+            lines.append(f"{number:<2} {names:<{width}}  {_what(stage, untouched)}")
+            last = stage.steps[-1]
+            if stage.kind == "step" and "labels" in last.gives and not _moves(last):
+                untouched = False
+        return "\n".join(lines)
 
     def table(
         self,
@@ -316,8 +319,13 @@ class Recipe:
             raise ValueError(f"{path}: {error}") from None
 
 
-def _what(stage: Any) -> str:
-    """Say what a stage does."""
+def _moves(step: SynthesisLayer) -> bool:
+    """Whether a step has a displacement that can be composed with others."""
+    return "transform" in step.gives or hasattr(step, "displacement")
+
+
+def _what(stage: Any, untouched: bool) -> str:
+    """Say what a stage does; `untouched` if no step before it has changed the labels themselves."""
     together = len(stage.steps) > 1
     if stage.kind == "source":
         return "makes the label map"
@@ -327,7 +335,8 @@ def _what(stage: Any) -> str:
     step = stage.steps[0]
     if stage.kind == "linear" and together:
         return f"image: {len(stage.steps)} linear steps, multiplied into one matrix per axis"
-    if "transform" in step.gives:
-        return "labels: its displacement is composed with the transforms before it"
+    if _moves(step):
+        once = "its displacement is composed with the transforms before it"
+        return f"labels: {once if untouched else 'moved once more, as they were changed before'}"
     taken, given = ", ".join(step.takes), ", ".join(step.gives)
     return given if taken == given else f"{taken} to {given}"

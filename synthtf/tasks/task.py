@@ -105,7 +105,7 @@ class Task(Options):
         shape, recipe, facts = tuple(shape), Recipe.of(recipe), self.facts()
         if not recipe.makes_image:
             raise ValueError(
-                f"`recipe` must have a step that makes an image, such as RandomIntensity. "
+                "`recipe` must have a step that makes an image, such as RandomIntensity. "
                 f"Received: recipe={recipe!r}"
             )
         spacing = per_axis(spacing, len(shape))

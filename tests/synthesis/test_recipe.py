@@ -235,3 +235,6 @@ def test_what_is_done_at_once_is_said():
     (linear,) = [line for line in lines if "matrix per axis" in line]
     assert "resolution + thick_slices" in linear
     assert len(lines) == len(Recipe.preset("heads")) - 3
+    lowfield, exvivo = (Recipe.preset(name).describe() for name in ("lowfield", "exvivo"))
+    assert "composed with the transforms before it" in lowfield
+    assert exvivo.count("moved once more") == 2  # atrophy and distortion, behind an erosion
