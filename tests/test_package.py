@@ -53,6 +53,10 @@ ALLOWED = {
         *("runs", "data", "networks", "interop", "ops", "figures", "version", "xla"),
         *("evaluation", "batch", "messages", "usage", "startup"),
     },
+    "published": {
+        *("interop", "inference", "networks", "ops", "data", "runs", "version", "batch"),
+        *("messages", "usage", "startup"),
+    },
     "reports": {
         *("inference", "evaluation", "data", "figures", "batch", "messages", "usage", "version"),
     },
