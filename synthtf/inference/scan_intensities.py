@@ -1,0 +1,106 @@
+"""The intensities of a scan, made fit for a network; what is odd about them is said."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from synthtf.inference.intensity_range import IntensityRange
+from synthtf.inference.normalize import HOUNSFIELD_WINDOW, clip_to_window
+
+_AIR = -1100, -900  # Hounsfield units
+_WITHOUT_INTERCEPT = 1000, 1104  # water and brain, where 1024 was to be subtracted
+_FEWEST = 0.05  # share of voxels that says something
+_BETWEEN = 0.01  # share of fat, skin and partial volume, which padding lacks
+_BONE = 200  # Hounsfield units; the brain is below
+_DENSEST = 4095  # Hounsfield units of 12 bits; what is higher is not even metal
+_DARKEST = 5  # Hounsfield units; a brain is not below
+
+
+def fit_intensities(data: np.ndarray, name: str, ct: bool) -> np.ndarray:
+    """Make padding background and bring outliers near, see `IntensityRange`.
+
+    Args:
+        data: voxels of a scan.
+        name: of the scan, for messages.
+        ct: whether they are in Hounsfield units. They are not clipped here.
+
+    Returns:
+        The same shape.
+
+    Raises:
+        ValueError: if voxels are NaN or infinite, or are not in Hounsfield units but should be.
+
+    Warns:
+        UserWarning: of padding that is not 0, of Hounsfield units that nobody announced, and of
+            announced ones that are doubtful.
+    """
+    if not np.isfinite(data.sum(dtype=np.float64)) and not np.all(np.isfinite(data)):
+        wrong = np.count_nonzero(~np.isfinite(data))
+        raise ValueError(f"{name}: {wrong:,} voxels are NaN or infinite; replace them first")
+    found = IntensityRange.of(data)
+    found = _hounsfield_range(found) if ct else found
+    fit = found.apply(data)
+    if ct:
+        _check_hounsfield(fit, name)
+    elif _looks_like_ct(data):
+        _warn(
+            f"{name}: this looks like CT in Hounsfield units, with air at -1000, but `ct` (--ct), "
+            "which takes the window of the brain, was not given"
+        )
+    for lowest, highest, share in found.padding:
+        if lowest == highest == 0:
+            continue
+        values = f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
+        _warn(f"{name}: {share:.1%} of its voxels, {values}, are padding and taken as background")
+    return fit
+
+
+def _hounsfield_range(found: IntensityRange) -> IntensityRange:
+    """Padding that the window of the brain does not make background."""
+    padding = tuple(group for group in found.padding if group[0] > _DENSEST)
+    ceiling = found.ceiling if padding else np.inf
+    return replace(found, floor=-np.inf, bottom=-np.inf, ceiling=ceiling, padding=padding)
+
+
+def _check_hounsfield(data: np.ndarray, name: str) -> None:
+    total, low, high = data.size, data.min(), np.percentile(data, 99.5)
+    clipped = clip_to_window(data)
+    inside = np.count_nonzero((data > HOUNSFIELD_WINDOW[0]) & (data < HOUNSFIELD_WINDOW[1]))
+    positive = np.count_nonzero(data > 0)
+    way_out = "apply the intercept of its header, or leave out `ct` (--ct) if this is no CT"
+    shifted = np.count_nonzero((data >= _WITHOUT_INTERCEPT[0]) & (data <= _WITHOUT_INTERCEPT[1]))
+    if low >= 0 and shifted > _FEWEST * total:
+        raise ValueError(
+            f"{name}: expected Hounsfield units, with air at -1000 and water at 0. Received: no "
+            f"voxel below 0, and {shifted / total:.0%} at 1000 to 1104, where brain is if 1024 was "
+            f"not subtracted; {way_out}"
+        )
+    if inside < _FEWEST * positive or clipped.min() == clipped.max():
+        raise ValueError(
+            f"{name}: expected Hounsfield units, with brain at 0 to 80. Received: "
+            f"{inside / total:.1%} of the voxels there; {way_out}"
+        )
+    if low >= 0 and not _DARKEST < high < _BONE:
+        _warn(
+            f"{name}: are these Hounsfield units? No voxel is below 0, where air and fat are; "
+            f"else {way_out}"
+        )
+
+
+def _looks_like_ct(data: np.ndarray) -> bool:
+    if data.min() > _AIR[1]:
+        return False
+    total = data.size
+    air = np.count_nonzero((data > _AIR[0]) & (data < _AIR[1]))
+    rest = data[data >= _AIR[1]]
+    if air < _FEWEST * total or rest.size < _FEWEST * total:
+        return False
+    between = np.count_nonzero(rest < -100)
+    soft = np.count_nonzero((rest > -10) & (rest < 90))
+    stripped = np.percentile(rest, 99) < _BONE
+    return soft > _FEWEST * rest.size and (between > _BETWEEN * total or stripped)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=4)
