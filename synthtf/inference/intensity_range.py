@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_TAILS = 2  # ranges of the rest in which a bright voxel is rather tissue than padding
 _LEAST = 1e-3  # share of voxels that padding has; fewer are outliers
 _REST = 0.02  # of all voxels, that are left at least
 _APART = 0.5  # distance from the rest, in ranges of the rest; the air of MR and CT is closer
 _SPREAD = 0.1  # range of the padding at most, in ranges of the rest
 _LOOSE = 0.05, 0.01  # shares of the padding and of the rest that may lie between them
-_FEWEST_VALUES = 32  # of the rest; an image of fewer is a label map or a drawing
+_VALUES = 32  # of an image at least, and of padding at most; fewer are those of a label map
 _TAIL = 0.005  # at each end of the rest, does not count for its range
 _ROUNDS = 4  # padding of several values
 _SAMPLES = 500_000
@@ -22,10 +23,10 @@ class IntensityRange:
     Padding is what somebody wrote where nothing was measured: -32768 or 65535 outside of a field
     of view, -3024 outside of the circle of a CT, small negative numbers that wrapped around to
     large ones, slices that are saturated. No list of such values is used. Padding is a group of
-    voxels at either end of the sorted intensities that is not small, all but of one value, and
-    apart from the rest by more than half of the range of the rest. Voxels between both, as
-    resampling makes them, are few. The rest goes through the same test. It must itself be an
-    image: of 32 values or more.
+    voxels at either end of the sorted intensities that is not small, of one value or of few that
+    are close, and apart from the rest by more than half of the range of the rest. Voxels between
+    both, as resampling makes them, are few. The rest must be an image, of 32 values or more, and
+    goes through the same test.
 
     Padding counts as background, whether its value is low or high: it becomes the lowest intensity
     of the rest. Single voxels that are far from all others are brought as near as the range of the
@@ -65,16 +66,14 @@ class IntensityRange:
         values = np.sort(flat[:: flat.size // _SAMPLES | 1]).astype(np.float64)
         total, floor, ceiling, padding = values.size, -np.inf, np.inf, []
         for _ in range(_ROUNDS):
-            num_high, cut = _padding(values)
-            if num_high:
-                ceiling, group = cut, values[-num_high:]
-                values = values[values <= cut]
+            size, cut = _padding(-values[::-1])
+            if size:
+                floor, group, values = -cut, values[:size], values[size:]
             else:
-                num_low, cut = _padding(-values[::-1])
-                if not num_low:
+                size, cut = _padding(values)
+                if not size:
                     break
-                floor, group = -cut, values[:num_low]
-                values = values[values >= floor]
+                ceiling, group, values = cut, values[-size:], values[:-size]
             padding.append((*_ends(group, 0.1), group.size / total))
         low, high = _ends(values, _TAIL)
         # An object so small that the rest is constant is what the image shows.
@@ -82,6 +81,7 @@ class IntensityRange:
         bottom, top = _ends(values, _LEAST)
         return cls(low, floor, ceiling, bottom - reach, top + reach, tuple(padding))
 
+    @np.errstate(over="ignore")
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Make padding the lowest intensity, and bring outliers near.
 
@@ -127,7 +127,12 @@ def _padding(values: np.ndarray) -> tuple[int, float]:
     if not found.any():
         return 0, 0.0
     index = np.argmax(np.where(found, first - nearest, 0))
-    if 1 + np.count_nonzero(np.diff(values[: rest[index]])) < _FEWEST_VALUES:
+    inner = slice(total - int(0.9 * sizes[index]) - 1, total - int(0.1 * sizes[index]))
+    if _num_values(values[: rest[index]]) < _VALUES or _num_values(values[inner]) > _VALUES:
         return 0, 0.0
-    cut = min(high[index] + reach[index], (first[index] + nearest[index]) / 2)
+    cut = min(high[index] + _TAILS * reach[index], (first[index] + nearest[index]) / 2)
     return int(np.count_nonzero(values > cut)), float(cut)
+
+
+def _num_values(values: np.ndarray) -> int:
+    return 1 + np.count_nonzero(np.diff(values))

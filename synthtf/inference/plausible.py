@@ -1,5 +1,6 @@
 """Whether what was found in a scan can be a brain."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ _LEAST_CUT = 1.0  # mL; of a brain that the field of view cuts
 _LONGEST = 260.0  # mm
 _HEAD = 100.0  # mm; a network that sees less was not trained on whole heads
 _HIGH = 160.0  # mm; a brain is smaller along one axis at least
+_TISSUES = r"cortex|gr[ae]y|\bgm\b", r"white|\bwm\b"  # names of what is most of a brain
 _FACE = 0.01  # share of the voxels of a face that are touched
-_FILLED = 0.85  # of its bounding box; an ellipsoid fills 0.52, and no brain much more
 
 
 class ImplausibleWarning(UserWarning):
@@ -28,7 +29,7 @@ def doubt(inside: np.ndarray, spacing: Sequence[float], run: "Run") -> str | Non
     The limits are wide: infants, fetuses, atrophy, hydrocephalus and tumours are within. A brain
     that the field of view cuts may be as small as 1 mL, and one in a field of view that is too
     small for a whole brain may fill it. Networks that know no brain, or see less of it than a head,
-    are not judged.
+    are not judged; what knows parts of a brain alone finds as little as there is of them.
 
     Args:
         inside: `(x, y, z)`, boolean: what was found, in the whole field of view.
@@ -45,20 +46,25 @@ def doubt(inside: np.ndarray, spacing: Sequence[float], run: "Run") -> str | Non
     volume = np.count_nonzero(inside) * float(np.prod(spacing)) / 1000
     view = [n * mm for n, mm in zip(inside.shape, spacing, strict=True)]
     faces = [np.take(inside, end, axis).mean() for axis in range(3) for end in (0, -1)]
-    least = _LEAST_CUT if any(faces) else _LEAST
+    least = (_LEAST_CUT if any(faces) else _LEAST) if _knows_all(run) else 0
     if volume > _MOST:
         return f"it has {volume:.0f} mL, and no brain has more than {_MOST:.0f}"
     if volume < least and min(view) > _HEAD:
-        return f"it has {volume:.3g} mL, and no brain has less than {_LEAST:.0f}"
+        return f"it has {volume:.2g} mL, and no brain has less than {_LEAST:.0f}"
     if min(faces) > _FACE and min(view) > _HIGH:
         return "it touches all sides of the field of view, which is larger than a brain"
-    extent = _extent(inside, spacing)
-    if max(extent) > _LONGEST:
-        return f"it is {max(extent):.0f} mm long, and no brain is longer than {_LONGEST:.0f}"
-    filled = 1000 * volume / float(np.prod(extent))
-    if filled > _FILLED and min(extent) > _HIGH:
-        return f"it fills {filled:.0%} of a box, and no brain is as angular"
+    longest = max(_extent(inside, spacing))
+    if longest > _LONGEST:
+        return f"it is {longest:.0f} mm long, and no brain is longer than {_LONGEST:.0f}"
     return None
+
+
+def _knows_all(run: "Run") -> bool:
+    """Whether a network finds whole brains."""
+    if run.task == "stripping":
+        return True
+    names = " ".join(map(run.table.name, run.table.brain_labels)).lower().replace("_", " ")
+    return all(re.search(tissue, names.replace("-", " ")) for tissue in _TISSUES)
 
 
 def _extent(inside: np.ndarray, spacing: Sequence[float]) -> list[float]:

@@ -12,8 +12,10 @@ _AIR = -1100, -900  # Hounsfield units
 _WITHOUT_INTERCEPT = 1000, 1104  # water and brain, where 1024 was to be subtracted
 _FEWEST = 0.05  # share of voxels that says something
 _BETWEEN = 0.01  # share of fat, skin and partial volume, which padding lacks
+_STRIPPED = 0.9  # share of tissue in the window of the brain, where all else was removed
 _BONE = 200  # Hounsfield units; the brain is below
 _DENSEST = 4095  # Hounsfield units of 12 bits; what is higher is not even metal
+_CLIPPED = 0.6  # share of soft tissue, where all below water was removed and bone was not
 _DARKEST = 5  # Hounsfield units; a brain is not below
 
 
@@ -39,10 +41,11 @@ def fit_intensities(data: np.ndarray, name: str, ct: bool) -> np.ndarray:
         wrong = np.count_nonzero(~np.isfinite(data))
         raise ValueError(f"{name}: {wrong:,} voxels are NaN or infinite; replace them first")
     found = IntensityRange.of(data)
-    found = _hounsfield_range(found) if ct else found
+    if ct:
+        lowest, found = found.low, _hounsfield_range(found)
     fit = found.apply(data)
     if ct:
-        _check_hounsfield(fit, name)
+        _check_hounsfield(fit, lowest, name)
     elif _looks_like_ct(data):
         _warn(
             f"{name}: this looks like CT in Hounsfield units, with air at -1000, but `ct` (--ct), "
@@ -60,11 +63,14 @@ def _hounsfield_range(found: IntensityRange) -> IntensityRange:
     """Padding that the window of the brain does not make background."""
     padding = tuple(group for group in found.padding if group[0] > _DENSEST)
     ceiling = found.ceiling if padding else np.inf
-    return replace(found, floor=-np.inf, bottom=-np.inf, ceiling=ceiling, padding=padding)
+    # What lies below air is air.
+    return replace(
+        found, low=-1024, floor=-np.inf, bottom=-1024, ceiling=ceiling, top=np.inf, padding=padding
+    )
 
 
-def _check_hounsfield(data: np.ndarray, name: str) -> None:
-    total, low, high = data.size, data.min(), np.percentile(data, 99.5)
+def _check_hounsfield(data: np.ndarray, low: float, name: str) -> None:
+    total, high = data.size, np.percentile(data, 99.5)
     clipped = clip_to_window(data)
     inside = np.count_nonzero((data > HOUNSFIELD_WINDOW[0]) & (data < HOUNSFIELD_WINDOW[1]))
     positive = np.count_nonzero(data > 0)
@@ -76,15 +82,17 @@ def _check_hounsfield(data: np.ndarray, name: str) -> None:
             f"voxel below 0, and {shifted / total:.0%} at 1000 to 1104, where brain is if 1024 was "
             f"not subtracted; {way_out}"
         )
-    if inside < _FEWEST * positive or clipped.min() == clipped.max():
+    doubtful = low >= 0 and not _DARKEST < high < _BONE
+    least = _CLIPPED if doubtful else _FEWEST
+    if inside < least * positive or not high > _DARKEST or clipped.min() == clipped.max():
         raise ValueError(
-            f"{name}: expected Hounsfield units, with brain at 0 to 80. Received: "
-            f"{inside / total:.1%} of the voxels there; {way_out}"
+            f"{name}: expected Hounsfield units, with air at -1000 and brain at 0 to 80. Received: "
+            f"{low:.3g} to {high:.3g}, {inside / total:.1%} of the voxels at 0 to 80; {way_out}"
         )
-    if low >= 0 and not _DARKEST < high < _BONE:
+    if doubtful:
         _warn(
-            f"{name}: are these Hounsfield units? No voxel is below 0, where air and fat are; "
-            f"else {way_out}"
+            f"{name}: are these Hounsfield units? No voxel is below 0, where air and fat are; if "
+            f"not, {way_out}"
         )
 
 
@@ -98,7 +106,10 @@ def _looks_like_ct(data: np.ndarray) -> bool:
         return False
     between = np.count_nonzero(rest < -100)
     soft = np.count_nonzero((rest > -10) & (rest < 90))
-    stripped = np.percentile(rest, 99) < _BONE
+    # Of a brain alone, or of a scan that a window was put on.
+    positive = np.count_nonzero(rest > 0)
+    inside = np.count_nonzero((rest > 0) & (rest < HOUNSFIELD_WINDOW[1]))
+    stripped = inside > _STRIPPED * positive
     return soft > _FEWEST * rest.size and (between > _BETWEEN * total or stripped)
 
 
