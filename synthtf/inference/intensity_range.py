@@ -62,7 +62,7 @@ class IntensityRange:
             image: any shape, finite.
         """
         flat = image.reshape(-1)
-        # An odd step, lest it falls into step with the rows.
+        # An odd step does not fall into step with the rows.
         values = np.sort(flat[:: flat.size // _SAMPLES | 1]).astype(np.float64)
         total, floor, ceiling, padding = values.size, -np.inf, np.inf, []
         for _ in range(_ROUNDS):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from synthtf.inference.intensity_range import IntensityRange
-from synthtf.inference.normalize import HOUNSFIELD_WINDOW, clip_to_window
+from synthtf.inference.normalize import HOUNSFIELD_WINDOW
 
 _AIR = -1100, -900  # Hounsfield units
 _WITHOUT_INTERCEPT = 1000, 1104  # water and brain, where 1024 was to be subtracted
@@ -42,10 +42,8 @@ def fit_intensities(data: np.ndarray, name: str, ct: bool) -> np.ndarray:
         raise ValueError(f"{name}: {wrong:,} voxels are NaN or infinite; replace them first")
     found = IntensityRange.of(data)
     if ct:
-        lowest, found = found.low, _hounsfield_range(found)
-    fit = found.apply(data)
-    if ct:
-        _check_hounsfield(fit, lowest, name)
+        found = _hounsfield_range(found)
+        _check_hounsfield(data[(data > _AIR[0]) & (data <= found.ceiling)], name)
     elif _looks_like_ct(data):
         _warn(
             f"{name}: this looks like CT in Hounsfield units, with air at -1000, but `ct` (--ct), "
@@ -56,7 +54,7 @@ def fit_intensities(data: np.ndarray, name: str, ct: bool) -> np.ndarray:
             continue
         values = f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
         _warn(f"{name}: {share:.1%} of its voxels, {values}, are padding and taken as background")
-    return fit
+    return found.apply(data)
 
 
 def _hounsfield_range(found: IntensityRange) -> IntensityRange:
@@ -69,12 +67,13 @@ def _hounsfield_range(found: IntensityRange) -> IntensityRange:
     )
 
 
-def _check_hounsfield(data: np.ndarray, low: float, name: str) -> None:
-    total, high = data.size, np.percentile(data, 99.5)
-    clipped = clip_to_window(data)
+def _check_hounsfield(data: np.ndarray, name: str) -> None:
+    data = data if data.size else np.zeros(1)
+    total = data.size
+    low, high = np.percentile(data, (0.5, 99.5))
     inside = np.count_nonzero((data > HOUNSFIELD_WINDOW[0]) & (data < HOUNSFIELD_WINDOW[1]))
     positive = np.count_nonzero(data > 0)
-    way_out = "apply the intercept of its header, or leave out `ct` (--ct) if this is no CT"
+    way_out = "apply the rescale intercept, or leave out `ct` (--ct) if this is no CT"
     shifted = np.count_nonzero((data >= _WITHOUT_INTERCEPT[0]) & (data <= _WITHOUT_INTERCEPT[1]))
     if low >= 0 and shifted > _FEWEST * total:
         raise ValueError(
@@ -84,7 +83,7 @@ def _check_hounsfield(data: np.ndarray, low: float, name: str) -> None:
         )
     doubtful = low >= 0 and not _DARKEST < high < _BONE
     least = _CLIPPED if doubtful else _FEWEST
-    if inside < least * positive or not high > _DARKEST or clipped.min() == clipped.max():
+    if inside < least * positive or not high > _DARKEST or not inside:
         raise ValueError(
             f"{name}: expected Hounsfield units, with air at -1000 and brain at 0 to 80. Received: "
             f"{low:.3g} to {high:.3g}, {inside / total:.1%} of the voxels at 0 to 80; {way_out}"
