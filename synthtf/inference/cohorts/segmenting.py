@@ -17,6 +17,7 @@ from synthtf.inference.cohorts.cohort import (
     Output,
     Prediction,
 )
+from synthtf.inference.plausible import ImplausibleWarning
 from synthtf.inference.segmenting import EmptySegmentationWarning, segment
 from synthtf.usage import usage_errors
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
 _OPTIONS = CohortOptions()
-_EMPTY = "nothing was found, every voxel is background; does the model suit?"
 
 
 def segment_cohort(
@@ -50,7 +50,8 @@ def segment_cohort(
         segmentation: more options of `segment`.
 
     Returns:
-        How many were segmented, and which failed and why. An empty segmentation is a failure.
+        How many were segmented, and which failed and why. A result that
+        cannot be is a failure.
 
     Raises:
         ValueError: if source, outputs and model do not fit.
@@ -80,7 +81,7 @@ def segment_cohort(
                 row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
                 table.add(job.scan, row)
             outputs = {"labels": found.labels, "posteriors": found.posteriors}
-            return Prediction(outputs, _EMPTY if found.is_empty else None)
+            return Prediction(outputs, found.doubt)
 
         posterior = "Posterior probability of each label, one frame per label"
         return predict, {
@@ -89,6 +90,7 @@ def segment_cohort(
         }
 
     with warnings.catch_warnings():
-        # An empty result is reported as a failure of its scan, not as a warning as well.
-        warnings.simplefilter("ignore", EmptySegmentationWarning)
+        # A result of no use is reported as a failure of its scan, not as a warning as well.
+        for kind in (EmptySegmentationWarning, ImplausibleWarning):
+            warnings.simplefilter("ignore", kind)
         return cohort.run("segment", {"Model": folder}, begin, options, table)
