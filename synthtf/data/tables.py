@@ -29,19 +29,22 @@ def write_table(
     write_rows(path, [list(columns), *(_cells(columns, row) for row in rows)])
 
 
-def refuse_other_file(path: str | os.PathLike, columns: Sequence[str]) -> None:
+def refuse_other_file(
+    path: str | os.PathLike, columns: Sequence[str], delimiter: str | None = None
+) -> None:
     """Refuse to write a table over a file that is no table with the same columns.
 
     Args:
         path: the file; it need not exist.
         columns: names of the columns of the table.
+        delimiter: what stands between them. None: tabs in .tsv, else commas.
 
     Raises:
         ValueError: if there is such a file.
         OSError: if it cannot be read.
     """
     if os.path.isfile(path) and os.path.getsize(path):
-        rows = split_rows(_text(Path(path)), delimiter_of(path), path, exact=True)
+        rows = split_rows(_text(Path(path)), delimiter or delimiter_of(path), path, exact=True)
         if next(rows, (1, []))[1] != list(columns):
             raise ValueError(
                 f"{path} exists and is another table, without the columns {', '.join(columns)}; "

@@ -160,7 +160,12 @@ def _sides_for_flips(
     try:
         known = all_labels(surveys) & set(table.ids)
         found = table.select({0, *known})
-        _ = found.flip_pairs, found.output_pairs
+        if not found.flip_pairs and not found.output_pairs:
+            message = (
+                "the recipe flips, but the table has no left-right pairs: labels are not swapped. "
+                "If structures have sides, say so in their names or a column `side`"
+            )
+            yield Finding("warning", "flip", message)
     except ValueError as error:
         yield Finding("error", "flip", f"the recipe flips, but {error}")
 
