@@ -13,6 +13,9 @@ from synthtf.data.whole_files import written_aside
 DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", " ": "space"}
 """What may stand between columns, the one that is looked for first in front, and its name."""
 
+COORDINATES = ("RAS", "LPS")
+"""What points in a table are in, mm; in the LPS of ITK and Slicer, x and y have the other sign."""
+
 _MAX_BYTES = 2**28
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -91,7 +94,11 @@ def split_rows(
 
 
 def write_rows(
-    path: str | os.PathLike, rows: Iterable[Sequence[object]], *, delimiter: str | None = None
+    path: str | os.PathLike,
+    rows: Iterable[Sequence[object]],
+    *,
+    delimiter: str | None = None,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Write rows, completely or not at all; what `split_rows` reads gives the same cells.
 
@@ -101,11 +108,15 @@ def write_rows(
         path: the file. An existing file is replaced, and folders are made.
         rows: cells of each row.
         delimiter: what stands between them. None: tabs in .tsv, else commas.
+        remarks: lines in front of them.
 
     Raises:
         OSError: if the file cannot be written; an existing file is then unchanged.
     """
     with written_aside(path) as aside:
+        if remarks:
+            text = "".join(f"{remark}\n" for remark in remarks)
+            aside.write_text(text, encoding="utf-8", newline="")
         append_rows(aside, rows, delimiter=delimiter or delimiter_of(path))
 
 

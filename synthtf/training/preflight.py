@@ -160,7 +160,8 @@ def _sides_for_flips(
     try:
         known = all_labels(surveys) & set(table.ids)
         found = table.select({0, *known})
-        if not found.flip_pairs and not found.output_pairs:
+        pairs, _ = found.flip_pairs, found.output_pairs
+        if not pairs:
             message = (
                 "the recipe flips, but the table has no left-right pairs: labels are not swapped. "
                 "If structures have sides, say so in their names or a column `side`"
