@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 from synthtf.data.delimited import DELIMITERS, number, split_rows
 from synthtf.data.label_sides import split_side
+from synthtf.data.text_files import split_lines
 
 BRAIN = ("yes", "no", "csf")
 SIDES = ("left", "right", "none")
@@ -50,7 +51,7 @@ def parse_rows(text: str, path: Path) -> list[dict]:
     if text.lstrip().startswith("<"):
         found = _fsl_rows(text, path)
     else:
-        lines = list(enumerate(re.split("\r\n|\r|\n", text), 1))
+        lines = list(enumerate(split_lines(text), 1))
         content = [item for item in lines if item[1].strip() and item[1].lstrip()[0] != "#"]
         if not content:
             raise ValueError(f"{path} lists no labels")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from synthtf.data.delimited import read_text, write_rows
+from synthtf.data.delimited import write_rows
 from synthtf.data.label_rows import BRAIN, COLUMNS, SIDES, fill_columns, parse_rows
 from synthtf.data.label_sides import split_side
 from synthtf.data.tables import refuse_other_file
+from synthtf.data.text_files import read_text
 
 
 @dataclass(frozen=True)

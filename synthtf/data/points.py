@@ -13,10 +13,10 @@ from synthtf.data.delimited import (
     DELIMITERS,
     delimiter_of,
     number,
-    read_text,
     split_rows,
     write_rows,
 )
+from synthtf.data.text_files import read_text, split_lines
 
 POINT_ENDINGS = (".csv", ".tsv", ".txt", ".fcsv")
 """Endings of files with points."""
@@ -91,7 +91,7 @@ def read_points(path: str | os.PathLike, system: str | None = None) -> PointTabl
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; give a table of points")
     text = read_text(path)
-    lines = [line for line in re.split("\r\n|\r|\n", text) if line.strip()]
+    lines = [line for line in split_lines(text) if line.strip()]
     remarks = tuple(line for line in lines if line.lstrip().startswith("#"))
     said = _said_in(remarks, path)
     first = said.get("columns") or next((line for line in lines if line not in remarks), "")

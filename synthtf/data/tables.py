@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from synthtf.data.delimited import delimiter_of, read_text, split_rows, write_rows
+from synthtf.data.delimited import delimiter_of, split_rows, write_rows
 from synthtf.data.file_locks import locked
+from synthtf.data.text_files import read_text
 
 _SCAN = "scan"
 
