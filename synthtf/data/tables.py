@@ -80,12 +80,15 @@ class ScanTable:
         self._columns: list[str] = []
         self._rows: list[list[str]] = []
         self._folders: dict[str, str] = {}
+        self._measured: set[str] | None = None
         self._read()
 
     def __contains__(self, scan: object) -> bool:
         """Whether there was a row for a scan, with a value, when the file was last read."""
-        wanted = self._place(scan)
-        return any(self._place_in(row) == wanted and sum(map(bool, row)) > 1 for row in self._rows)
+        if self._measured is None:
+            filled = (row for row in self._rows if sum(map(bool, row)) > 1)
+            self._measured = {self._place_in(row) for row in filled}
+        return self._place(scan) in self._measured
 
     def begin(self, columns: Sequence[str]) -> None:
         """Say what is measured, and write the table.
@@ -135,7 +138,7 @@ class ScanTable:
             new.append([row[i] if i in at else before[i] for i in range(len(row))])
         first = older[0] if older else len(self._rows)
         kept = [row for i, row in enumerate(self._rows) if i not in older]
-        self._rows = [*kept[:first], *new, *kept[first:]]
+        self._rows, self._measured = [*kept[:first], *new, *kept[first:]], None
 
     def _write(self) -> None:
         mode = self._file.stat().st_mode if self._file.exists() else None
@@ -145,6 +148,7 @@ class ScanTable:
 
     def _read(self) -> None:
         """Read the file as it is now."""
+        self._measured = None
         found = []
         if self._file.is_file() and self._file.stat().st_size:
             found = list(

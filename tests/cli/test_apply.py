@@ -216,6 +216,7 @@ def test_a_malformed_transform_fails(folder, capsys):
         ("shift.lta scan.nii.gz a.nii.gz ref.nii.gz", "received 3 files"),
         ("shift.lta scan.nii.gz a.csv", "expected two volumes"),
         ("shift.lta scan.png a.png", "expected two volumes"),
+        ("shift.lta a.mrk.json b.mrk.json", "markups of Slicer are read as .fcsv; save them so"),
         ("shift.lta scan.nii.gz scan.nii.gz", "output scan.nii.gz is also an input"),
         ("shift.lta scan.nii.gz ./../{here}/labels.nii.gz labels.nii.gz b.nii.gz", "also an input"),
         ("shift.lta scan.nii.gz a.nii.gz labels.nii.gz a.nii.gz", "output a.nii.gz is also"),

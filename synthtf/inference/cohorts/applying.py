@@ -113,6 +113,8 @@ def _pairs(files: Sequence[str | os.PathLike], others: Sequence[str | os.PathLik
     pairs = list(zip(paths[::2], paths[1::2], strict=True))
     used = {os.path.realpath(path) for path in (*paths[::2], *others)}
     for source, output in pairs:
+        if source.suffix.lower() == ".json":
+            raise ValueError(f"{source}: markups of Slicer are read as .fcsv; save them so")
         if not _kind(source) or _kind(source) != _kind(output):
             raise ValueError(
                 f"{source} {output}: expected two volumes ({', '.join(EXTENSIONS)}), or two "
