@@ -123,11 +123,17 @@ def _with_header(
     remarks = [line for n, line in lines if n < first[0] and line.lstrip().startswith("#")]
     titles = [(0, first[1]), *((1, line.lstrip("# \t")) for line in remarks[-1:])]
     for keep, title in titles:
-        for delimiter in _TABULAR:
-            if delimiter not in title:
+        for delimiter in _TABULAR if keep else (*_TABULAR, " "):
+            if delimiter not in title.strip():
                 continue
-            header = next(split_rows(title, delimiter, f"{path}, line {first[0]}"), (1, []))[1]
+            try:
+                header = next(split_rows(title, delimiter, path))[1]
+                beside = next(split_rows(first[1], delimiter, path))[1]
+            except (ValueError, StopIteration):
+                continue  # its quotes do not match, which is said below with the line
             columns = _columns(header)
+            if keep and len(beside) != len(header):
+                continue  # words about the table, not its columns
             if {"id", "name"} <= set(columns):
                 _check_header(header, columns, f"{path}, line {first[0]}")
                 rows = list(split_rows(text, delimiter, path))[1 - keep :]
