@@ -219,7 +219,7 @@ def test_tables_of_other_packages(tmp_path, text):
         ("1,a\n2,\n", "line 2: the line must be"),
         ('{"labels": {"a": 1}}', "line 1: the line must be"),
         ('1 a\n2 "b\n', "line 2: quotes do not match"),
-        ('id,name\n1,"a\n2,b\n', r"txt, line 2: quotes do not match \(unexpected end of data\)$"),
+        ('id,name\n1,"a\n2,b\n', r", line 2: quotes do not match \(unexpected end of data\)$"),
         ("<html></html>", "must be an atlas of FSL"),
         ("<atlas><header></header></atlas>", "must be an atlas of FSL, of the type"),
         ("<atlas>\n<x>\n</atlas>", "line 3: not XML"),
