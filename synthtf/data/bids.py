@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synthtf.data.delimited import write_rows
 from synthtf.data.paths import extension, output_in, stem
 from synthtf.data.whole_files import write_whole
 
@@ -226,8 +227,7 @@ def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> 
     Raises:
         OSError: if the file cannot be written.
     """
-    lines = ["index\tname", *(f"{value}\t{name}" for value, name in names.items())]
-    write_whole(Path(folder) / "dseg.tsv", ("\n".join(lines) + "\n").encode())
+    write_rows(Path(folder) / "dseg.tsv", [("index", "name"), *names.items()])
 
 
 def source_facts(root: str | os.PathLike, *scans: Path) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.data.enrich import check_parts
+from synthtf.data.label_rows import COLUMNS
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.paths import check_ending, refuse_clashes, stem
+from synthtf.data.tables import refuse_other_file
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.usage import usage_errors
@@ -52,6 +54,7 @@ def write_more_labels(
         names = LabelTable.read(table) if table else None
         if table and listed.exists() and listed.samefile(table):
             raise ValueError(f"{listed} is the table that is read; choose another output")
+        refuse_other_file(listed, COLUMNS)
     scan, known = read_volume(image), read_volume(labels, labels=True)
     names = names or LabelTable.from_labels(count_labels(known.data))
     data, names = change(scan, known, names, num_parts, choice)

@@ -1,8 +1,11 @@
 """Input and output files of a command: one file, a folder, or a .txt list of files."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from synthtf.data.text_files import read_text, split_lines
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 """Endings of volume files."""
@@ -48,7 +51,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     Args:
         path: a volume file, a folder (its volumes, sorted by name, without hidden files), or a
             .txt list with one path per line (blank lines and lines that start with # are
-            skipped, relative paths start in the current folder).
+            skipped, relative paths start in the folder of the list).
 
     Returns:
         Paths, at least one. It is not checked whether the files of a list exist, so that one
@@ -219,6 +222,26 @@ def output_folder(path: str | os.PathLike, argument: str) -> Path:
     return folder
 
 
+def listed_path(name: str, source: str | os.PathLike, line: int) -> Path:
+    """Return a file that a list or a table names; a relative path starts in its folder.
+
+    Args:
+        name: the path as it is written.
+        source: the list or the table.
+        line: number of the line, for the message.
+
+    Raises:
+        ValueError: if the file is there only from the current folder.
+    """
+    path = Path(source).parent / name
+    if not path.exists() and Path(name).exists():
+        raise ValueError(
+            f"{source}, line {line}: {name} is there from the current folder, but relative paths "
+            "start in the folder of the list; move the list here, or write whole paths"
+        )
+    return path
+
+
 def path_kind(path: str | os.PathLike) -> str:
     """Return "file", "folder" or "list"; what does not exist and has no ending is a folder.
 
@@ -248,17 +271,21 @@ def _volumes_in(folder: Path) -> list[Path]:
 def _read_list(path: Path) -> list[Path]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; give a list with one path per line")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be a text file in UTF-8, one path per line") from error
-    lines = [line.strip() for line in text.splitlines()]
-    files = [Path(line) for line in lines if line and not line.startswith("#")]
+    files = []
+    for number, line in enumerate(split_lines(read_text(path, paths=True)), 1):
+        name = line.strip()
+        if name and not name.startswith("#"):
+            if len(name) > 1 and name[0] == name[-1] == '"':
+                name = name[1:-1]
+            if not extension(name):  # a remark may follow the path
+                name = re.sub(r"\s+#.*", "", name)
+            if not extension(name):
+                raise ValueError(
+                    f"{path}, line {number}: {name}: unknown ending; it must be one of {_endings()}"
+                )
+            files.append(listed_path(name, path, number))
     if not files:
         raise ValueError(f"{path} is an empty list; write one path per line")
-    for file in files:
-        if not extension(file):
-            raise ValueError(f"{path} lists {file}: unknown ending; it must be one of {_endings()}")
     return files
 
 

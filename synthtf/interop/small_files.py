@@ -39,7 +39,7 @@ def read_text(path: str | os.PathLike) -> str:
     """Read a text file of at most 1 MB.
 
     Args:
-        path: path of the file, in UTF-8.
+        path: path of the file, in UTF-8; it may name files whose names are not.
 
     Returns:
         Its text.
@@ -48,12 +48,7 @@ def read_text(path: str | os.PathLike) -> str:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is empty, too large, or not text.
     """
-    try:
-        text = read_small(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be a text file. Received: bytes that are not UTF-8") from (
-            error
-        )
+    text = read_small(path).decode("utf-8-sig", "surrogateescape")
     if "\0" in text:
         raise ValueError(f"{path} must be a text file. Received: zero bytes")
     return text

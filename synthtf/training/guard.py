@@ -1,6 +1,5 @@
 """A guard over what a network is shown: samples that nothing can be learnt from are noticed."""
 
-import csv
 import functools
 import sys
 from collections import Counter
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 
 from synthtf import xla
+from synthtf.data.delimited import append_rows
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.runs.run import RECIPE, TABLE
@@ -230,16 +230,12 @@ class SampleGuard(keras.callbacks.Callback):
     def _write(self, entries: Sequence[tuple[int, list[str], list[int]]]) -> None:
         if not entries:
             return
-        new = not self.path.exists()
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(COLUMNS)
-            for number, faults, lost in entries:
-                name = self.maps.names[self.maps.map_index(number)]
-                lost_labels = " ".join(map(str, lost))
-                row = (self.maps.seed, number, name, self._epoch, "; ".join(faults), lost_labels)
-                writer.writerow(row)
+        rows: list[tuple] = [] if self.path.exists() else [COLUMNS]
+        for number, faults, lost in entries:
+            name = self.maps.names[self.maps.map_index(number)]
+            lost_labels = " ".join(map(str, lost))
+            rows.append((self.maps.seed, number, name, self._epoch, "; ".join(faults), lost_labels))
+        append_rows(self.path, rows)
 
     def _stop_if_most_are_bad(self, found: Sequence[tuple[int, list[str], list[int]]]) -> None:
         if self.bad <= self.checked / 2:

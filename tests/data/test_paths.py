@@ -1,5 +1,6 @@
 """Inputs and outputs: kinds, names, clashes (rows 1, 2, 3, 19, 20, 21, 48)."""
 
+import os
 import re
 
 import pytest
@@ -47,7 +48,43 @@ def test_file_and_list(scans, tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text(f"# cases\n{scans}/b.nii\n\n  missing ö.nii.gz \n", encoding="utf-8")
     # A missing entry is not an error here: the others must go on.
-    assert [str(p) for p in expand_inputs(listed)] == [f"{scans}/b.nii", "missing ö.nii.gz"]
+    assert expand_inputs(listed) == [scans / "b.nii", tmp_path / "missing ö.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbfscans/b.nii\r\nscans/c d.nii\r\n",
+        "scans/b.nii\r\nscans/c d.nii\r\n".encode("utf-16"),  # as PowerShell writes it
+        b'scans/b.nii\r"scans/c d.nii"\r',
+        b"  # all\n\tscans/b.nii # a remark\n#scans/x.nii\n\nscans/c d.nii",
+        b"./scans/../scans/b.nii\nscans/c d.nii\n",
+    ],
+)
+def test_paths_of_a_list_start_in_its_folder(tmp_path, monkeypatch, text):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    (tmp_path / "list.txt").write_bytes(text)
+    for folder in (tmp_path, scans, scans.parent.parent):
+        monkeypatch.chdir(folder)
+        found = [file.resolve() for file in expand_inputs(tmp_path / "list.txt")]
+        assert found == [scans / "b.nii", scans / "c d.nii"]
+
+
+def test_a_list_that_is_meant_from_the_current_folder_is_refused(tmp_path, monkeypatch):
+    for name in ("scans", "lists"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "scans" / "b.nii").touch()
+    (tmp_path / "lists" / "list.txt").write_text("# all\nscans/b.nii\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"list\.txt, line 2: scans/b\.nii is there from the curr"):
+        expand_inputs("lists/list.txt")
+
+
+def test_any_name_of_a_file_can_be_listed(tmp_path):
+    names = [b"M\xfcller.nii", "a\x0bb\u2028c\x85d.nii".encode()]
+    (tmp_path / "list.txt").write_bytes(b"\n".join(names))
+    assert [os.fsencode(file.name) for file in expand_inputs(tmp_path / "list.txt")] == names
 
 
 def test_missing_path_is_named(tmp_path):
@@ -69,7 +106,11 @@ def test_pickled_and_unknown_files_are_refused(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b"# nothing\n", "empty list"), (b"a.jpg\n", "a.jpg: unknown"), (b"\xff\xfe\x00", "UTF-8")],
+    [
+        (b"# nothing\n", "empty list"),
+        (b"a.nii\na.jpg\n", "list.txt, line 2: a.jpg: unknown"),
+        (b"\xff\xfe\x00", "UTF-8"),
+    ],
 )
 def test_bad_lists(tmp_path, text, message):
     (tmp_path / "list.txt").write_bytes(text)
@@ -121,7 +162,7 @@ def test_output_that_is_an_input_is_refused(scans, tmp_path):
 def test_shared_output_names_are_refused(tmp_path):
     inputs = tmp_path / "inputs.txt"
     inputs.write_text("s1/T1.nii\ns2/T1.nii\n")
-    with pytest.raises(ValueError, match=r"s1/T1\.nii and s2/T1\.nii would both be written"):
+    with pytest.raises(ValueError, match=r"s1/T1\.nii and .*s2/T1\.nii would both be written"):
         pair_outputs(inputs, tmp_path / "out", "_seg")
 
 

@@ -121,11 +121,13 @@ class Prediction:
         outputs: Kind of output to a volume, or to a function that writes the file.
         error: Why it is of no use, if it is not.
         facts: Kind of output to what its JSON file says about it besides.
+        note: Called when the outputs are written, such as to write a row of a table.
     """
 
     outputs: Mapping[str, Volume | Writer]
     error: str | None = None
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    note: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -285,6 +287,8 @@ class Cohort:
             found = predict(job)
             for name, path in job.outputs.items():
                 _writer(found.outputs[name])(path)
+            if found.note is not None:
+                found.note()
         seconds = time.perf_counter() - start
         for name, path in job.sidecars.items():
             facts = provenance.facts(name, job.scans, seconds, messages, found.error)

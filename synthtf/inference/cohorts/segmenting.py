@@ -1,5 +1,6 @@
 """Segmentation of many scans."""
 
+import functools
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def segment_cohort(
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
         model: folder of a run, or name of a model. None: the one that comes with the package.
-        volumes: CSV file of the volumes of all structures in mm³, a row per scan.
+        volumes: CSV file of the volumes of all structures in mm³, a row per scan; see `ScanTable`.
         posteriors: whether to write posteriors as well.
         options: JSON files, and what is skipped.
         segmentation: more options of `segment`.
@@ -77,11 +78,10 @@ def segment_cohort(
 
         def predict(job: Job) -> Prediction:
             found = segment(job.scan, run, posteriors=posteriors, **segmentation)
-            if table is not None:
-                row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
-                table.add(job.scan, row)
+            row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
+            note = None if table is None else functools.partial(table.add, job.scan, row)
             outputs = {"labels": found.labels, "posteriors": found.posteriors}
-            return Prediction(outputs, found.doubt)
+            return Prediction(outputs, found.doubt, note=note)
 
         posterior = "Posterior probability of each label, one frame per label"
         return predict, {
