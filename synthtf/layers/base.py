@@ -47,6 +47,7 @@ class SynthesisLayer(keras.layers.Layer):
     - "parts": the view, in which structures may be divided into parts of their own contrast;
     - "maps": proton density and relaxation times;
     - "image": the image, float32;
+    - "target": an image that the network shall return, kept under the name of the step;
     - "transform": a matrix or displacement field that moves all others.
 
     Attributes:

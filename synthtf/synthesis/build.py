@@ -195,10 +195,10 @@ class _Chain:
     def outputs(self) -> dict[str, Any]:
         """Give the label map, the normalised image and what is kept."""
         self._place()
-        found = {"labels": self.parts["labels"], **self.targets}
+        found = {"labels": self.parts["labels"]}
         if "image" in self.parts:
             found["image"] = layers.MinMaxNormalize(name="image")(self.parts["image"])
-        return found
+        return {**found, **self.targets}
 
     def _keep(self, step: SynthesisLayer) -> None:
         """Keep a part, or the gain of a step, as a target."""
