@@ -77,7 +77,6 @@ class TrainingPlan(Options):
         metavar="RUN",
     )
 
-
     def __post_init__(self) -> None:
         """Check the values, and choose the recipe of the task if none is given."""
         super().__post_init__()

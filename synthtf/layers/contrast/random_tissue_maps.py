@@ -17,6 +17,7 @@ from synthtf.ranges import Range
 
 
 def as_tissues(values: Any, name: str) -> tuple:
+    """Check tissues: each a name, or four ranges, see `tissue_ranges`."""
     return tuple(value if isinstance(value, str) else tissue_ranges(value) for value in values)
 
 

@@ -154,6 +154,4 @@ def build(
             f"Received: {channels} channels, targets of {sizes}"
         )
     network = network or regression_network(task, len(shape), sum(sizes), channels)
-    return RegressionModel(
-        synthesis, network, targets, task.loss, task.balance, name=task.function
-    )
+    return RegressionModel(synthesis, network, targets, task.loss, task.balance, name=task.function)
