@@ -108,7 +108,7 @@ def correct_cohort(
 
         return predict, {
             "image": {"Description": "The scan divided by its bias field"},
-            "field": {"Description": "The bias field, of which the logarithm varies about 0"},
+            "field": {"Description": "The bias field; its logarithm varies about 0"},
         }
 
     return cohort.run("correct", {"Model": folder}, begin, options)
