@@ -1,5 +1,6 @@
 """The model that learns to return images."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,8 +81,9 @@ class RegressionModel(CombinedModel):
         )
         size = ops.abs if loss == "l1" else ops.square
         axes = tuple(range(1, len(differences.shape) - 1))
-        ends = np.cumsum([x.shape[-1] for x in kept_parts])[:-1].tolist()
-        each = ops.split(ops.mean(size(differences), axis=axes), ends, axis=-1)
+        channels = ops.mean(size(differences), axis=axes)
+        ends = np.cumsum([0, *(x.shape[-1] for x in kept_parts)]).tolist()
+        each = [channels[:, low:high] for low, high in itertools.pairwise(ends)]
         outputs = {"losses": ops.stack([ops.mean(x, axis=-1) for x in each], axis=-1)}
         if balance == "uncertainty":
             outputs["loss"] = LearnedScales(name="scales")(outputs["losses"])

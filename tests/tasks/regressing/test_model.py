@@ -50,8 +50,9 @@ def test_returns_a_channel_for_each_target_of_the_recipe(ndim):
 
 
 @pytest.mark.parametrize(("loss", "power"), [("l1", 1), ("l2", 2)])
-def test_the_loss_is_the_difference_of_network_and_targets(loss, power):
-    model = make(loss=loss)
+@pytest.mark.parametrize("steps", [RECIPE, RECIPE[:2]], ids=["three targets", "one"])
+def test_the_loss_is_the_difference_of_network_and_targets(loss, power, steps):
+    model = make(recipe=steps, loss=loss)
     batch = maps()[0][0]
     samples = {k: ops.convert_to_numpy(v) for k, v in model.synthesis(batch).items()}
     found = ops.convert_to_numpy(model.task_model(samples["image"]))
