@@ -176,6 +176,8 @@ class _Chain:
         inputs = [self._part(part) for part in (*step.takes, *also)]
         random = {"key": self.key} if isinstance(step, RandomLayer) else {}
         outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
+        for name, target in self.targets.items() if step.hides else ():
+            self.targets[name] = step([target, *inputs[1:]], **random)
         gives = (*step.gives, *also)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         self.parts.update(zip(gives, outputs, strict=True))

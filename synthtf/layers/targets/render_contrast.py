@@ -52,7 +52,7 @@ class RenderContrast(SynthesisLayer):
         scans into high-resolution T1-weighted images for 3D morphometry, Science Advances 2023.
     """
 
-    takes, gives, from_table, step_name = ("labels",), ("target",), ("labels",), "contrast"
+    takes, gives, from_table, step_name = ("view",), ("target",), ("labels",), "contrast"
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ import pytest
 
 from synthtf import Recipe
 from synthtf.data import LabelTable
-from synthtf.layers import RandomIntensity, RandomWarp, RenderContrast
+from synthtf.layers import RandomIntensity, RandomMask, RandomWarp, RenderContrast
 from synthtf.testing import LABELS, LayerContract, make_keys, to_arrays
 
 TISSUES = ("air", "white matter", "gray matter", "CSF")
@@ -52,3 +52,13 @@ def test_a_blur_mixes_tissues_at_their_border():
     image = to_arrays(layer(labels.astype("int32")))[0][0, :, 4, 0]
     assert 0.3 < image[7] < 0.5 < image[8] < 0.7
     assert image[0] < 0.01
+
+
+def test_a_target_loses_what_the_image_loses():
+    """A network cannot return tissue that it does not see."""
+    table = replace(LabelTable.from_labels([5, 9]), groups=("background", "WM", "CSF"))
+    labels = np.random.default_rng(0).choice([0, 5, 9], (2, 12, 12, 1)).astype("int32")
+    steps = [RandomIntensity(), RenderContrast(blur=0), RandomMask(labels=[9])]
+    found = Recipe(steps).build((12, 12), table)({"labels": labels, "key": make_keys(2)})
+    image = to_arrays(found["contrast"])[0]
+    assert not image[labels != 9].any() and image[labels == 9].all()
