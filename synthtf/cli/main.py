@@ -21,6 +21,8 @@ COMMANDS = (
     "segment",
     "strip",
     "register",
+    "super-resolve",
+    "correct",
     "apply",
     "evaluate",
     "report",

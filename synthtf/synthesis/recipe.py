@@ -127,6 +127,11 @@ class Recipe:
         """Whether a step makes an image of the labels."""
         return any("image" in step.gives for step in self.steps)
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the steps that keep a target, which the model gives besides the labels."""
+        return tuple(step.name for step in self.steps if step.gives == ("target",))
+
     def __len__(self) -> int:
         """Number of steps."""
         return len(self.steps)
@@ -263,9 +268,9 @@ class Recipe:
 
         Returns:
             Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to
-            `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`;
-            without an image if no step makes one. The input may be of any size: its centre comes
-            to lie in the centre.
+            `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`
+            and each of the recipe's `targets`, `(batch, *shape, channels)`; without an image if
+            no step makes one. The input may be of any size: its centre comes to lie in the centre.
 
         Raises:
             ValueError: if the shape or the label table does not fit.

@@ -86,7 +86,7 @@ class RandomDeface(RandomLayer):
     Reference: Schimke and Hale, Quickshear defacing for neuroimages, HealthSec 2011.
     """
 
-    takes, from_table = ("image", "view"), ("labels",)
+    takes, from_table, hides = ("image", "view"), ("labels",), True
 
     def __init__(
         self,
