@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthtf.data.contents import first_known, known_file, no_file
+
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 """Endings of volume files."""
 
@@ -51,8 +53,9 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
             skipped, relative paths start in the current folder).
 
     Returns:
-        Paths, at least one. It is not checked whether the files of a list exist, so that one
-        missing file does not stop the others.
+        Paths, at least one. It is not checked whether the files of a list exist, or whether
+        links in a folder lead to files: one missing file does not stop the others, and is named
+        when it is read.
 
     Raises:
         FileNotFoundError: if the path does not exist.
@@ -60,7 +63,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; give a volume, a folder or a .txt list")
+        raise FileNotFoundError(f"{no_file(path)}; give a volume, a folder or a .txt list")
     if path.is_dir():
         return _volumes_in(path)
     if path.suffix.lower() == ".txt":
@@ -68,6 +71,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     if not extension(path):
         raise ValueError(
             f"{path}: unknown ending; it must be one of {_endings()}, a folder, or a .txt list"
+            f"{known_file(path)}"
         )
     return [path]
 
@@ -239,9 +243,12 @@ def _endings() -> str:
 
 
 def _volumes_in(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.iterdir() if extension(p) and p.is_file() and p.name[0] != ".")
+    # Links to nothing and folders with such a name are files that somebody misses.
+    files = sorted(p for p in folder.iterdir() if extension(p) and p.name[0] != ".")
     if not files:
-        raise ValueError(f"{folder} holds no volume; the ending must be one of {_endings()}")
+        raise ValueError(
+            f"{folder} holds no volume; the ending must be one of {_endings()}{first_known(folder)}"
+        )
     return files
 
 

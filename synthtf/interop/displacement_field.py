@@ -19,7 +19,8 @@ import nibabel as nib
 import numpy as np
 
 from synthtf.data.grid import Grid
-from synthtf.data.integrity import FileHeader, read_verified
+from synthtf.data.headers import FileHeader
+from synthtf.data.integrity import read_verified
 from synthtf.data.paths import extension
 from synthtf.data.transforms import Displacement, Transform
 from synthtf.data.volumes import Volume

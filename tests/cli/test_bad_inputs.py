@@ -58,8 +58,18 @@ REFUSED = {
         lambda: volume(dim=[3, *[32000] * 3, 1, 1, 1, 1]),
         "claims 32000 x 32000 x 32000 voxels",
     ),
-    "web.nii.gz": (lambda: b"<html>404</html>" * 40, "corrupt"),
-    "empty.mgz": (lambda: b"", "corrupt"),
+    "web.nii.gz": (lambda: b"<html>404</html>" * 40, "an HTML page"),
+    "empty.mgz": (lambda: b"", "is empty"),
+    "link.nii.gz": (lambda: "../.git/annex/objects/a.nii.gz", "is a link to nothing"),
+    "loop.nii": (lambda: "loop.nii", "is a link to nothing"),
+    "folder.nii": (lambda: None, "is a folder"),
+    "annex.nii": (lambda: b"../.git/annex/objects/jv/MD5E-s7--8f.nii", "git annex get"),
+    "dicom.nii": (lambda: bytes(128) + b"DICM" + bytes(range(256)), "dcm2niix"),
+    "overlay.nii": (lambda: volume(np.ones((642, 1, 1), "int16")), "surface overlay"),
+    "warp.nii": (
+        lambda: volume(np.ones((4, 4, 4, 1, 3), "f4"), intent_code=1007),
+        "a field of vectors",
+    ),
     "colour.nii": (
         lambda: volume(np.zeros((4, 4, 4), [(c, "u1") for c in "RGB"])),
         "voxels must be real numbers. Received: colour",
@@ -105,6 +115,11 @@ WARNED = {
         "the fourth axis, of length one, was dropped",
     ),
     "longer.nii": (lambda: volume() + b"more", "4 bytes follow the voxels"),
+    "plain.nii.gz": (lambda: volume(), "is not compressed, as its name does not say"),
+    "qfac.nii": (
+        lambda: volume(qform_code=1, sform_code=0, pixdim=[0, MM, MM, MM, 1, 1, 1, 1]),
+        "qfac",
+    ),
     "int64.nii": (lambda: volume(bitpix=32), "claims 32 bits per voxel, but int16 has 16"),
 }
 
@@ -171,7 +186,13 @@ def save(folder, files):
     """Write files of a table, and a good one."""
     folder.mkdir()
     for name, (make, _) in files.items():
-        (folder / name).write_bytes(make())
+        content = make()
+        if content is None:
+            (folder / name).mkdir()
+        elif isinstance(content, str):
+            (folder / name).symlink_to(content)
+        else:
+            (folder / name).write_bytes(content)
     write_volume(folder / GOOD, labels(), affine=affine())
     return folder
 
