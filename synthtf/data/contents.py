@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-_PEEK = 540  # bytes; the longest header of a volume
+HEAD_BYTES = 540
+"""How much of a file tells what it is: the length of the longest header of a volume."""
+
 _WORTH_A_LOOK = 50  # files of a folder
 
 _CONVERT = "convert it to .nii.gz"
@@ -13,7 +15,6 @@ _TRACTS = "streamlines have no voxels"
 
 # Where its first bytes are, what they are, what the file is, and the way out.
 _MAGIC = (
-    (0, b"version https://git-lfs", "a pointer of Git LFS", "fetch its content (git lfs pull)"),
     (128, b"DICM", "a DICOM file", f"{_CONVERT} (dcm2niix)"),
     (0, b"\x1f\x8b", "compressed by gzip twice", "uncompress it once (gunzip)"),
     (0, b"BZh", "compressed by bzip2", f"{_UNPACK} (bunzip2)"),
@@ -58,14 +59,38 @@ def unlike_its_name(head: bytes) -> str | None:
         >>> unlike_its_name(b"PK" + bytes([3, 4]))
         'is a zip archive; unpack it'
     """
-    if not head:
-        return "is empty, it has 0 bytes; make or fetch it anew"
+    if what := not_the_content(head):
+        return what
     for start, magic, what, way_out in _MAGIC:
         if head[start:].startswith(magic):
             return f"is {what}; {way_out}"
+    return _of_text(head)
+
+
+def not_the_content(head: bytes) -> str | None:
+    """Say what is there where the content of a file of any kind is not: a pointer, or a page.
+
+    Args:
+        head: its first 540 bytes, or all if it has fewer.
+
+    Returns:
+        Words to follow the name of the file; None if it may well be the content.
+    """
+    if not head:
+        return "is empty, it has 0 bytes; make or fetch it anew"
     if not any(head):
         return "holds zeros alone, as after an interrupted transfer; make or fetch it anew"
-    return _of_text(head)
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS; fetch its content (git lfs pull)"
+    text = head.decode("latin-1").lower()
+    if any(place in text[:300] for place in _ANNEX) and "\0" not in text:
+        return (
+            "is a pointer of git-annex, as DataLad makes them; fetch its content (datalad get, "
+            "git annex get)"
+        )
+    if "<html" in text or text.lstrip("ï»¿ \t\r\n").startswith("<!doctype html"):
+        return "is an HTML page, such as a login or an error; fetch the file itself anew"
+    return None
 
 
 def peek(path: str | os.PathLike) -> bytes:
@@ -76,7 +101,7 @@ def peek(path: str | os.PathLike) -> bytes:
     """
     try:
         with Path(path).open("rb") as file:
-            return file.read(_PEEK)
+            return file.read(HEAD_BYTES)
     except OSError:
         return b""
 
@@ -138,13 +163,6 @@ def _of_text(head: bytes) -> str | None:
         return None
     if not all(letter.isprintable() or letter in "\t\r\n" for letter in text):
         return None
-    if any(place in text for place in _ANNEX):
-        return (
-            "is a pointer of git-annex, as DataLad makes them; fetch its content (datalad get, "
-            "git annex get)"
-        )
-    if start.startswith(("<!doctype html", "<html")) or "<html" in start:
-        return "is an HTML page, such as a login or an error; fetch the file itself anew"
     if "<gifti" in text.lower():
         return f"is a GIFTI file; {_OVERLAY}"
     if start.startswith("<?xml"):

@@ -8,9 +8,6 @@ from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-HEADER_BYTES = 540
-"""Length of the longest of the headers (NIfTI-2)."""
-
 _MGH_BYTES, _MGH_OFFSET = 90, 284
 _WORTH_SAYING = 20  # level of a repair that can change what is read, by nibabel's count
 _MGH_KINDS = {1: "a surface annotation", 2: "a surface overlay", 3: "a warp", 4: "a warp"}
@@ -57,7 +54,7 @@ def parse_nifti(data: bytes) -> FileHeader:
     """Read the header of a NIfTI file.
 
     Args:
-        data: its first `HEADER_BYTES` bytes.
+        data: its first 540 bytes.
 
     Returns:
         The header, with a doubt for each repair.
@@ -105,7 +102,7 @@ def parse_mgh(data: bytes) -> FileHeader:
     """Read the header of an MGH file.
 
     Args:
-        data: its first `HEADER_BYTES` bytes.
+        data: its first 540 bytes.
 
     Returns:
         The header.

@@ -22,9 +22,8 @@ from pathlib import Path
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from synthtf.data.contents import no_file, peek, unlike_its_name
+from synthtf.data.contents import HEAD_BYTES, no_file, peek, unlike_its_name
 from synthtf.data.headers import (
-    HEADER_BYTES,
     FileHeader,
     is_mgh,
     is_mgh_footer,
@@ -57,7 +56,7 @@ def read_header(path: str | os.PathLike) -> FileHeader:
     """
     path = _existing(path)
     with _readable(path) as stream:
-        return _parse_header(_read_up_to(stream, HEADER_BYTES), path)
+        return _parse_header(_read_up_to(stream, HEAD_BYTES), path)
 
 
 def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
@@ -75,7 +74,7 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
     """
     path = _existing(path)
     with _readable(path) as stream:
-        data = bytearray(_read_up_to(stream, HEADER_BYTES))
+        data = bytearray(_read_up_to(stream, HEAD_BYTES))
         found = _parse_header(bytes(data), path)
         data += _read_up_to(stream, found.num_bytes - len(data))
         if len(data) < found.num_bytes:
