@@ -9,6 +9,8 @@ from synthtf.data.contents import first_known, known_file, no_file
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 """Endings of volume files."""
 
+_FILE_ENDINGS = (".keras", ".h5", ".txt", ".csv", ".tsv", ".json", ".png", ".html")
+
 
 def extension(path: str | os.PathLike) -> str:
     """Return the volume ending of a path in lower case, or "" if it has none.
@@ -214,13 +216,49 @@ def output_folder(path: str | os.PathLike, argument: str) -> Path:
         argument: what it was given as, for the message.
 
     Raises:
-        ValueError: if it is a file, or lies in one.
+        ValueError: if it is a file, lies in one, or does not exist and has the ending of a file.
     """
     folder = Path(path)
+    if not folder.exists() and folder.name.lower().endswith((*EXTENSIONS, *_FILE_ENDINGS)):
+        raise ValueError(f"{argument} must be a folder. Received: the name of a file, {path}")
     existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
     if not existing.is_dir():
         raise ValueError(f"{argument} must be a folder. Received: the file {existing}")
     return folder
+
+
+def existing_volume(path: str | os.PathLike, argument: str) -> Path:
+    """Return the path of a volume file that exists.
+
+    Args:
+        path: the file.
+        argument: what it was given as, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if its name does not end as that of a volume.
+    """
+    file = existing_file(path, argument)
+    if not extension(file):
+        raise ValueError(
+            f"{argument}: {path}: unknown ending; it must be one of {_endings()}{known_file(path)}"
+        )
+    return file
+
+
+def existing_file(path: str | os.PathLike, argument: str) -> Path:
+    """Return the path of a file that exists.
+
+    Args:
+        path: the file.
+        argument: what it was given as, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{argument}: {no_file(path)}")
+    return Path(path)
 
 
 def path_kind(path: str | os.PathLike) -> str:

@@ -98,8 +98,8 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
     Args:
         path: file to read.
         labels: read a label map: whole numbers in [0, 2^31), as int32. Default False.
-        frames: accept several frames or vector components, as the last axis of `data`. Default
-            False.
+        frames: accept several frames, as the last axis of `data`; a single one has no axis.
+            Default False.
 
     Returns:
         The volume, float32 or int32.
@@ -218,7 +218,7 @@ def _spatial_shape(
         raise ValueError(f"{path}: there must be two or three axes. Received: shape {shape}")
     spatial = shape[:2] if len(shape) == 2 or shape[2] == 1 else shape[:3]
     rest = shape[3:]
-    if frames:
+    if frames and math.prod(rest) > 1:
         return (*spatial, math.prod(rest)), len(spatial)
     if math.prod(rest) > 1:
         raise ValueError(

@@ -18,7 +18,12 @@ from synthtf.data.paths import extension
 from synthtf.data.transforms import Displacement, Transform
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
-from synthtf.interop.field_kinds import collapses, field_kind, look_like_positions
+from synthtf.interop.field_kinds import (
+    collapses,
+    field_kind,
+    look_like_positions,
+    looks_like_a_scan,
+)
 from synthtf.interop.small_files import naming
 from synthtf.interop.transform_format import TransformFormat
 
@@ -40,7 +45,7 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged, is no field or of a kind that is not understood, holds
             displacements that are NaN or infinite, or if its vectors cannot be what its header
-            says.
+            says; or if it is a scan of three frames.
 
     Warns:
         UserWarning: if the header contradicts the file, or holds no voxel-to-world affine; if some
@@ -74,6 +79,11 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
                 "its vectors grow with the coordinates as positions do, and its header says "
                 "displacements; if they are positions in RAS mm, set its intent code to 1008, "
                 "else subtract the coordinates"
+            )
+        if looks_like_a_scan(found, field, grid):
+            raise ValueError(
+                "its header says nothing of vectors, and its numbers are those of a scan of three "
+                "frames; if it is a field of displacements in RAS mm, set its intent code to 1006"
             )
         for doubt in doubts:
             warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=2)

@@ -50,6 +50,7 @@ _VELOCITIES = ("velocity", "flow field", "momentum")
 _STRETCH = (0.4, 1.7)  # how far a transform between two heads may scale along any line
 _GROWTH = (0.4, 2.5)  # how far positions in it may
 _LEAST_STRETCH = 0.2
+_STEEP, _MOST_STEEP = 2, 0.2  # change per distance, and the share of steps that may have it
 _MOST_SAMPLES = 32  # per axis
 _LEAST_AXIS = 3
 
@@ -122,6 +123,25 @@ def look_like_positions(field: np.ndarray, grid: Grid) -> bool:
     return bool(stretch.size > 1 and not as_displacements and as_positions)
 
 
+def looks_like_a_scan(found: FileHeader, field: np.ndarray, grid: Grid) -> bool:
+    """Return whether a file that no header marks as a field holds intensities, in three frames.
+
+    Args:
+        found: its header.
+        field: its numbers `(x, y, z, 3)`.
+        grid: its grid.
+    """
+    if int(found.header["intent_code"]) != _NONE:
+        return False
+    lengths = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    steep = [
+        np.linalg.norm(_steps(field, axis), axis=1) > _STEEP * lengths[axis] for axis in range(3)
+    ]
+    share = np.concatenate(steep).mean() if any(map(len, steep)) else 0
+    unsigned = found.dtype.kind == "u" and found.header.get_slope_inter()[0] in (None, 1)
+    return bool(unsigned or share > _MOST_STEEP)
+
+
 def collapses(field: np.ndarray, grid: Grid) -> bool:
     """Return whether displacements take everything to one place, or to a line or plane.
 
@@ -159,11 +179,17 @@ def _changes(field: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _typical_step(field: np.ndarray, axis: int) -> np.ndarray:
-    """Median change of the vectors from one voxel to the next, where they are set."""
+    """Median change of the vectors from one voxel to the next."""
+    steps = _steps(field, axis)
+    return np.median(steps, 0) if len(steps) else np.zeros(3)
+
+
+def _steps(field: np.ndarray, axis: int) -> np.ndarray:
+    """Changes of the vectors from one voxel to the next, where they are set, of some voxels."""
     every = [slice(None, None, max(1, -(-n // _MOST_SAMPLES))) for n in field.shape[:3]]
     here, there = list(every), list(every)
     step = every[axis].step
     here[axis], there[axis] = slice(None, -1, step), slice(1, None, step)
     first, second = (field[tuple(place)].reshape(-1, 3).astype("f8") for place in (here, there))
     used = first.any(1) & second.any(1) & np.isfinite(second - first).all(1)
-    return np.median((second - first)[used], 0) if used.any() else np.zeros(3)
+    return (second - first)[used]

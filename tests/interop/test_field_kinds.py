@@ -190,3 +190,14 @@ def test_positions_join_a_chain(pair, affine, warp):
     chain = compose(affine, read_displacement_field(path))
     np.testing.assert_allclose(chain(mm), affine(warp(mm)), atol=1e-3)
     assert isinstance(apply_transform(pair.moving, chain, like=pair.fixed), Volume)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+def test_a_scan_of_three_frames_is_no_field(pair, tmp_path, dtype):
+    rng = np.random.default_rng(0)
+    frames = np.stack([pair.moving.data * 10 + rng.normal(0, 5, pair.moving.shape)] * 3, -1)
+    image = nib.Nifti1Image(np.clip(frames, 0, 255 if dtype == "uint8" else 2000), np.eye(4))
+    image = nib.Nifti1Image(image.get_fdata().astype(dtype), pair.moving.affine)
+    image.to_filename(tmp_path / "bold.nii")
+    with pytest.raises(ValueError, match="those of a scan of three frames"):
+        read_displacement_field(tmp_path / "bold.nii")
