@@ -203,7 +203,7 @@ def lines_about(text, path):
 
 def faults_of(command):
     files = REFUSED | NO_LABELS if command in LABELS else dict(REFUSED)
-    if command is apply:  # moves each frame
+    if command in (apply, strip):  # which take each frame by itself
         del files["frames.nii"]
     return files
 
@@ -220,8 +220,6 @@ def test_a_folder_of_bad_doubtful_and_good_files(runs, tmp_path, capsys, command
         failures = [line for line in lines_about(error, scans / name) if line.startswith(start)]
         assert len(failures) == 1 and message in failures[0], (name, error)
     for name, (_, message) in WARNED.items():
-        if command is apply and name == "axis.nii":  # which is kept there, as a frame
-            continue
         lines = lines_about(error, scans / name)
         assert [line for line in lines if line.startswith("warning: ") and message in line], name
     assert "Traceback" not in error and GOOD not in error
@@ -419,3 +417,21 @@ def test_damaged_runs(runs, tmp_path, capsys, command, name):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("synthtf ") and name in line and message in line
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.nii.gz").exists()
+
+
+def test_strip_takes_each_frame_by_itself(runs, tmp_path):
+    frames = np.stack([labels(), 3 * labels()[::-1]], -1).astype("float32")
+    write_volume(tmp_path / "four.nii", frames, affine=affine())
+    out = {flag: tmp_path / f"{flag[1:]}.nii" for flag in ("-o", "-m", "-d")}
+    words = [word for pair in out.items() for word in pair]
+    model = ("--model", runs / "stripping", "--no-flip")
+    assert run(["strip", tmp_path / "four.nii", *words, *model]) == 0
+    for index in range(2):
+        one = tmp_path / "one.nii"
+        write_volume(one, frames[..., index], affine=affine())
+        single = {flag: tmp_path / f"{flag[1:]}1.nii" for flag in out}
+        words = [word for pair in single.items() for word in pair]
+        assert run(["strip", one, *words, *model]) == 0
+        for flag, path in out.items():
+            found, expected = nib.load(path).get_fdata(), nib.load(single[flag]).get_fdata()
+            np.testing.assert_allclose(found[..., index], expected, atol=1e-5)
