@@ -93,7 +93,9 @@ class Volume:
 def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = False) -> Volume:
     """Read a .nii, .nii.gz, .mgz or .mgh file; the module's docstring states the rules.
 
-    The file is verified to its end: checksum, length, and a header that the file can hold.
+    The file is verified to its end: checksum, length, and a header that the file can hold. A
+    header that nibabel repairs is read as it does, with a warning. Files without a checksum (.nii,
+    .mgh) may have wrong voxels that nothing shows: compress what is stored or copied.
 
     Args:
         path: file to read.
