@@ -10,9 +10,10 @@ _DESCRIPTION = """\
 Move images, label maps and points by one transform or several, with a single resampling.
 
 TRANS  a transform: .lta (FreeSurfer), .txt or .tfm (ITK), .mat (FSL's FLIRT, or ANTs),
-       .nii.gz or .nii (displacement field: RAS, or LPS of ITK and ANTs). Several are
-       separated by commas, the one that the image passes first in front. With ":inverse"
-       after its name, a transform is inverted: a.lta,b.nii.gz:inverse
+       .nii.gz or .nii (displacement field: RAS, or LPS of ITK and ANTs; field of positions
+       of SPM or NiftyReg). Several are separated by commas, the one that the image passes
+       first in front. With ":inverse" after its name, a transform is inverted:
+       a.lta,b.nii.gz:inverse
 IN     an image or a label map (.nii.gz, .nii, .mgz, .mgh), or a table of points (.csv,
        .tsv, .txt, Slicer's .fcsv: columns x, y, z, or R, A, S, or L, P, S, in mm, wherever
        they stand; all else of the table is kept). A line "# CoordinateSystem = LPS", or RAS,

@@ -9,7 +9,7 @@ import numpy as np
 from synthtf.data.enrich import check_parts
 from synthtf.data.label_rows import COLUMNS
 from synthtf.data.label_table import LabelTable, count_labels
-from synthtf.data.paths import check_ending, refuse_clashes, stem
+from synthtf.data.paths import check_ending, existing_volume, refuse_clashes, stem
 from synthtf.data.tables import refuse_other_file
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
@@ -50,6 +50,8 @@ def write_more_labels(
     with usage_errors():
         check_parts(num_parts)
         check_ending(output)
+        existing_volume(image, "IMAGE")
+        existing_volume(labels, "the label map")
         refuse_clashes([Path(image)], [output], others=[Path(labels)])
         names = LabelTable.read(table) if table else None
         if table and listed.exists() and listed.samefile(table):

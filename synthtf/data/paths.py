@@ -5,10 +5,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthtf.data.contents import first_known, known_file, no_file
 from synthtf.data.text_files import read_text, split_lines
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 """Endings of volume files."""
+
+_FILE_ENDINGS = (".keras", ".h5", ".txt", ".csv", ".tsv", ".json", ".png", ".html")
 
 
 def extension(path: str | os.PathLike) -> str:
@@ -54,8 +57,9 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
             skipped, relative paths start in the folder of the list).
 
     Returns:
-        Paths, at least one. It is not checked whether the files of a list exist, so that one
-        missing file does not stop the others.
+        Paths, at least one. It is not checked whether the files of a list exist, or whether
+        links in a folder lead to files: one missing file does not stop the others, and is named
+        when it is read.
 
     Raises:
         FileNotFoundError: if the path does not exist.
@@ -63,7 +67,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; give a volume, a folder or a .txt list")
+        raise FileNotFoundError(f"{no_file(path)}; give a volume, a folder or a .txt list")
     if path.is_dir():
         return _volumes_in(path)
     if path.suffix.lower() == ".txt":
@@ -71,6 +75,7 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     if not extension(path):
         raise ValueError(
             f"{path}: unknown ending; it must be one of {_endings()}, a folder, or a .txt list"
+            f"{known_file(path)}"
         )
     return [path]
 
@@ -213,9 +218,11 @@ def output_folder(path: str | os.PathLike, argument: str) -> Path:
         argument: what it was given as, for the message.
 
     Raises:
-        ValueError: if it is a file, or lies in one.
+        ValueError: if it is a file, lies in one, or does not exist and has the ending of a file.
     """
     folder = Path(path)
+    if not folder.exists() and folder.name.lower().endswith((*EXTENSIONS, *_FILE_ENDINGS)):
+        raise ValueError(f"{argument} must be a folder. Received: the name of a file, {path}")
     existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
     if not existing.is_dir():
         raise ValueError(f"{argument} must be a folder. Received: the file {existing}")
@@ -242,6 +249,40 @@ def listed_path(name: str, source: str | os.PathLike, line: int) -> Path:
     return path
 
 
+def existing_volume(path: str | os.PathLike, argument: str) -> Path:
+    """Return the path of a volume file that exists.
+
+    Args:
+        path: the file.
+        argument: what it was given as, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if its name does not end as that of a volume.
+    """
+    file = existing_file(path, argument)
+    if not extension(file):
+        raise ValueError(
+            f"{argument}: {path}: unknown ending; it must be one of {_endings()}{known_file(path)}"
+        )
+    return file
+
+
+def existing_file(path: str | os.PathLike, argument: str) -> Path:
+    """Return the path of a file that exists.
+
+    Args:
+        path: the file.
+        argument: what it was given as, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{argument}: {no_file(path)}")
+    return Path(path)
+
+
 def path_kind(path: str | os.PathLike) -> str:
     """Return "file", "folder" or "list"; what does not exist and has no ending is a folder.
 
@@ -262,9 +303,12 @@ def _endings() -> str:
 
 
 def _volumes_in(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.iterdir() if extension(p) and p.is_file() and p.name[0] != ".")
+    # Links to nothing and folders with such a name are files that somebody misses.
+    files = sorted(p for p in folder.iterdir() if extension(p) and p.name[0] != ".")
     if not files:
-        raise ValueError(f"{folder} holds no volume; the ending must be one of {_endings()}")
+        raise ValueError(
+            f"{folder} holds no volume; the ending must be one of {_endings()}{first_known(folder)}"
+        )
     return files
 
 

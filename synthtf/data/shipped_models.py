@@ -1,8 +1,10 @@
 """Networks and recipes that come with the package, and the checksums of networks."""
 
+import difflib
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 CHECKSUMS = "SHA256SUMS"
@@ -23,6 +25,30 @@ def shipped_recipes() -> dict[str, Path]:
     """Return the file of each recipe that comes with the package, by name, without models."""
     models = shipped_models()
     return {p.parent.name: p for p in _files("recipe.json") if p.parent.name not in models}
+
+
+def recipe_file(recipe: str | os.PathLike) -> Path:
+    """Return the file of a recipe: the name of one that comes with the package, or a path.
+
+    Args:
+        recipe: name or path.
+
+    Raises:
+        ValueError: if there is neither such a recipe nor such a file.
+    """
+    recipes = shipped_recipes()
+    if recipe in recipes:
+        return recipes[recipe]
+    if not Path(recipe).is_file():
+        near = nearest(str(recipe), recipes)
+        raise ValueError(f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}{near}")
+    return Path(recipe)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that is most like another."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _files(name: str) -> list[Path]:

@@ -103,7 +103,7 @@ def strip(
         raise ValueError(
             f"`border` must be within the {limit:g} mm that the network knows. Received: {border:g}"
         )
-    volume = scan if isinstance(scan, Volume) else read_volume(scan)
+    volume = scan if isinstance(scan, Volume) else read_volume(scan, frames=True)
     warn_of_spacing(volume, run)
     limits = (budget or MemoryBudget()).for_scan(volume.data.size * SCAN_BYTES)
     frames = volume.data.reshape((*(*volume.shape, 1)[:3], -1))

@@ -2,7 +2,7 @@
 
 import os
 
-from synthtf.data.paths import writable_file
+from synthtf.data.paths import existing_file, writable_file
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
@@ -25,6 +25,7 @@ def convert_weights(
         ValueError: if the output is no .keras file, or the weights do not suit the kind.
     """
     with usage_errors():
+        existing_file(weights, "WEIGHTS")
         path = writable_file(output, "-o")
         if path.suffix != ".keras":
             raise ValueError(f"-o must be a file with the extension .keras. Received: {output}")

@@ -10,11 +10,11 @@ import keras
 
 from synthtf.arguments import Limited
 from synthtf.data.label_table import LabelTable
-from synthtf.data.shipped_models import shipped_recipes
+from synthtf.data.shipped_models import nearest, recipe_file, shipped_recipes
 from synthtf.layers.base import SynthesisLayer
 from synthtf.ranges import Range
 from synthtf.synthesis import build
-from synthtf.synthesis.entries import as_entry, as_step, check_known, nearest, remake
+from synthtf.synthesis.entries import as_entry, as_step, check_known, remake
 from synthtf.synthesis.stages import check_order, group
 
 _RESERVED = ("labels", "key", "image", "target")
@@ -102,15 +102,7 @@ class Recipe:
                 "`recipe` must be a `Recipe`, a list of layers, the name of a preset or the path "
                 f"of a JSON file. Received: recipe={recipe!r}"
             )
-        recipes = shipped_recipes()
-        if recipe in recipes:
-            return cls.preset(recipe)
-        if not Path(recipe).is_file():
-            near = nearest(str(recipe), recipes)
-            raise ValueError(
-                f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}{near}"
-            )
-        return cls.load(recipe)
+        return cls.load(recipe_file(recipe))
 
     @property
     def names(self) -> tuple[str, ...]:

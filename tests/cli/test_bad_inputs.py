@@ -58,8 +58,18 @@ REFUSED = {
         lambda: volume(dim=[3, *[32000] * 3, 1, 1, 1, 1]),
         "claims 32000 x 32000 x 32000 voxels",
     ),
-    "web.nii.gz": (lambda: b"<html>404</html>" * 40, "corrupt"),
-    "empty.mgz": (lambda: b"", "corrupt"),
+    "web.nii.gz": (lambda: b"<html>404</html>" * 40, "an HTML page"),
+    "empty.mgz": (lambda: b"", "is empty"),
+    "link.nii.gz": (lambda: "../.git/annex/objects/a.nii.gz", "is a link to nothing"),
+    "loop.nii": (lambda: "loop.nii", "is a link to nothing"),
+    "folder.nii": (lambda: None, "is a folder"),
+    "annex.nii": (lambda: b"../.git/annex/objects/jv/MD5E-s7--8f.nii", "git annex get"),
+    "dicom.nii": (lambda: bytes(128) + b"DICM" + bytes(range(256)), "dcm2niix"),
+    "overlay.nii": (lambda: volume(np.ones((642, 1, 1), "int16")), "surface overlay"),
+    "warp.nii": (
+        lambda: volume(np.ones((4, 4, 4, 1, 3), "f4"), intent_code=1007),
+        "a field of vectors",
+    ),
     "colour.nii": (
         lambda: volume(np.zeros((4, 4, 4), [(c, "u1") for c in "RGB"])),
         "voxels must be real numbers. Received: colour",
@@ -105,6 +115,11 @@ WARNED = {
         "the fourth axis, of length one, was dropped",
     ),
     "longer.nii": (lambda: volume() + b"more", "4 bytes follow the voxels"),
+    "plain.nii.gz": (lambda: volume(), "is not compressed, as its name does not say"),
+    "qfac.nii": (
+        lambda: volume(qform_code=1, sform_code=0, pixdim=[0, MM, MM, MM, 1, 1, 1, 1]),
+        "qfac",
+    ),
     "int64.nii": (lambda: volume(bitpix=32), "claims 32 bits per voxel, but int16 has 16"),
 }
 
@@ -171,7 +186,13 @@ def save(folder, files):
     """Write files of a table, and a good one."""
     folder.mkdir()
     for name, (make, _) in files.items():
-        (folder / name).write_bytes(make())
+        content = make()
+        if content is None:
+            (folder / name).mkdir()
+        elif isinstance(content, str):
+            (folder / name).symlink_to(content)
+        else:
+            (folder / name).write_bytes(content)
     write_volume(folder / GOOD, labels(), affine=affine())
     return folder
 
@@ -182,7 +203,7 @@ def lines_about(text, path):
 
 def faults_of(command):
     files = REFUSED | NO_LABELS if command in LABELS else dict(REFUSED)
-    if command is apply:  # moves each frame
+    if command in (apply, strip):  # which take each frame by itself
         del files["frames.nii"]
     return files
 
@@ -199,8 +220,6 @@ def test_a_folder_of_bad_doubtful_and_good_files(runs, tmp_path, capsys, command
         failures = [line for line in lines_about(error, scans / name) if line.startswith(start)]
         assert len(failures) == 1 and message in failures[0], (name, error)
     for name, (_, message) in WARNED.items():
-        if command is apply and name == "axis.nii":  # which is kept there, as a frame
-            continue
         lines = lines_about(error, scans / name)
         assert [line for line in lines if line.startswith("warning: ") and message in line], name
     assert "Traceback" not in error and GOOD not in error
@@ -398,3 +417,21 @@ def test_damaged_runs(runs, tmp_path, capsys, command, name):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("synthtf ") and name in line and message in line
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.nii.gz").exists()
+
+
+def test_strip_takes_each_frame_by_itself(runs, tmp_path):
+    frames = np.stack([labels(), 3 * labels()[::-1]], -1).astype("float32")
+    write_volume(tmp_path / "four.nii", frames, affine=affine())
+    out = {flag: tmp_path / f"{flag[1:]}.nii" for flag in ("-o", "-m", "-d")}
+    words = [word for pair in out.items() for word in pair]
+    model = ("--model", runs / "stripping", "--no-flip")
+    assert run(["strip", tmp_path / "four.nii", *words, *model]) == 0
+    for index in range(2):
+        one = tmp_path / "one.nii"
+        write_volume(one, frames[..., index], affine=affine())
+        single = {flag: tmp_path / f"{flag[1:]}1.nii" for flag in out}
+        words = [word for pair in single.items() for word in pair]
+        assert run(["strip", one, *words, *model]) == 0
+        for flag, path in out.items():
+            found, expected = nib.load(path).get_fdata(), nib.load(single[flag]).get_fdata()
+            np.testing.assert_allclose(found[..., index], expected, atol=1e-5)

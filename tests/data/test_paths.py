@@ -43,6 +43,26 @@ def test_folder_is_listed_sorted_without_hidden_and_other_files(scans):
     assert [p.name for p in expand_inputs(scans)] == ["a 1.nii.gz", "b.nii", "c.MGZ"]
 
 
+def test_links_to_nothing_and_folders_with_such_names_are_listed(scans):
+    # Left out, they would be missed by nobody: reading them says what they are.
+    (scans / "0.nii.gz").symlink_to(".git/annex/objects/0.nii.gz")
+    (scans / "loop.nii").symlink_to("loop.nii")
+    (scans / "z.nii").mkdir()
+    names = ["0.nii.gz", "a 1.nii.gz", "b.nii", "c.MGZ", "loop.nii", "z.nii"]
+    assert [p.name for p in expand_inputs(scans)] == names
+    for name in ("0.nii.gz", "loop.nii"):
+        with pytest.raises(FileNotFoundError, match=f"{name} is a link to nothing"):
+            expand_inputs(scans / name)
+
+
+@pytest.mark.parametrize("name", ["run.nii.gz", "run.keras", "out.CSV", "page.html"])
+def test_a_folder_is_not_called_like_a_file(tmp_path, name):
+    with pytest.raises(ValueError, match=r"must be a folder\. Received: the name of a file"):
+        output_folder(tmp_path / name, "-o")
+    (tmp_path / name).mkdir()
+    assert output_folder(tmp_path / name, "-o") == tmp_path / name
+
+
 def test_file_and_list(scans, tmp_path):
     assert expand_inputs(scans / "b.nii") == [scans / "b.nii"]
     listed = tmp_path / "list.txt"

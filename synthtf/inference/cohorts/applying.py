@@ -4,11 +4,11 @@ import functools
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from synthtf.batch import Outcome, for_each_file
-from synthtf.data.paths import EXTENSIONS, extension
+from synthtf.data.paths import EXTENSIONS, existing_file, extension
 from synthtf.data.points import POINT_ENDINGS, read_points, write_points
 from synthtf.data.transforms import Transform
 from synthtf.data.volume_writer import write_volume
@@ -54,6 +54,8 @@ def apply_to_files(
         transforms = TransformFile.parse(transform)
         references = [] if like is None else [like]
         pairs = _pairs(files, [*references, *(file.path for file in transforms)])
+        if not any(source.is_file() for source, _ in pairs):
+            existing_file(pairs[0][0], "IN")
         grid = None if like is None else read_volume(like, frames=True)
     # FSL's matrices depend on the image that is moved; all else is read, and inverted, once.
     shared = None if any(f.needs_images for f in transforms) else read_transforms(transforms)
@@ -135,11 +137,9 @@ def _kind(path: Path) -> str:
 def _read(path: Path, *, labels: bool) -> Volume:
     """Read an image with its frames, with whole numbers as labels where that is asked for."""
     try:
-        volume = read_volume(path, labels=labels, frames=True)
+        return read_volume(path, labels=labels, frames=True)
     except ValueError:
         if not labels:
             raise
         # Images may be moved by nearest neighbour as well.
-        volume = read_volume(path, frames=True)
-    single = volume.data.shape[-1] == 1 and volume.data.ndim > volume.ndim
-    return replace(volume, data=volume.data[..., 0]) if single else volume
+        return read_volume(path, frames=True)
