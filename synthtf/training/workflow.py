@@ -14,7 +14,8 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
 from synthtf.runs.run import RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
-from synthtf.training.loop import finished_epochs, train
+from synthtf.training.checkpoint import finished_epochs
+from synthtf.training.loop import train
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
 
@@ -64,13 +65,16 @@ def train_run(
         "precision": plan.precision,
         "seed": plan.seed,
         "num_maps": data.num_maps,
+        "batch_size": data.batch_size,
+        "steps_per_epoch": len(data),
     }
-    if resume and (Path(folder) / RECIPE).is_file():
+    done = finished_epochs(Path(folder))
+    if done and not resume:
+        raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
+    if done:
         run = Run.load(folder)
         _refuse_difference(run, recipe, table, facts)
     else:
-        if finished_epochs(Path(folder)):
-            raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
         run = Run.create(folder, table, recipe, facts)
     train(run, model, data, schedule, resume, verbose, plan.jit_compile)
     return run
