@@ -151,9 +151,10 @@ def variables_of(model: CombinedModel) -> list[keras.Variable]:
 
 
 def draw_curve(folder: Path) -> None:
-    """Draw the learning curve of a run folder, in one piece."""
-    with written_aside(folder / CURVE) as aside:
-        figures.learning_curve(folder / LOG, aside)
+    """Draw the learning curve of a run folder, in one piece, if there is a log."""
+    if (folder / LOG).is_file():
+        with written_aside(folder / CURVE) as aside:
+            figures.learning_curve(folder / LOG, aside)
 
 
 def clean(folder: Path) -> None:
