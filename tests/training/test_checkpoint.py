@@ -10,49 +10,19 @@ import os
 import keras
 import numpy as np
 import pytest
+from small_model import LABELS, RECIPE, SHAPE, small_maps, small_model
 
-from synthtf.data import LabelMaps, LabelTable
-from synthtf.layers import RandomIntensity
+from synthtf.data import LabelTable
 from synthtf.runs import Run
-from synthtf.synthesis import Recipe
 from synthtf.training import Schedule
 from synthtf.training.checkpoint import Checkpoint
-from synthtf.training.combined import CombinedModel
 from synthtf.training.loop import train
 
-RECIPE = Recipe([RandomIntensity()])
-SHAPE, LABELS = (8, 8), [0, 2]
 SCHEDULE = Schedule(2, learning_rate=0.05, average=0.5, check_every=3)
 
 
-class Small(CombinedModel):
-    """Learns without making a graph, which takes most of the time of a short training."""
-
-    warm_up = 1
-    spoil = ()  # steps that end with a loss that is not finite
-
-    @staticmethod
-    def connect(samples, network):
-        return {"found": network(samples["image"]), "labels": samples["labels"]}
-
-    def objective(self, outputs):
-        target = keras.ops.cast(outputs["labels"], "float32")
-        error = keras.ops.mean(keras.ops.square(outputs["found"] - target))
-        bad = int(self.optimizer.iterations) in self.spoil
-        return error * np.nan if bad else error + 0.1 * self.warming_up
-
-    def compile(self, optimizer, jit_compile="auto"):
-        keras.Model.compile(self, optimizer, run_eagerly=True)
-
-
 def make(folder, new=True):
-    keras.utils.set_random_seed(0)
-    image = np.zeros(SHAPE, "int32")
-    image[2:6, 2:6] = 2
-    maps = LabelMaps([image], seed=3, num_batches=2)
-    inputs = keras.Input((None, None, 1))
-    network = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-    model = Small(RECIPE.build(SHAPE, LABELS), network)
+    model, maps = small_model(), small_maps(num_batches=2)
     facts = {"task": "small", "shape": list(SHAPE), "spacing": [1.0, 1.0], "multiple": 1}
     facts["output_labels"] = LABELS
     if new or not (folder / "run.json").is_file():
