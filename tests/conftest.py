@@ -22,6 +22,7 @@ ONLY_2D = {
     "test_keras_file_round_trip",
     "test_eager_and_compiled_agree",
     "test_mixed_precision_changes_nothing",
+    "test_settings_of_keras_change_nothing",
     "test_fits_inside_a_model",
     "test_call_leaves_inputs_and_layer_alone",
     "test_same_key_same_bits",

@@ -34,7 +34,7 @@ def distance_to(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:
         Computing 2012.
     """
     far = float(limit) ** 2
-    squared = ops.where(mask, 0.0, far)
+    squared = far * ops.cast(ops.logical_not(mask), "float32")
     for axis, mm in enumerate(spacing, start=1):
         squared = _lower_envelope(squared, axis, float(mm), far)
     return ops.sqrt(squared)

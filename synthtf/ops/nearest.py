@@ -40,7 +40,7 @@ def nearest_label(
         Computing 2012.
     """
     far = float(limit) ** 2
-    squared = ops.where(mask, 0.0, far)
+    squared = far * ops.cast(ops.logical_not(mask), "float32")
     nearest = labels
     for axis, mm in enumerate(spacing, start=1):
         squared, nearest = _along_axis(squared, nearest, axis, float(mm), far)

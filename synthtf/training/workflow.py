@@ -49,7 +49,7 @@ def train_run(
         ValueError: if a file, range or shape does not fit.
     """
     keras.utils.set_random_seed(plan.seed)
-    keras.config.set_dtype_policy(plan.precision)
+    _set_keras(plan.precision)
     table, recipe = load_table(plan.labels), Recipe.of(plan.recipe)
     start = None if plan.start is None else as_run(plan.start)
     if start is not None:
@@ -78,6 +78,14 @@ def train_run(
         run = Run.create(folder, table, recipe, facts)
     train(run, model, data, schedule, resume, verbose, plan.jit_compile)
     return run
+
+
+def _set_keras(precision: str) -> None:
+    """Set all that a keras.json may have changed: a run is the same on each machine."""
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_dtype_policy(precision)
 
 
 def load_table(labels: Any) -> LabelTable | None:

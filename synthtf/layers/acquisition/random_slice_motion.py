@@ -116,7 +116,7 @@ class RandomSliceMotion(RandomLayer):
             # Samples whose slices lie across another axis do not move here.
             pose = self._poses(draws, axis, image.shape[axis + 1], spacing[axis])
             here = expand(is_axis(draws["axis"], axis), pose)
-            pose = ops.where(here, pose, ops.eye(len(spacing) + 1))
+            pose = ops.where(here, pose, ops.eye(len(spacing) + 1, dtype="float32"))
             for i, term in enumerate(_displacement(pose, axis, image.shape[1:-1], spacing)):
                 terms[i] += term
         field = ops.stack([_sum_planes(part) for part in terms], axis=-1)

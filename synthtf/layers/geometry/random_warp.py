@@ -156,7 +156,7 @@ def _centred(field: Tensor, volume: tuple[int, ...]) -> Tensor:
     """Give a field the mean zero over a volume that it is upsampled to, and unit length at most."""
     grid = tuple(field.shape[1:-1])
     weights = [
-        ops.mean(upsample_matrix(ops.convert_to_tensor([m]), n, m), axis=1, keepdims=True)
+        ops.mean(upsample_matrix(ops.convert_to_tensor([m], "int32"), n, m), axis=1, keepdims=True)
         for n, m in zip(volume, grid, strict=True)
     ]
     field = field - apply_along_axes(field, weights)
