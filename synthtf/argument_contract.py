@@ -5,11 +5,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from keras import ops, tree
+
 from synthtf.arguments import arguments_of
 from synthtf.layers.base import SynthesisLayer
 
 # For a number without a limit.
 _FAR = 1e6
+_SENSELESS = (
+    *(1e300, -1e300, 1e39, 1e7, -1e7, 1e6, -1e6, math.nan, math.inf, -math.inf),
+    *(5000, 10**9, 2**31, 10**400, -1, 1e-300, "1" * 10**5, {}, None, True),
+    *([1e6, 1e6], [0, 1e300], [-1e300, 0], [0, 1e6], [1, 10**9], [1] * 10**4, [[[[[[1]]]]]], [{}]),
+)
 
 
 class ArgumentContract:
@@ -69,6 +76,28 @@ class ArgumentContract:
                 message = self.refusal(**{name: value})
                 named = {n for n in self.layer.arguments() if re.search(f"`-?{n}`", message)}
                 check(not message or len(named) > 1, f"an undeclared limit: {message}")
+
+    def test_senseless_arguments(self) -> None:
+        """A number that is huge or not finite, and a list without end, is refused by its name.
+
+        What is accepted makes finite samples; the suite would not end if it took long.
+        """
+        inputs = self.make_inputs(2)
+        for name in self.layer.arguments():
+            for value in _SENSELESS:
+                given = {name: value}
+                message = self.refusal(**given)
+                check(len(message.splitlines()) < 2, f"several lines for {name}={value!r:.80}")
+                if message:
+                    check(name in message, f"{name}={value!r:.80} is not named: {message:.200}")
+                    continue
+                try:
+                    outputs = self.make_layer(**given)(*inputs)
+                except ValueError as error:
+                    check(f"`{name}`" in str(error), f"{name}={value!r:.80}: {error}")
+                    continue
+                finite = [bool(ops.all(ops.isfinite(x))) for x in tree.flatten(outputs)]
+                check(all(finite), f"not finite for {name}={value!r:.80}")
 
 
 def check(condition: bool, message: str) -> None:

@@ -51,6 +51,8 @@ def _along_axis(
     squared: Tensor, nearest: Tensor, axis: int, mm: float, far: float
 ) -> tuple[Tensor, Tensor]:
     reach = math.ceil(math.sqrt(far) / mm) - 1  # voxels; beyond, the square alone is `far`
+    if squared.shape[axis] is not None:
+        reach = min(reach, squared.shape[axis] - 1)
     pads = [(reach, reach) if a == axis else (0, 0) for a in range(len(squared.shape))]
     distances = ops.pad(squared, pads, constant_values=far)
     values = ops.pad(nearest, pads)

@@ -73,7 +73,7 @@ class RandomSliceMotion(RandomLayer):
         thickness: PositiveMillimetres = (2, 4),
         translation: Millimetres = (0, 3),
         rotation: Annotated[Range, Limits(0, 180, "degrees")] = (0, 5),
-        num_interleaves: Annotated[WholeRange, Limits(1)] = (1, 4),
+        num_interleaves: Annotated[WholeRange, Limits(1, 64)] = (1, 4),
         motion: Literal["smooth", "interleave", "slice"] = "smooth",
         axes: Axes | None = None,
         spacing: Spacing = 1.0,

@@ -62,8 +62,8 @@ class RandomStreaks(RandomLayer):
     def __init__(
         self,
         intensity: Annotated[Range, Limits(0)] = (0, 0.4),
-        num_sources: Annotated[WholeRange, Limits(1)] = (1, 3),
-        num_rays: Annotated[WholeRange, Limits(2)] = (24, 96),
+        num_sources: Annotated[WholeRange, Limits(1, 64)] = (1, 3),
+        num_rays: Annotated[WholeRange, Limits(2, 1024)] = (24, 96),
         reach: PositiveMillimetres = (10, 60),
         extent: PositiveMillimetres = (2, 8),
         axis: Axis = 2,

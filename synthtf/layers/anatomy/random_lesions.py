@@ -71,7 +71,7 @@ class RandomLesions(RandomLayer):
         self,
         within: Regions = (2, 41),
         lesion_label: Label = 77,
-        num_lesions: Annotated[WholeRange, Limits(0)] = (1, 20),
+        num_lesions: Annotated[WholeRange, Limits(0, 1000)] = (1, 20),
         size: Millimetres = (2, 15),
         irregularity: Proportion = (0, 0.6),
         rim_label: Label | None = None,

@@ -68,10 +68,10 @@ class RandomVessels(LabelSource):
 
     def __init__(
         self,
-        num_trees: Annotated[WholeRange, Limits(0)] = (1, 5),
+        num_trees: Annotated[WholeRange, Limits(0, 100)] = (1, 5),
         radius: Millimetres = (1, 3),
         length: Millimetres = (20, 60),
-        num_levels: Annotated[int, Limits(1)] = 5,
+        num_levels: Annotated[int, Limits(1, 8)] = 5,
         tortuosity: Annotated[Range, Limits(0)] = (0, 1),
         label_by: Literal["vessel", "tree", "level"] = "vessel",
         spacing: Spacing = 1.0,

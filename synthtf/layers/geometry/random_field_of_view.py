@@ -49,7 +49,7 @@ class RandomFieldOfView(RandomLayer):
         self,
         proportion: Annotated[Range, Limits(0, 0.99)] = (0, 0.2),
         axes: Axes | None = None,
-        num_axes: Annotated[WholeRange, Limits(1)] = 1,
+        num_axes: Annotated[WholeRange, Limits(1, 3)] = 1,
         labels: bool = False,
         **kwargs: Any,
     ) -> None:

@@ -79,7 +79,7 @@ class RandomWarp(RandomLayer):
         noise: Literal[KINDS] = "perlin",
         octaves: Octaves = (1, 5),
         diffeomorphic: bool = True,
-        integration_steps: Annotated[int, Limits(0)] = 5,
+        integration_steps: Annotated[int, Limits(0, 20)] = 5,
         spacing: Spacing = 1.0,
         shape: Shape | None = None,
         full_resolution: bool = True,
