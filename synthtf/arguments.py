@@ -18,6 +18,7 @@ a ValueError. `TYPE | None` allows None.
 import functools
 import inspect
 import math
+import reprlib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,16 @@ class Argument:
         """
         if self.parser is None or (value is None and self.optional):
             return value
-        return self.parser(value, self.name)
+        try:
+            return self.parser(value, self.name)
+        except (TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
+            message = str(error)
+            if f"`{self.name}`" in message and isinstance(error, ValueError):
+                raise
+            raise ValueError(
+                f"`{self.name}` is not what it must be, {message}. "
+                f"Received: {self.name}={reprlib.repr(value)}"
+            ) from None
 
     def limited(self, value: Any) -> Limited:
         """Describe a value; a missing default counts as None."""
@@ -256,7 +266,8 @@ def as_axes(values: Any, name: str) -> tuple[int, ...]:
         ValueError: if it is empty, or an axis is repeated or not 0, 1 or 2.
     """
     found = tuple(values) if hasattr(values, "__len__") else ()
-    if not found or len(set(found)) < len(found) or not set(found) <= {0, 1, 2}:
+    known = all(value in (0, 1, 2) for value in found)
+    if not found or not known or len(set(found)) < len(found):
         raise ValueError(
             f"`{name}` must be different spatial axes, 0, 1 or 2. Received: {name}={values!r}"
         )

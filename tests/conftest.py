@@ -30,6 +30,8 @@ ONLY_2D = {
     "test_probability_is_per_sample",
     "test_without_a_key",
 }
+# Only with --slow.
+SLOW = {"test_largest_arguments"}
 
 
 def pytest_configure(config):
@@ -43,7 +45,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="slow: run with --slow")
         for item in items:
-            if "slow" in item.keywords:
+            if "slow" in item.keywords or item.name in SLOW:
                 item.add_marker(skip)
 
 
