@@ -1,6 +1,7 @@
 """Files that are written completely or not at all, and verified before they are read."""
 
 import os
+import re
 import secrets
 import zipfile
 import zlib
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from synthtf.data.paths import extension
+
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.part(\..+)?")
 
 
 @contextmanager
@@ -34,6 +37,17 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Remove what `written_aside` left in a folder as its process was killed.
+
+    Args:
+        folder: path of the folder, which nobody writes to now. It need not exist.
+    """
+    for path in Path(folder).glob(".*.part*"):
+        if _ASIDE.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def check_archive(path: str | os.PathLike) -> None:

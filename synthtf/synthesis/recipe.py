@@ -297,7 +297,10 @@ class Recipe:
             entries = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"recipe: not JSON, {error}") from None
-        return cls(entries)
+        try:
+            return cls(entries)
+        except RecursionError:
+            raise ValueError("recipe: its entries are nested too deeply") from None
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a recipe file."""

@@ -109,7 +109,7 @@ class RandomTissueMaps(RandomLayer):
 
     def identity(self, inputs: Tensor) -> Tensor:
         """Give the middle of each range."""
-        half = 0.5 * ops.ones((ops.shape(inputs)[0], len(self.labels), len(PARAMETERS)))
+        half = 0.5 * ops.ones((ops.shape(inputs)[0], len(self.labels), len(PARAMETERS)), "float32")
         return self.transform(inputs, {"maps": self._between(half)})
 
     def _between(self, chance: Tensor) -> Tensor:
