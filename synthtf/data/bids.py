@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synthtf.data.own_files import refuse_foreign_table
 from synthtf.data.paths import extension, output_in, stem
 from synthtf.data.whole_files import write_whole
 
@@ -201,13 +202,15 @@ def describe_derivatives(
     origin = {"URL": there.as_uri()}
     if "DatasetDOI" in source:
         origin["DOI"] = source["DatasetDOI"]
+    known = _read(folder) if is_dataset(folder) else {}
     facts = {
         "Name": f"Outputs of {_TOOL} for {source.get('Name') or there.name}",
         "BIDSVersion": _VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": _TOOL, "Version": version}],
-        "SourceDatasets": [origin],
-        "DatasetLinks": {_SOURCE: link},
+        **known,  # what the user added, or another tool
+        "GeneratedBy": _with(known, "GeneratedBy", {"Name": _TOOL, "Version": version}, "Name"),
+        "SourceDatasets": _with(known, "SourceDatasets", origin, "URL"),
+        "DatasetLinks": {**(known.get("DatasetLinks") or {}), _SOURCE: link},
     }
     write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
     unknown = [suffix for suffix in _UNKNOWN_TO_BIDS if suffix in {kind.suffix for kind in kinds}]
@@ -219,15 +222,23 @@ def describe_derivatives(
 def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> None:
     """Write `dseg.tsv`, which names the labels in the segmentations of a data set.
 
+    Other labels that it lists already stay.
+
     Args:
         folder: folder of the data set.
         names: label value to name.
 
     Raises:
+        ValueError: if it exists with other columns.
         OSError: if the file cannot be written.
     """
-    lines = ["index\tname", *(f"{value}\t{name}" for value, name in names.items())]
-    write_whole(Path(folder) / "dseg.tsv", ("\n".join(lines) + "\n").encode())
+    path = Path(folder) / "dseg.tsv"
+    refuse_foreign_table(path, ("index", "name"), "the table")
+    rows = {str(value): f"{value}\t{name}" for value, name in names.items()}
+    if path.is_file():
+        old = path.read_text(encoding="utf-8-sig").splitlines()[1:]
+        rows = {line.split("\t")[0]: line for line in old if line.strip()} | rows
+    write_whole(path, ("\n".join(["index\tname", *rows.values()]) + "\n").encode())
 
 
 def source_facts(root: str | os.PathLike, *scans: Path) -> dict[str, Any]:
@@ -285,6 +296,13 @@ def _volumes(folder: Path) -> list[Path]:
 
 def _is_phase(entities: str) -> bool:
     return any(part in entities.split("_") for part in _PHASES)
+
+
+def _with(facts: dict[str, Any], name: str, entry: dict[str, Any], key: str) -> list[Any]:
+    """Put an entry into a list of a description, in the place of the one with its key."""
+    entries = facts.get(name)
+    entries = entries if isinstance(entries, list) else []
+    return [e for e in entries if not isinstance(e, dict) or e.get(key) != entry[key]] + [entry]
 
 
 def _read(folder: Path) -> dict[str, Any]:

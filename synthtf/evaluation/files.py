@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synthtf.batch import Outcome, for_each_file
 from synthtf.data.label_table import LabelTable, count_labels
+from synthtf.data.own_files import refuse_foreign_table
 from synthtf.data.pairing import name_partnerless, pair_files
 from synthtf.data.paths import writable_file
 from synthtf.data.tables import format_table, write_table
@@ -15,6 +16,7 @@ from synthtf.evaluation.averages import MEASURES, mean_over_labels, mean_over_sc
 from synthtf.evaluation.comparing import evaluate
 from synthtf.usage import usage_errors
 
+_TABLE = ("scan", "label", "name", *MEASURES)
 _COLUMNS = {
     "label": "d",
     "name": "",
@@ -51,6 +53,8 @@ def evaluate_files(
         pairs, alone = pair_files(predictions, references)
         table = LabelTable.read(labels) if labels else None
         output = writable_file(csv, "--csv")
+        if output is not None:
+            refuse_foreign_table(output, _TABLE, "--csv")
     found: dict[Path, list[dict]] = {}
 
     def evaluate_one(pair: tuple[Path, Path]) -> None:
@@ -63,7 +67,7 @@ def evaluate_files(
     outcome = name_partnerless("evaluate", alone, outcome)
     if output is not None:
         rows = [{"scan": path, **row} for path, result in found.items() for row in result]
-        write_table(output, ["scan", "label", "name", *MEASURES], rows)
+        write_table(output, _TABLE, rows)
     return replace(outcome, text=_summary(found) if found else "")
 
 

@@ -13,6 +13,7 @@ from synthtf.data.points import POINT_ENDINGS, read_points, write_points
 from synthtf.data.transforms import Transform
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.data.writable import check_writable
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.defaults import FILL, INTERPOLATIONS
 from synthtf.interop.transform_files import TransformFile, read_transforms
@@ -117,6 +118,7 @@ def _pairs(files: Sequence[str | os.PathLike], others: Sequence[str | os.PathLik
             )
         if os.path.realpath(output) in used:
             raise ValueError(f"output {output} is also an input or another output; rename it")
+        check_writable(output)
         used.add(os.path.realpath(output))
     return pairs
 
