@@ -12,10 +12,7 @@ TRACEBACKS = contextvars.ContextVar("tracebacks", default=False)
 _LONGEST = 600  # what a damaged file holds may be of any length
 
 
-_PLAIN = str.maketrans(
-    {"²": "^2", "³": "^3", "×": "x", "°": " deg", "±": "+-", "→": "->", "–": "-", "…": "..."}
-    | {"λ": "lambda", "µ": "u", "≥": ">=", "≤": "<=", "’": "'", "φ": "phi", "σ": "sigma"}
-)
+_PLAIN = str.maketrans({"²": "^2", "³": "^3", "°": " deg", "±": "+-", "λ": "lambda", "µ": "u"})
 
 
 def print_line(text: str) -> None:

@@ -16,7 +16,7 @@ from synthtf.data.bids import (
     is_dataset,
     write_look_up_table,
 )
-from synthtf.data.own_files import refuse_foreign_json, source_of
+from synthtf.data.own_files import refuse_foreign_json
 from synthtf.data.paths import (
     EXTENSIONS,
     check_ending,
