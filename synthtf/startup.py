@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import IO
 
@@ -72,11 +73,15 @@ def load_backend() -> None:
     the error stream here, and shown if the import fails. A user who sets
     `TF_CPP_MIN_LOG_LEVEL` below 3 sees all that this level lets through.
 
+    Warns:
+        UserWarning: if a GPU is asked for, by `CUDA_VISIBLE_DEVICES`, and TensorFlow finds none.
+
     Raises:
         BackendError: if Keras or its backend cannot be imported.
     """
     try:
         _import_keras()
+        _miss_gpu()
     except BackendError:
         raise
     except ImportError as error:
@@ -111,6 +116,19 @@ def _import_keras() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def _miss_gpu() -> None:
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    tensorflow = sys.modules.get("tensorflow")
+    if wanted in ("", "-1", "NoDevFiles") or tensorflow is None:
+        return
+    if not tensorflow.config.list_physical_devices("GPU"):
+        warnings.warn(
+            f"CUDA_VISIBLE_DEVICES={wanted} asks for a GPU, but TensorFlow finds no GPU: the "
+            'processor is used; pip install "tensorflow[and-cuda]", or unset it',
+            stacklevel=3,
+        )
 
 
 def _scratch() -> IO[bytes]:
