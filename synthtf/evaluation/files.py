@@ -59,8 +59,10 @@ def evaluate_files(
 
     def evaluate_one(pair: tuple[Path, Path]) -> None:
         prediction, reference = (read_volume(path, labels=True) for path in pair)
-        used = {*count_labels(prediction.data), *count_labels(reference.data)}
-        known = table or LabelTable.from_labels(used)
+        counts = [count_labels(volume.data) for volume in (prediction, reference)]
+        known = table or LabelTable.from_labels({*counts[0], *counts[1]})
+        for path, found_there in zip(pair, counts, strict=True):
+            known.check(found_there, str(path))
         found[pair[0]] = evaluate(prediction, reference, known)
 
     outcome = for_each_file("evaluate", pairs, evaluate_one, name=lambda pair: pair[0])

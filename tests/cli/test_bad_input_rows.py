@@ -8,6 +8,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import sys
 import types
 
@@ -37,19 +38,9 @@ from synthtf.data.volumes import read_volume
 from synthtf.layers import RandomIntensity
 from synthtf.runs import Run
 
+SLICE = labels()[..., SIDE // 2 : SIDE // 2 + 1]
 COMMANDS = (segment, strip, register, apply, evaluate, synthesize, train)
-SIZE = [
-    "--features",
-    "2",
-    "--levels",
-    "1",
-    "--batch-size",
-    "1",
-    "--steps-per-epoch",
-    "2",
-    "--check-every",
-    "0",
-]
+SIZE = "--features 2 --levels 1 --batch-size 1 --steps-per-epoch 2 --check-every 0"
 
 
 @pytest.fixture
@@ -121,9 +112,32 @@ def has(lines, *parts):
 
 
 def training(user, *words, maps=None, out="run"):
-    maps = user.scan("map.nii.gz") if maps is None else maps
-    words = ("train", "segmentation", maps, "-o", user.folder / out, *SIZE, *words)
-    return (*words, "--recipe", user.runs / "recipe.json")
+    maps = user.scan("map.nii.gz", SLICE) if maps is None else maps
+    recipe = user.save("recipe.json", '[{"layer": "RandomIntensity"}]')
+    words = ("train", "segmentation", maps, "-o", user.folder / out, *SIZE.split(), *words)
+    return (*words, "--recipe", recipe)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of one epoch, which tests may copy."""
+    folder = tmp_path_factory.mktemp("trained")
+
+    def save(name, content):
+        (folder / name).write_text(content)
+        return folder / name
+
+    write_volume(folder / "map.nii.gz", SLICE, affine=affine())
+    somebody = types.SimpleNamespace(folder=folder, save=save)
+    words = ("--epochs", 1, "--no-anneal")
+    assert call(training(somebody, *words, maps=folder / "map.nii.gz")) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run_folder(user, trained):
+    """A copy of that run."""
+    return shutil.copytree(trained, user.folder / "run")
 
 
 # 1 ... 3: which files
@@ -151,7 +165,7 @@ def test_row_01_missing_path(user, command):
     user.refused(words, 2, "gone.nii.gz")
 
 
-@pytest.mark.parametrize("command", [segment, strip, register, evaluate])
+@pytest.mark.parametrize("command", [segment, strip, register])
 @pytest.mark.parametrize("way", ["folder to file", "file to folder"])
 def test_row_02_folder_in_file_out(user, unloaded, command, way):
     scan, out = user.scan("in/a.nii.gz"), user.folder / "o.nii.gz"
@@ -160,10 +174,7 @@ def test_row_02_folder_in_file_out(user, unloaded, command, way):
         user.refused(command(user.runs, scan.parent, out), 2, "o.nii.gz")
     else:
         (user.folder / "out").mkdir()
-        target = user.folder / "out"
-        if command is evaluate:
-            (user.folder / "out.csv").mkdir()
-        user.refused(command(user.runs, scan, target), 2, "out")
+        user.refused(command(user.runs, scan, user.folder / "out"), 2, "out")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +183,7 @@ def test_row_02_folder_in_file_out(user, unloaded, command, way):
         "synthesize in -o file",
         "train segmentation in -o file",
         "report in in -o out",
+        "evaluate in in --csv out",
         "report in/a.nii.gz in/a.nii.gz -o out",
         "export heads-2mm -o file",
         "convert in -o m.keras",
@@ -241,9 +253,10 @@ def test_row_07_frames(user, command):
 
 
 def test_row_08_a_2d_file(user):
-    path = user.scan("flat.nii.gz", labels()[..., :1])
+    path = user.scan("flat.nii.gz", SLICE)
     assert read_volume(path).ndim == 2
-    user.refused(segment(user.runs, path, "o.nii.gz"), 1, path, "2D")
+    assert user.run(*segment(user.runs, path, "o.nii.gz")) == 0
+    assert data_of("o.nii.gz").shape == (SIDE, SIDE, 1)
     assert user.run(*apply(user.runs, path, user.folder / "out")) == 0
     (moved,) = (user.folder / "out").iterdir()
     assert data_of(moved).shape == (SIDE, SIDE, 1)
@@ -319,7 +332,7 @@ def test_row_16_left_handed_oblique_sheared(user):
 
 @pytest.mark.parametrize("size", [0.2, 10.0])
 def test_row_17_small_and_large_voxels(user, capsys, size):
-    path = user.scan("x.nii.gz", matrix=np.diag([size, size, size, 1]))
+    path = user.scan("x.nii.gz", labels()[8:16, 8:16, 8:16], np.diag([size, size, size, 1]))
     status = user.run(*segment(user.runs, path, "o.nii.gz"))
     lines = capsys.readouterr().err.splitlines()
     user.note(lines[0])
@@ -436,8 +449,8 @@ def test_row_28_a_map_that_is_all_background(user):
 
 def test_row_29_mixed_shapes_spacings_and_orientations(user):
     user.scan("in/a.nii.gz")
-    user.scan("in/b.nii.gz", labels()[2:, 1:-2], np.diag([-1.5, 2, 2.5, 1]) @ np.eye(4))
-    user.scan("in/c.mgz", labels().transpose(2, 0, 1), np.roll(affine(), 1, 0)[[1, 2, 0, 3]])
+    user.scan("in/b.nii.gz", labels()[2:, 1:-2], np.diag([-1.5, 2, 2.5, 1]))
+    user.scan("in/c.mgz", labels(), affine()[[2, 0, 1, 3]])
     words = synthesize(user.runs, user.folder / "in", user.folder / "out")
     words[words.index("-n") + 1] = 3
     assert user.run(*words) == 0
@@ -543,50 +556,40 @@ class Killed(BaseException):
     """What nobody catches."""
 
 
-def test_row_38_killed_in_the_middle_of_a_checkpoint(user, monkeypatch):
+def test_row_38_killed_in_the_middle_of_a_checkpoint(user, run_folder, monkeypatch):
     from synthtf.data import whole_files
 
-    assert user.run(*training(user, "--epochs", 1)) == 0
-    before = Run.load(user.folder / "run").task_model.get_weights()
-    replace, count = os.replace, []
+    before, replace = Run.load(run_folder).task_model.get_weights(), os.replace
 
     def kill(source, target):
-        count.append(target)
         if "model" in os.path.basename(target) or "checkpoint" in str(target):
             raise Killed
         replace(source, target)
 
-    monkeypatch.setattr(whole_files.os, "replace", kill)
-    with pytest.raises(Killed):
-        call(training(user, "--epochs", 2, "--resume"))
-    monkeypatch.undo()
-    monkeypatch.chdir(user.folder)
-    for a, b in zip(Run.load("run").task_model.get_weights(), before, strict=True):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(whole_files.os, "replace", kill)
+        call(training(user, "--epochs", 2, "--no-anneal", "--resume"))
+    for a, b in zip(Run.load(run_folder).task_model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert user.run(*training(user, "--epochs", 2, "--resume")) == 0
-    user.note("the one before loads, and training goes on")
+    user.note("the one before loads")
 
 
-def test_row_39_resuming_goes_on_bit_for_bit(user):
-    words = ("--no-anneal",)
-    assert user.run(*training(user, "--epochs", 2, *words, out="whole")) == 0
-    assert user.run(*training(user, "--epochs", 1, *words, out="parts")) == 0
-    assert user.run(*training(user, "--epochs", 2, *words, "--resume", out="parts")) == 0
-    weights = [Run.load(name).task_model.get_weights() for name in ("whole", "parts")]
+def test_row_39_resuming_goes_on_bit_for_bit(user, run_folder):
+    words = ("--epochs", 2, "--no-anneal")
+    assert user.run(*training(user, *words, out="whole")) == 0
+    assert user.run(*training(user, *words, "--resume")) == 0
+    weights = [Run.load(name).task_model.get_weights() for name in ("whole", run_folder)]
     for a, b in zip(*weights, strict=True):
         np.testing.assert_array_equal(a, b)
     user.note("the same weights")
 
 
-def test_row_40_resuming_with_another_configuration(user):
-    assert user.run(*training(user, "--epochs", 1)) == 0
+def test_row_40_resuming_with_another_configuration(user, run_folder):
     words = training(user, "--epochs", 2, "--resume", "--features", 3)
     user.refused(words, (1, 2), "cannot resume with another `network`", lines=None)
 
 
 def test_row_41_weights_of_another_architecture(user, runs):
-    import shutil
-
     shutil.copytree(runs / "segmentation", "run")
     shutil.copy(runs / "registration" / "model.keras", "run/model.keras")
     words = ("segment", user.scan(), "-o", "o.nii.gz", "--model", "run")
@@ -598,7 +601,7 @@ def test_row_41_weights_of_another_architecture(user, runs):
     ("words", "message"),
     [
         ("train segmentation {scan} -o out --seed -1", "[0, 2147483647]"),
-        ("train segmentation {scan} -o out --learning-rate 7", "(0, 1)"),
+        ("train segmentation {scan} -o out --learning-rate 7", "[0, 1]"),
         ("register {scan} {scan} -o out.nii.gz -r 2", "(0, 1)"),
         ("segment {scan} -o out.nii.gz --min-size -1", "0"),
     ],
@@ -610,21 +613,10 @@ def test_row_42_options_out_of_range(user, unloaded, words, message):
     user.refused(words, (1, 2), message)
 
 
-def test_row_43_a_file_that_fails_while_it_is_loaded(user, monkeypatch):
-    from synthtf.data import map_sources
-
-    paths = [user.scan(f"in/{name}.nii.gz") for name in "abc"]
-    read, seen = map_sources.read_volume, []
-
-    def failing(path, *args, **kwargs):
-        seen.append(path)
-        if str(path) == str(paths[1]) and seen.count(path) > 1:
-            raise ValueError(f"{path}: truncated; copy it again")
-        return read(path, *args, **kwargs)
-
-    monkeypatch.setattr(map_sources, "read_volume", failing)
+def test_row_43_a_file_that_fails_while_it_is_loaded(user):
+    paths = [user.scan(f"in/{name}.nii.gz", SLICE) for name in "abc"]
+    words = training(user, "--epochs", 1, maps=user.folder / "in")
     paths[1].write_bytes(paths[1].read_bytes()[:-100])
-    words = training(user, "--epochs", 2, maps=user.folder / "in")
     user.refused(words, 1, paths[1], "truncated", lines=None)
 
 
@@ -645,27 +637,21 @@ def test_row_44_one_thread_or_several(user):
     np.testing.assert_array_equal(data_of("o1.nii.gz"), data_of("o2.nii.gz"))
 
 
-def test_row_45_interrupted(user, monkeypatch):
-    from synthtf.tasks.segmenting.model import SegmentationModel
-
-    count, step = [], SegmentationModel.train_on_batch
-    del step
+def test_row_45_interrupted(user, run_folder, monkeypatch):
     import keras
 
     end = keras.callbacks.CallbackList.on_train_batch_end
 
     def interrupt(self, batch, logs=None):
         end(self, batch, logs)
-        count.append(batch)
-        if len(count) == 3:
+        if batch == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(keras.callbacks.CallbackList, "on_train_batch_end", interrupt)
-    user.refused(training(user, "--epochs", 3), 130, "interrupted", lines=None)
-    monkeypatch.undo()
-    monkeypatch.chdir(user.folder)
-    assert Run.load("run").task_model.get_weights()
-    assert user.run(*training(user, "--epochs", 3, "--resume")) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.callbacks.CallbackList, "on_train_batch_end", interrupt)
+        words = training(user, "--epochs", 3, "--resume", "--no-anneal")
+        user.refused(words, 130, "interrupted", lines=None)
+    assert Run.load(run_folder).task_model.get_weights()
 
 
 # 46 ... 48: harm
@@ -687,7 +673,6 @@ def test_row_46_an_h5_file_made_to_harm(user, harm):
 
 
 def test_row_47_a_lambda_layer(user, runs):
-    import shutil
     import warnings
 
     import keras
@@ -702,7 +687,7 @@ def test_row_47_a_lambda_layer(user, runs):
     user.refused(words, 1, "model.keras", "Lambda", lines=None)
 
 
-@pytest.mark.parametrize("name", ["../../etc/x", "/etc/x", "..", "a/../../x"])
+@pytest.mark.parametrize("name", ["../../etc/x", "/etc/x", "a/../../x"])
 def test_row_48_names_that_lead_elsewhere(user, unloaded, name):
     scan, fixed = user.scan(), user.scan("fixed.nii.gz")
     table = user.save("p.tsv", f"moving\tfixed\tname\n{scan}\t{fixed}\t{name}\n")

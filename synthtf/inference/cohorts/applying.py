@@ -116,6 +116,8 @@ def _pairs(files: Sequence[str | os.PathLike], others: Sequence[str | os.PathLik
                 f"{source} {output}: expected two volumes (.nii.gz, .nii, .mgz, .mgh), or two "
                 "tables of points (.csv, .tsv, .txt)"
             )
+        if len(pairs) == 1 and not source.exists():  # one of several does not stop the others
+            raise FileNotFoundError(f"{source} does not exist; give a volume or a table of points")
         if os.path.realpath(output) in used:
             raise ValueError(f"output {output} is also an input or another output; rename it")
         check_writable(output)
