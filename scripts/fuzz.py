@@ -14,6 +14,7 @@ import gzip
 import io
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -38,6 +39,8 @@ MEANING = {
 CHECKED = (".gz", ".mgz", ".keras")  # with checksums
 BINARY = (".nii", ".h5", "Affine.mat", ".mgh")
 WORDS = (b"nan", b"-inf", b"1e300", b"1e400", b"-1", b"0", b"9" * 5000, b"\0", b"\xff", b"[", b"{}")
+_NUMBER, _WORD = re.compile(rb"[-+]?\d[\d.eE+-]*"), re.compile(rb"[^\s:=,#\[\]{}]+")
+VALUES = (1e300, -1e300, 5000, 1e9, 10**400, -1, 0, 1e-300, 0.5, 1, None, True, "x", [], {}, [1, 2])
 WORDS += (b"null", b"true", b'"x"', b"1.5", b"1e9", b"5000", b"\t", b"\n", b"", b"2147483648")
 
 
@@ -112,7 +115,10 @@ def damage(data: bytes, name: str, others: list[bytes], rng: np.random.Generator
     ways = ["flip", "truncate", "swap", "splice", "extreme"]
     text = not name.endswith((*CHECKED, *BINARY))
     ways += ["word", "word", "nest"] if text else ["inside"] * name.endswith(CHECKED)
+    ways += ["value"] * 12 if name.endswith(".json") else []
     way = str(rng.choice(ways))
+    if way == "value":
+        return way, _another_value(data, rng)
     if way == "inside":
         return way, _inside(data, name, others, rng)
     return way, _damage(data, way, others, rng)
@@ -137,10 +143,30 @@ def _damage(data: bytes, way: str, others: list[bytes], rng: np.random.Generator
     elif way == "nest":
         return data[:place] + [b"[", b'{"a":', b"("][rng.integers(3)] * 100_000 + data[place:]
     else:
-        words = [word for word in data.replace(b"\t", b" ").split() if word.strip(b":=,#")]
+        # Numbers above all: what else stands there stays, so that the file can be parsed.
+        pattern = _NUMBER if rng.random() < 0.7 else _WORD
+        words = list(pattern.finditer(data)) or list(_WORD.finditer(data))
         old = words[rng.integers(len(words))]
-        return data.replace(old, WORDS[rng.integers(len(WORDS))], 1)
+        return data[: old.start()] + WORDS[rng.integers(len(WORDS))] + data[old.end() :]
     return bytes(changed)
+
+
+def _another_value(data: bytes, rng: np.random.Generator) -> bytes:
+    """Put an extreme value, or one of another type, in the place of one of a JSON file."""
+    tree, places = json.loads(data), []
+
+    def walk(node: Any) -> None:
+        for key in range(len(node)) if isinstance(node, list) else list(node):
+            places.append((node, key))
+            if isinstance(node[key], dict | list):
+                walk(node[key])
+
+    walk(tree)
+    node, key = places[rng.integers(len(places))]
+    value = VALUES[rng.integers(len(VALUES))]
+    pair = isinstance(node[key], list) and rng.random() < 0.5
+    node[key] = [value, value] if pair else value
+    return json.dumps(tree, indent=2).encode()
 
 
 def _inside(data: bytes, name: str, others: list[bytes], rng: np.random.Generator) -> bytes:
@@ -185,6 +211,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--memory", type=float, default=3, metavar="GB", help="(default: 3)")
     parser.add_argument("--seconds", type=float, default=60, help="for a file (default: 60)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only files with this name")
+    parser.add_argument("--show", action="store_true", help="what is said of each file")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="folder for files that fail")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -227,9 +254,9 @@ def fuzz(args: argparse.Namespace, worker: Worker, whole: Path, spoiled: Path, t
         path.write_bytes(data)
         kind, text = judge(worker.ask(path), path, way, expected[name])
         table[name][kind] += 1
-        if kind in BAD:
+        if kind in BAD or args.show:
             print(f"{kind}: {path.name} ({way}) {' '.join(text.split())[:300]}", flush=True)
-            if args.keep:
+            if args.keep and kind in BAD:
                 args.keep.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, args.keep / path.name)
         path.unlink()

@@ -95,7 +95,9 @@ def read(path: Path, whole: Path) -> Any:
 
         table = LabelTable.from_labels([0, 1, 2, 3])
         recipe = Recipe.load(path)
-        recipe.build((16, 16, 16), table, (2.0, 2.0, 2.0))
+        model = recipe.build((16, 16, 16), table, (2.0, 2.0, 2.0))
+        labels = np.random.default_rng(0).integers(0, 4, (1, 16, 16, 16, 1)).astype("int32")
+        model({"labels": labels, "key": np.array([[3, 4]], "int32")})
         return recipe.to_json()
     if name.startswith("run_"):
         return _read_run(path, name.removeprefix("run_"), whole / "run")
