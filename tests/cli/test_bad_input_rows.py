@@ -1,6 +1,6 @@
 """The 48 rows of what users throw at the commands: each a real call, and what the user is told.
 
-`python tests/cli/test_bad_input_rows.py` prints a line per row: what was said or done.
+`python tests/bad_input_table.py` prints a line per row: what was said or done.
 """
 
 import errno
@@ -700,19 +700,3 @@ def test_row_48_names_that_lead_elsewhere(user, unloaded, name):
 def test_every_row_has_a_test():
     found = {int(name[9:11]) for name in globals() if name.startswith("test_row_")}
     assert found == set(range(1, 49))
-
-
-class _Table:
-    """Prints a line per case as pytest goes on."""
-
-    def pytest_runtest_logreport(self, report):
-        """Print what was said."""
-        if report.when == "call" or report.outcome != "passed":
-            name = report.nodeid.split("::")[-1].removeprefix("test_row_").replace("_", " ")
-            said = dict(report.user_properties).get("said", "")
-            if report.when == "call" or report.outcome == "failed":
-                print(f"\n{report.outcome:7} {name}\n        {said}", end="")
-
-
-if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, "-q", "-n", "0", "--tb=no", *sys.argv[1:]], [_Table()]))
