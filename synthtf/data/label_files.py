@@ -13,6 +13,7 @@ from synthtf.data.paths import check_ending, existing_volume, refuse_clashes, st
 from synthtf.data.tables import refuse_other_file
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.data.writable import check_writable
 from synthtf.usage import usage_errors
 
 Change = Callable[[Volume, Volume, LabelTable, int, object], tuple[np.ndarray, LabelTable]]
@@ -56,10 +57,21 @@ def write_more_labels(
         names = LabelTable.read(table) if table else None
         if table and listed.exists() and listed.samefile(table):
             raise ValueError(f"{listed} is the table that is read; choose another output")
-        refuse_other_file(listed, COLUMNS)
+        _check_table(listed, output)
     scan, known = read_volume(image), read_volume(labels, labels=True)
     names = names or LabelTable.from_labels(count_labels(known.data))
     data, names = change(scan, known, names, num_parts, choice)
     write_volume(output, data, like=known)
     names.write(listed)
     return f"{output}: {len(count_labels(data))} labels; {listed}"
+
+
+def _check_table(listed: Path, output: Path) -> None:
+    """Refuse to replace a table that was not written with an earlier map of this name."""
+    check_writable(listed)
+    refuse_other_file(listed, COLUMNS)
+    if listed.exists() and not output.exists():
+        raise ValueError(
+            f"the table {listed} exists without {output.name}, and would be replaced; choose "
+            "another output"
+        )

@@ -19,7 +19,8 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
     """Write a file aside and move it into place, so that its path never holds a partial file.
 
     Args:
-        path: path of the file. An existing file is replaced, and folders are made.
+        path: path of the file. An existing file is replaced, also at the end of a link, and
+            folders are made.
 
     Yields:
         Path to write to, in the same folder and with the same ending. If the block fails, this
@@ -28,9 +29,12 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         OSError: if the file cannot be moved into place.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
     ending = extension(path) or path.suffix
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{ending}")
+    rest = f".{secrets.token_hex(4)}.part{ending}"
+    # The name aside is no longer than a file system takes.
+    name = os.fsdecode(os.fsencode(f".{path.name}")[: 255 - len(os.fsencode(rest))])
+    aside = path.with_name(name + rest)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside

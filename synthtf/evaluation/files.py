@@ -15,6 +15,7 @@ from synthtf.evaluation.averages import MEASURES, mean_over_labels, mean_over_sc
 from synthtf.evaluation.comparing import evaluate
 from synthtf.usage import usage_errors
 
+_TABLE = ("scan", "label", "name", *MEASURES)
 _COLUMNS = {
     "label": "d",
     "name": "",
@@ -58,8 +59,10 @@ def evaluate_files(
 
     def evaluate_one(pair: tuple[Path, Path]) -> None:
         prediction, reference = (read_volume(path, labels=True) for path in pair)
-        used = {*count_labels(prediction.data), *count_labels(reference.data)}
-        known = table or LabelTable.from_labels(used)
+        counts = [count_labels(volume.data) for volume in (prediction, reference)]
+        known = table or LabelTable.from_labels({*counts[0], *counts[1]})
+        for path, found_there in zip(pair, counts, strict=True):
+            known.check(found_there, str(path))
         result = evaluate(prediction, reference, known)
         if rows is not None:
             rows.add(pair[0], *result)

@@ -3,6 +3,7 @@
 import os
 
 from synthtf.data.paths import existing_file, writable_file
+from synthtf.data.whole_files import written_aside
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
@@ -33,5 +34,6 @@ def convert_weights(
     from synthtf.interop.published import load_published
 
     model = load_published(weights, kind)
-    model.save(path)
+    with written_aside(path) as aside:
+        model.save(aside)
     return f"{path}: {model.name}, {model.count_params():,} weights"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.data.label_table import LabelTable
+from synthtf.data.own_files import refuse_foreign_folder
 from synthtf.data.shipped_models import check_files, find_model
 from synthtf.data.whole_files import check_archive, write_whole, written_aside
 from synthtf.version import __version__
@@ -64,12 +65,16 @@ class Run:
             table: label table.
             recipe: of the synthesis.
             metadata: with at least "task", "shape", "spacing", "multiple" and "output_labels".
+
+        Raises:
+            ValueError: if the folder holds files of these names that are of no run.
         """
+        refuse_foreign_folder(folder, FACTS, (TABLE, RECIPE, MODEL))
         run = cls(Path(folder), table, recipe, {"synthtf": __version__, **metadata})
         run.folder.mkdir(parents=True, exist_ok=True)
+        run.update()  # first: it says that the other files are synthtf's
         table.write(run.folder / TABLE)
         recipe.save(run.folder / RECIPE)
-        run.update()
         return run
 
     @classmethod

@@ -11,6 +11,7 @@ import keras
 from synthtf.arguments import Limited
 from synthtf.data.label_table import LabelTable
 from synthtf.data.shipped_models import nearest, recipe_file, shipped_recipes
+from synthtf.data.whole_files import write_whole
 from synthtf.layers.base import SynthesisLayer
 from synthtf.ranges import Range
 from synthtf.synthesis import build
@@ -304,7 +305,7 @@ class Recipe:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a recipe file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        write_whole(path, self.to_json().encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":

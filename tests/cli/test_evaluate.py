@@ -132,4 +132,4 @@ def test_an_unlisted_label_is_named(tmp_path, capsys):
     (tmp_path / "few.tsv").write_text("id\tname\n4\tventricle\n")
     words = [str(tmp_path / "a.nii")] * 2
     assert main(["evaluate", *words, "--labels", str(tmp_path / "few.tsv")]) == 1
-    assert "label 9 is not in the table" in capsys.readouterr().err
+    assert "the table does not list: 9 (8 voxels)" in capsys.readouterr().err

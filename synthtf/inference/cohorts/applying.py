@@ -13,6 +13,7 @@ from synthtf.data.points import POINT_ENDINGS, read_points, write_points
 from synthtf.data.transforms import Transform
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.data.writable import check_writable
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.defaults import FILL, INTERPOLATIONS
 from synthtf.interop.transform_files import TransformFile, read_transforms
@@ -122,8 +123,11 @@ def _pairs(files: Sequence[str | os.PathLike], others: Sequence[str | os.PathLik
                 f"{source} {output}: expected two volumes ({', '.join(EXTENSIONS)}), or two "
                 f"tables of points ({', '.join(POINT_ENDINGS)})"
             )
+        if len(pairs) == 1 and not source.exists():  # one of several does not stop the others
+            raise FileNotFoundError(f"{source} does not exist; give a volume or a table of points")
         if os.path.realpath(output) in used:
             raise ValueError(f"output {output} is also an input or another output; rename it")
+        check_writable(output)
         used.add(os.path.realpath(output))
     return pairs
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from synthtf.data.bids import is_dataset
 from synthtf.data.bids_pairs import find_pairs
 from synthtf.data.delimited import DELIMITERS, split_rows
-from synthtf.data.paths import expand_inputs, extension, listed_path, output_in, stem
+from synthtf.data.paths import (
+    expand_inputs,
+    expand_scans,
+    extension,
+    listed_path,
+    output_in,
+    stem,
+)
 from synthtf.data.text_files import read_text, split_lines
 from synthtf.usage import usage_errors
 
@@ -125,7 +132,7 @@ class ScanPairs:
 
 
 def _of_files(moving: str | os.PathLike, fixed: str | os.PathLike) -> ScanPairs:
-    moving, fixed = expand_inputs(moving), expand_inputs(fixed)
+    moving, fixed = expand_scans(moving), expand_scans(fixed)
     if len(fixed) == 1:
         fixed = fixed * len(moving)
     if len(fixed) != len(moving):
