@@ -56,13 +56,12 @@ def write_quality(path, *, groups=9, features=2, levels=4, kernel=5, seed=0):
     return path
 
 
-def write_robust(path, *, tissues=5, outputs=33, features=2, seed=0):
+def write_robust(path, *, tissues=5, outputs=33, seed=0, **sizes):
     """Write the three networks of SynthSeg-robust."""
-    write_unet(path, "unet", outputs=tissues, features=features, seed=seed)
-    write_unet(
-        path, "l2l", outputs=tissues, inputs=tissues, kernel=5, without_skips=2, seed=seed + 1
-    )
-    write_unet(path, "unet2", outputs=outputs, inputs=1 + tissues, features=features, seed=seed + 2)
+    write_unet(path, "unet", outputs=tissues, seed=seed, **sizes)
+    denoiser = {"inputs": tissues, "kernel": 5, "without_skips": 2, "seed": seed + 1}
+    write_unet(path, "l2l", outputs=tissues, **{**sizes, **denoiser})
+    write_unet(path, "unet2", outputs=outputs, inputs=1 + tissues, seed=seed + 2, **sizes)
     return path
 
 
@@ -70,7 +69,7 @@ def write_all(folder, seed=0, **sizes):
     """Write all files of a folder of models."""
     write_unet(folder / "synthseg_2.0.h5", seed=seed, **sizes)
     write_unet(folder / "synthseg_1.0.h5", outputs=32, seed=seed, root="model_weights/", **sizes)
-    write_robust(folder / "synthseg_robust_2.0.h5", seed=seed)
+    write_robust(folder / "synthseg_robust_2.0.h5", seed=seed, **sizes)
     write_unet(
         folder / "synthseg_parc_2.0.h5", "unet_parc", inputs=3, outputs=69, seed=seed, **sizes
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthtf.inference.patches.memory import MemoryBudget, ScanBudget, explain_exhaustion
+from synthtf.inference.patches.memory import MemoryBudget, explain_exhaustion, release
 from synthtf.inference.patches.predict import begin_patches
 from synthtf.interop.synthseg import QUALITY, ROBUST, load_synthseg_parts
 from synthtf.networks import network_multiple
@@ -139,8 +139,10 @@ class Networks:
     def _posteriors(self, part: str, images: list[np.ndarray]) -> np.ndarray:
         """Posteriors of an image, or their mean with those of the mirrored image."""
         # Both are begun before the posteriors take memory.
-        finish = [self._begin(part, image, len(images)) for image in images]
         shape = images[0].shape[:3]
+        patch = self._patch(part, self.parts[part], shape, len(images))
+        finish = [_begin(self.parts[part], image, patch) for image in images]
+        release()
         posteriors = np.empty((len(self.labels.names), *shape), np.float32)
         mirrored = self.labels.mirrored
 
@@ -178,42 +180,51 @@ class Networks:
     def _apply(
         self, part: str, image: np.ndarray, deliver: Deliver, smoothed: bool = False
     ) -> None:
-        self._begin(part, image, 1, smoothed)(deliver)
-
-    def _begin(
-        self, part: str, image: np.ndarray, begun: int, smoothed: bool = False
-    ) -> Callable[[Deliver], None]:
-        """Apply a network, whole or in patches, but for what delivers the result.
-
-        Args:
-            part: name of the network.
-            image: `(x, y, z)` or `(x, y, z, channels)`.
-            begun: images that are begun before the results are delivered.
-            smoothed: whether the result is blurred.
-        """
         network = _smoothed(self.parts[part]) if smoothed else self.parts[part]
-        shape = image.shape[:3]
-        patch = None
-        if all(n % MULTIPLE == 0 for n in shape):
-            patch = self._limits(part, shape, begun).plan(network, shape)
-        if patch is not None and any(p < n for p, n in zip(patch, shape, strict=True)):
-            with explain_exhaustion(shape, patch):
-                finish = begin_patches(network, image, patch)
-            return functools.partial(_explained, finish, shape, patch)
+        patch = self._patch(part, network, image.shape[:3])
+        _begin(network, image, patch)(deliver)
+        release()
 
-        def whole(deliver: Deliver) -> None:
-            batch = np.ascontiguousarray(image if image.ndim == 4 else image[..., None])[None]
-            result = np.asarray(network.predict_on_batch(batch))[0]
-            deliver(tuple(slice(0, n) for n in result.shape[:-1]), result)
+    def _patch(
+        self, part: str, network: "keras.Model", shape: tuple[int, ...], begun: int = 1
+    ) -> tuple[int, ...] | None:
+        """Size of the patches that fit the memory; None for the whole image.
 
-        return functools.partial(_explained, whole, shape, None)
-
-    def _limits(self, part: str, shape: tuple[int, ...], begun: int) -> ScanBudget:
-        """Memory of a network: with the posteriors, unless they are there already."""
+        The posteriors of the segmentation count, unless they are there already.
+        """
+        if any(n % MULTIPLE for n in shape):
+            return None
         kept = part == ("unet2" if self.robust else "unet")
         voxels = int(np.prod(shape))
         posteriors = 4 * len(self.labels.names) * voxels if kept else 0
-        return self.budget.for_scan(posteriors + _VOXEL_BYTES * voxels, int(kept), begun)
+        scan_bytes = posteriors + _VOXEL_BYTES * voxels
+        patch = self.budget.for_scan(scan_bytes, int(kept), begun).plan(network, shape)
+        whole = patch is None or all(p >= n for p, n in zip(patch, shape, strict=True))
+        return None if whole else patch
+
+
+def _begin(
+    network: "keras.Model", image: np.ndarray, patch: tuple[int, ...] | None
+) -> Callable[[Deliver], None]:
+    """Apply a network, whole or in patches, but for what delivers the result.
+
+    Args:
+        network: the network.
+        image: `(x, y, z)` or `(x, y, z, channels)`.
+        patch: voxels per axis of the patches; None for the whole image.
+    """
+    shape = image.shape[:3]
+    if patch is not None:
+        with explain_exhaustion(shape, patch):
+            finish = begin_patches(network, image, patch)
+        return functools.partial(_explained, finish, shape, patch)
+
+    def whole(deliver: Deliver) -> None:
+        batch = np.ascontiguousarray(image if image.ndim == 4 else image[..., None])[None]
+        result = np.asarray(network.predict_on_batch(batch))[0]
+        deliver(tuple(slice(0, n) for n in result.shape[:-1]), result)
+
+    return functools.partial(_explained, whole, shape, None)
 
 
 def _explained(
