@@ -156,7 +156,9 @@ def test_weights_of_another_network(scan, tmp_path, capsys):
 def test_wrong_usage(capsys):
     assert main([]) == 1
     assert "usage: synthtf-synthseg" in capsys.readouterr().out
-    for arguments in (["--i", "a"], ["--i", "a", "--o", "b", "--threads", "x"], ["--unknown"]):
+    assert main(["--i", "a"]) == 1
+    assert "(--i) and an output (--o)" in capsys.readouterr().err
+    for arguments in (["--i", "a", "--o", "b", "--threads", "x"], ["--unknown"]):
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
