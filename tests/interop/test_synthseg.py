@@ -138,6 +138,27 @@ def test_robust_networks_are_chained(tmp_path):
         load_synthseg(path, "qc")
 
 
+@pytest.mark.parametrize(("write", "last"), [(write_unet, "likelihood"), (write_quality, "final")])
+def test_the_tensor_at_fault_is_named(tmp_path, write, last):
+    """Whichever one is missing or of another shape."""
+    path, damaged = write(tmp_path / "w.h5", levels=3), tmp_path / "damaged.h5"
+    shapes = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda key, item: shapes.update({key: getattr(item, "shape", None)}))
+    tensors = [key for key, shape in shapes.items() if shape and last not in key]
+    for key in tensors[::4]:
+        layer, _, tensor = key.removesuffix(":0").split("/")
+        shutil.copy(path, damaged)
+        with h5py.File(damaged, "a") as file:
+            del file[key]
+        with pytest.raises(ValueError, match=f"lacks the tensor {layer}/{tensor}"):
+            load_synthseg(damaged)
+        with h5py.File(damaged, "a") as file:
+            file[key] = np.zeros((*shapes[key][:-1], shapes[key][-1] + 3), "f4")
+        with pytest.raises(ValueError, match=f"the tensor {layer}/{tensor} has the shape"):
+            load_synthseg(damaged)
+
+
 def test_the_judge_of_segmentations(tmp_path):
     """Against the network written out in NumPy, with kernels of one voxel."""
     path = write_quality(tmp_path / "q.h5", groups=3, features=3, levels=2, kernel=1)
@@ -237,7 +258,7 @@ BREAKS = {
     "soft link": (soft, "kernel:0 must not be a link to another place or file"),
     "huge": (huge, "claims .* bytes, more than the 0 stored"),
     "cycle": (cycle, "has more than 20000 members"),
-    "huge level": (huge_level, r"unet_conv_downarm_0_1/kernel has the shape \(3, 3, 4, 4\)"),
+    "huge level": (huge_level, r"unet_conv_downarm_0_0/kernel has the shape \(3, 3, 1, 1048576\)"),
     "missing tensor": (
         lambda file: file.__delitem__(KERNEL),
         r"lacks the tensor unet_conv_uparm_4_1/kernel, of shape \(3, 3, 4, 4\)",
@@ -248,7 +269,7 @@ BREAKS = {
     ),
     "missing level": (
         lambda file: file.__delitem__("unet_conv_downarm_1_1"),
-        "lacks the tensor unet_conv_downarm_1_1/bias",
+        "lacks the tensor unet_conv_downarm_1_1/kernel",
     ),
     "missing normalization": (
         lambda file: file.__delitem__("unet_bn_up_0"),
