@@ -25,6 +25,7 @@ QUALITY = "qc"
 ROBUST = ("unet", "l2l", "unet2")
 """Parts of SynthSeg-robust, in the order in which they are applied."""
 
+_PARTS = (*ROBUST, "unet_parc", QUALITY)
 _FIRST = "_conv_downarm_0_0"
 _NORMALIZATION = ("gamma", "beta", "moving_mean", "moving_variance")
 _QUALITY_NAMES = (
@@ -62,8 +63,9 @@ def load_synthseg(path: str | os.PathLike, part: str | None = None) -> keras.Mod
     networks = load_synthseg_parts(path, None if part is None else (part,))
     if len(networks) == 1:
         return next(iter(networks.values()))
-    if set(networks) != set(ROBUST):
-        raise ValueError(f"{path} must hold one network, or `part` name it. Received: {networks}")
+    if not set(ROBUST) <= set(networks):
+        names = ", ".join(networks)
+        raise ValueError(f"{path} must hold one network, or `part` name it. Received: {names}")
     return _chain(*(networks[name] for name in ROBUST))
 
 
@@ -86,7 +88,9 @@ def load_synthseg_parts(
     """
     weights = read_keras_h5(path)
     if parts is None:
-        parts = tuple(n.removesuffix(_FIRST) for n in weights if n.endswith(_FIRST)) or ("unet",)
+        found = [name.removesuffix(_FIRST) for name in weights if name.endswith(_FIRST)]
+        # Layers of other networks may be there without the rest of them.
+        parts = tuple(part for part in found if part in _PARTS) or tuple(found) or ("unet",)
     return {part: _load(weights, part, path) for part in parts}
 
 

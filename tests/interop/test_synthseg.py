@@ -94,7 +94,7 @@ def test_layers_of_other_networks_are_ignored(model, path):
     expected = predict(load_synthseg(path), image())
     with h5py.File(path, "a") as file:
         file["unet_conv_uparm_9_0/unet_conv_uparm_9_0/kernel:0"] = np.zeros(3, "f4")
-        file["other_dense/other_dense/bias:0"] = np.zeros(3, "f4")
+        file["other_conv_downarm_0_0/other_conv_downarm_0_0/bias:0"] = np.zeros(3, "f4")
     np.testing.assert_array_equal(predict(load_synthseg(path), image()), expected)
 
 
@@ -131,9 +131,9 @@ def test_robust_networks_are_chained(tmp_path):
     expected = predict(parts["unet2"], np.concatenate([scan, labels], -1))
     np.testing.assert_allclose(predict(load_synthseg(path), scan), expected, atol=1e-5)
     assert load_synthseg(path, "l2l").output.shape[-1] == 4
-    both = write_unet(path, "unet_parc", levels=2)
-    with pytest.raises(ValueError, match="must hold one network, or `part` name it"):
-        load_synthseg(both)
+    two = write_unet(write_unet(tmp_path / "two.h5", levels=2), "unet_parc", levels=2)
+    with pytest.raises(ValueError, match=r"`part` name it\. Received: unet, unet_parc"):
+        load_synthseg(two)
     with pytest.raises(ValueError, match="lacks the tensor qc_conv_downarm_0_0/kernel"):
         load_synthseg(path, "qc")
 
