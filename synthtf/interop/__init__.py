@@ -10,6 +10,7 @@ from synthtf.interop.transform_files import read_transform, write_transform
 __all__ = [
     "load_published",
     "load_synthseg",
+    "load_synthseg_parts",
     "load_synthseg_weights",
     "load_voxelmorph",
     "load_voxelmorph_torch",
@@ -20,6 +21,7 @@ __all__ = [
 _WEIGHTS = {
     "load_published": "published",
     "load_synthseg": "synthseg",
+    "load_synthseg_parts": "synthseg",
     "load_synthseg_weights": "synthseg",
     "load_voxelmorph": "voxelmorph",
     "load_voxelmorph_torch": "voxelmorph_torch",

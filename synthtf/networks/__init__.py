@@ -17,6 +17,7 @@ _MODULES = {
     "joint_registration": "joint",
     "network_multiple": "unets",
     "pairwise_unet": "pairwise",
+    "quality_encoder": "quality",
     "registration_unet": "deformable",
     "unet": "unets",
     "with_features": "parts",

@@ -169,3 +169,9 @@ def test_write_refuses(tmp_path, name, data, kwargs, message):
     with pytest.raises(ValueError, match=message):
         write_volume(tmp_path / name, data, **kwargs)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_stored_type_can_be_given(tmp_path):
+    path = tmp_path / "a.nii.gz"
+    write_volume(path, np.ones((2, 3, 4), "uint8"), affine=np.eye(4), dtype="int32")
+    assert nib.load(path).get_data_dtype() == np.int32

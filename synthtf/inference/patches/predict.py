@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Tensor = Any
 Box = tuple[slice, ...]
+Deliver = Callable[[Box, np.ndarray], None]
 
 _ADDITIVE = ("Sum", "Einsum")  # reductions over space that are sums over parts of it
 
@@ -38,19 +39,43 @@ def predict_patches(network: "keras.Model", image: np.ndarray, patch: Sequence[i
     Args:
         network: Functional model of convolutions, poolings, normalisations and what acts on each
             voxel by itself, such as `synthtf.networks.unet`.
-        image: `(x, y, z)` or `(x, y)`, of a size that the network takes.
+        image: `(*spatial)` or `(*spatial, channels)`, of a size that the network takes.
         patch: Voxels per axis of what is computed at once, overlap included. It is rounded down
             to what the network can divide; a patch larger than the image is the image.
 
     Returns:
-        `(*image.shape, channels)`, float32.
+        `(*spatial, channels)`, float32.
 
     Raises:
         ValueError: If the patch is smaller than its overlap needs, or the network has a layer for
             which this is not exact.
     """
-    scale = coarse_scale(network, image.shape, patch)
+    scale = coarse_scale(network, image.shape[: len(network.inputs[0].shape) - 2], patch)
     return patchwise(network, scale)(image, patch)
+
+
+def begin_patches(
+    network: "keras.Model", image: np.ndarray, patch: Sequence[int]
+) -> Callable[[Deliver], None]:
+    """Apply a network to an image in patches up to the last pass, which delivers the result.
+
+    The result is then never there as a whole, and neither is what the coarse levels take while
+    it is delivered.
+
+    Args:
+        network: As for `predict_patches`.
+        image: As for `predict_patches`.
+        patch: As for `predict_patches`.
+
+    Returns:
+        Function that does the last pass. It calls what it is given with the place of each part of
+        the result and the part, `(*size, channels)`; parts do not overlap.
+
+    Raises:
+        ValueError: As for `predict_patches`.
+    """
+    scale = coarse_scale(network, image.shape[: len(network.inputs[0].shape) - 2], patch)
+    return patchwise(network, scale).begin(image, patch)
 
 
 @functools.lru_cache(maxsize=4)
@@ -153,9 +178,25 @@ class Patchwise:
 
     def __call__(self, image: np.ndarray, patch: Sequence[int]) -> np.ndarray:
         """Apply the network; see `predict_patches`."""
-        places = self._places(image.shape, patch)
-        values = {id(self.graph.image): np.asarray(image[None, ..., None], np.float32)}
-        pending = list(self.cuts)
+        output = self.graph.output
+        scale, ndim = self.graph.scales[id(output)], len(self.graph.image.shape) - 2
+        size = [n // scale for n in image.shape[:ndim]] if scale else []
+        result = np.empty((*size, output.shape[-1]), np.float32)
+
+        def put(place: Box, part: np.ndarray) -> None:
+            result[place] = part
+
+        self.begin(image, patch)(put)
+        return result
+
+    def begin(self, image: np.ndarray, patch: Sequence[int]) -> Callable[[Deliver], None]:
+        """Do all passes but the last; see `begin_patches`."""
+        shape = image.shape[: len(self.graph.image.shape) - 2]
+        places = self._places(shape, patch)
+        channels = image if image.ndim > len(shape) else image[..., None]
+        values = {id(self.graph.image): np.asarray(channels[None], np.float32)}
+        pending = [cut for cut in self.cuts if cut.tensor is not self.graph.output]
+        (last,) = (cut for cut in self.cuts if cut.tensor is self.graph.output)
         while pending:
             ready = [cut for cut in pending if cut.needs <= values.keys()]
             whole = [cut for cut in ready if cut.kind == "whole"]
@@ -164,11 +205,33 @@ class Patchwise:
                 values |= self._compute_whole(whole, values)
                 ready = whole
             else:
-                values |= self._compute_patches(ready, values, image.shape, places)
+                values |= self._compute_patches(ready, values, shape, places)
             pending = [cut for cut in pending if cut not in ready]
-            still = {id(self.graph.output)}.union(*(cut.needs for cut in pending))
+            still = last.needs.union(*(cut.needs for cut in pending))
             values = {key: value for key, value in values.items() if key in still}
-        return np.asarray(values[id(self.graph.output)][0], np.float32)
+        return functools.partial(self._finish, last, values, shape, places)
+
+    def _finish(
+        self,
+        last: _Cut,
+        values: Mapping[int, np.ndarray],
+        shape: Sequence[int],
+        places: Sequence[tuple[Box, Box]],
+        deliver: Deliver,
+    ) -> None:
+        """Do the last pass."""
+        key = id(last.tensor)
+        if last.kind == "cells":
+            part, scale = self._part([last]), self.graph.scales[key]
+            for place, cell in places:
+                found = self._apply(part, values, place)[key]
+                deliver(_at(cell, scale)[1:], found[_at(_within(place, cell), scale)][0])
+            return
+        if last.kind == "whole":
+            result = self._compute_whole([last], values)[key]
+        else:
+            result = self._compute_patches([last], values, shape, places)[key]
+        deliver(tuple(slice(0, n) for n in result.shape[1:-1]), result[0])
 
     def _find_cuts(self) -> list[_Cut]:
         graph, fine = self.graph, lambda tensor: self.graph.is_fine(tensor, self.coarse)
@@ -234,7 +297,7 @@ class Patchwise:
         scales, channels = self.graph.scales, self.graph.channels
         results = {}
         for place, cell in places:
-            found = part({key: values[key][_at(place, scales[key])] for key in part.inputs})
+            found = self._apply(part, values, place)
             for cut in cuts:
                 key = id(cut.tensor)
                 if cut.kind == "sum":
@@ -254,6 +317,13 @@ class Patchwise:
             if cut.kind == "sum":
                 results[id(cut.tensor)] = _finish_sum(cut.node.operation, results[id(cut.tensor)])
         return results
+
+    def _apply(
+        self, part: _Part, values: Mapping[int, np.ndarray], place: Box
+    ) -> dict[int, np.ndarray]:
+        """Apply a part of the network to a part of the image."""
+        scales = self.graph.scales
+        return part({key: values[key][_at(place, scales[key])] for key in part.inputs})
 
     def _places(self, shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Box, Box]]:
         """Patches, all of one size, and the cells of them that together make the image."""
