@@ -112,7 +112,7 @@ def _check(dataset: h5py.Dataset, file: str) -> None:
     if dataset.shape is None:
         raise ValueError(f"{where} is empty")
     if dataset.dtype.kind not in "fiub":
-        raise ValueError(f"{where} must hold numbers. Received: {dataset.dtype}")
+        raise ValueError(f"{where} must be floating-point. Received: {dataset.dtype}")
     # Data that were never written are read as any number of zeros.
     stored = dataset.id.get_storage_size()
     if dataset.nbytes > stored * (_DEFLATE_RATIO if dataset.chunks else 1):

@@ -1,7 +1,7 @@
 """Reading weights from HDF5 files of others, without trusting the files.
 
 Such a file can refer to other files, claim sizes that fill the memory, or lack
-half of the tensors. Everything that it declares is checked before any array is
+half of the tensors. `synthtf.data.hdf5` checks what it declares before any array is
 allocated.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from synthtf.data.hdf5 import member, tensors, values_of
+from synthtf.data import hdf5
 
 Weights = dict[str, dict[str, np.ndarray]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -50,7 +50,7 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
     with _readable(path) as file:
         root = file
         for name in _ROOTS:
-            if member(file, name, str(path)) is not None:
+            if hdf5.member(file, name, str(path)) is not None:
                 root = _group(file, name, path)
                 break
         return _read(root, path)
@@ -87,7 +87,7 @@ def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -> None:
-    """Refuse weights that do not fit a network exactly.
+    """Refuse weights that do not fit a network exactly, or that no trained network has.
 
     Args:
         weights: result of `read_keras_h5`.
@@ -95,8 +95,8 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
         path: path of the file, for the message.
 
     Raises:
-        ValueError: if a tensor is missing, has another shape, or is not part of the network; the
-            message names the first.
+        ValueError: if a tensor is missing, has another shape, is not part of the network, or was
+            never written; the message names the first.
     """
     for layer, shapes in expected.items():
         for name, shape in shapes.items():
@@ -114,6 +114,14 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
                 raise ValueError(
                     f"{path} holds the tensor {layer}/{name}, which the network does not have"
                 )
+    for layer, tensors in weights.items():
+        for name, values in tensors.items():
+            if name == "kernel" and values.size and not values.any():
+                raise ValueError(
+                    f"{path}: the tensor {layer}/{name} is all zero: it was never written"
+                )
+            if name == "moving_variance" and (values < 0).any():
+                raise ValueError(f"{path}: the tensor {layer}/{name} must not be negative")
 
 
 @contextmanager
@@ -134,7 +142,7 @@ def _readable(path: str | os.PathLike) -> Iterator[h5py.File]:
 
 def _read(root: h5py.Group, path: Path) -> Weights:
     found: dict[str, dict[str, h5py.Dataset]] = {}
-    for names, dataset in tensors(root, str(path)):
+    for names, dataset in hdf5.tensors(root, str(path)):
         if len(names) == 1:
             raise ValueError(f"{path} must hold one group per layer, but {names[0]!r} is a tensor")
         layer, name = names[0], names[-1].removesuffix(":0")
@@ -142,22 +150,13 @@ def _read(root: h5py.Group, path: Path) -> Weights:
             raise ValueError(f"{path}: the layer {layer} holds two tensors named {name}")
         found[layer][name] = dataset
     return {
-        layer: {name: _array(dataset, name, path) for name, dataset in datasets.items()}
+        layer: {name: hdf5.values_of(data, str(path)) for name, data in datasets.items()}
         for layer, datasets in found.items()
     }
 
 
 def _group(parent: h5py.Group, name: str, path: Path) -> h5py.Group:
-    found = member(parent, name, str(path))
+    found = hdf5.member(parent, name, str(path))
     if not isinstance(found, h5py.Group):
         raise ValueError(f"{path}: {name!r} at {parent.name} must be a group of weights")
     return found
-
-
-def _array(dataset: h5py.Dataset, name: str, path: Path) -> np.ndarray:
-    values = values_of(dataset, str(path))
-    if name == "kernel" and values.size and not values.any():
-        raise ValueError(f"{path}: the tensor {dataset.name} is all zero; it was never written")
-    if name == "moving_variance" and (values < 0).any():
-        raise ValueError(f"{path}: the tensor {dataset.name} must not be negative")
-    return values

@@ -127,6 +127,11 @@ def _architecture(weights: Weights, path: str | os.PathLike) -> tuple[UNetConfig
         normalization="batch",
     )
     num_outputs = _tensor(weights, "unet_likelihood", "bias", path).size
+    if num_outputs < 2:
+        raise ValueError(
+            f"{path}: the tensor unet_likelihood/bias must have a value per label, two or more. "
+            "Received one: it is the network of SynthSR or another that computes an image"
+        )
     _check_sizes(weights, config, ndim, num_outputs, path)
     return config, ndim, num_outputs
 

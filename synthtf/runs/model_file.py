@@ -19,7 +19,6 @@ from typing import Any
 
 import h5py
 import keras
-import numpy as np
 
 from synthtf.data.hdf5 import tensors, values_of
 from synthtf.data.whole_files import check_archive
@@ -126,7 +125,7 @@ def _check_kernels(network: keras.Model) -> None:
         started = isinstance(start, keras.initializers.Zeros | keras.initializers.Constant)
         if kernel is None or start is None or started:
             continue
-        if not np.any(keras.ops.convert_to_numpy(kernel)):
+        if not bool(keras.ops.any(keras.ops.not_equal(kernel, 0))):
             raise ValueError(f"the kernel of {layer.name} is all zero: it was never written")
 
 

@@ -16,8 +16,8 @@ import pytest
 from faults import attempt, bounded_memory, flip, generator, overwrite, truncate
 
 from synthtf.data.label_table import LabelTable
-from synthtf.interop.h5 import read_keras_config, read_keras_h5
 from synthtf.data.shipped_models import CHECKSUMS
+from synthtf.interop.h5 import read_keras_config, read_keras_h5
 from synthtf.runs.run import MODEL, Run
 from synthtf.synthesis import Recipe
 
