@@ -130,7 +130,7 @@ def _architecture(weights: Weights, path: str | os.PathLike) -> tuple[UNetConfig
     if num_outputs < 2:
         raise ValueError(
             f"{path}: the tensor unet_likelihood/bias must have a value per label, two or more. "
-            "Received one: it is the network of SynthSR or another that computes an image"
+            f"Received: {num_outputs}; it is the network of SynthSR or another that makes an image"
         )
     _check_sizes(weights, config, ndim, num_outputs, path)
     return config, ndim, num_outputs
