@@ -4,8 +4,10 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from synthtf.data.whole_files import write_whole
 
 CHECKSUMS = "SHA256SUMS"
 """File in a model's folder with the checksums of the other files, for `sha256sum -c`."""
@@ -153,11 +155,28 @@ def check_files(folder: str | os.PathLike) -> None:
     sums = Path(folder) / CHECKSUMS
     if not sums.is_file():
         return
-    for line in sums.read_text().splitlines():
-        digest, name = line.split(maxsplit=1)
-        path = sums.parent / Path(name.lstrip("*")).name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    for line in sums.read_bytes().decode("utf-8", "replace").splitlines():
+        digest, _, name = line.partition(" ")
+        path = sums.parent / Path(name.strip().lstrip("*").replace("\0", "?")).name
+        if not path.is_file() or _digest(path) != digest:
             raise ValueError(
                 f"{path}: checksum mismatch with {CHECKSUMS}, it is damaged or was changed; "
-                f"install the package again, or delete {sums} if you changed it"
+                f"copy or install it again, or delete {sums} if you changed it"
             )
+
+
+def write_checksums(folder: str | os.PathLike, names: Sequence[str]) -> None:
+    """Write the checksums of files of a model, in one piece.
+
+    Args:
+        folder: folder of the model.
+        names: names of the files; those that are not there are left out.
+    """
+    paths = [Path(folder) / name for name in names]
+    lines = [f"{_digest(path)}  {path.name}\n" for path in paths if path.is_file()]
+    write_whole(Path(folder) / CHECKSUMS, "".join(lines).encode())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,14 +1,12 @@
 """Reading weights from HDF5 files of others, without trusting the files.
 
 Such a file can refer to other files, claim sizes that fill the memory, or lack
-half of the tensors. Everything that it declares is checked before any array is
+half of the tensors. `synthtf.data.hdf5` checks what it declares before any array is
 allocated.
 """
 
 import json
-import math
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +15,12 @@ from typing import Any
 import h5py
 import numpy as np
 
+from synthtf.data import hdf5
+
 Weights = dict[str, dict[str, np.ndarray]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 
-_MAX_MEMBERS = 20_000
-_MAX_ELEMENTS = 2**28  # 1 GiB as float32, ten times the largest network of this kind
 _MAX_CONFIG = 2**22
-_DEFLATE_RATIO = 1032  # largest compression ratio of deflate
 # Groups of the weights, if not at the top: in a whole model of legacy Keras, and in weights of
 # Keras 3.
 _ROOTS = ("model_weights", "layers")
@@ -53,7 +50,7 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
     with _readable(path) as file:
         root = file
         for name in _ROOTS:
-            if _member(file, name, path) is not None:
+            if hdf5.member(file, name, str(path)) is not None:
                 root = _group(file, name, path)
                 break
         return _read(root, path)
@@ -90,7 +87,7 @@ def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -> None:
-    """Refuse weights that do not fit a network exactly.
+    """Refuse weights that do not fit a network exactly, or that no trained network has.
 
     Args:
         weights: result of `read_keras_h5`.
@@ -98,8 +95,8 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
         path: path of the file, for the message.
 
     Raises:
-        ValueError: if a tensor is missing, has another shape, or is not part of the network; the
-            message names the first.
+        ValueError: if a tensor is missing, has another shape, is not part of the network, or was
+            never written; the message names the first.
     """
     for layer, shapes in expected.items():
         for name, shape in shapes.items():
@@ -117,6 +114,14 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
                 raise ValueError(
                     f"{path} holds the tensor {layer}/{name}, which the network does not have"
                 )
+    for layer, tensors in weights.items():
+        for name, values in tensors.items():
+            if name == "kernel" and values.size and not values.any():
+                raise ValueError(
+                    f"{path}: the tensor {layer}/{name} is all zero: it was never written"
+                )
+            if name == "moving_variance" and (values < 0).any():
+                raise ValueError(f"{path}: the tensor {layer}/{name} must not be negative")
 
 
 @contextmanager
@@ -136,81 +141,22 @@ def _readable(path: str | os.PathLike) -> Iterator[h5py.File]:
 
 
 def _read(root: h5py.Group, path: Path) -> Weights:
-    datasets: dict[str, dict[str, h5py.Dataset]] = {}
-    for layer, name, dataset in _datasets(root, path):
-        tensors = datasets.setdefault(layer, {})
-        if name in tensors:
+    found: dict[str, dict[str, h5py.Dataset]] = {}
+    for names, dataset in hdf5.tensors(root, str(path)):
+        if len(names) == 1:
+            raise ValueError(f"{path} must hold one group per layer, but {names[0]!r} is a tensor")
+        layer, name = names[0], names[-1].removesuffix(":0")
+        if name in found.setdefault(layer, {}):
             raise ValueError(f"{path}: the layer {layer} holds two tensors named {name}")
-        tensors[name] = dataset
-    total = sum(math.prod(d.shape) for tensors in datasets.values() for d in tensors.values())
-    if total > _MAX_ELEMENTS:
-        raise ValueError(f"{path} must hold at most {_MAX_ELEMENTS} numbers. Received: {total}")
+        found[layer][name] = dataset
     return {
-        layer: {name: _array(dataset, path) for name, dataset in tensors.items()}
-        for layer, tensors in datasets.items()
+        layer: {name: hdf5.values_of(data, str(path)) for name, data in datasets.items()}
+        for layer, datasets in found.items()
     }
 
 
-def _datasets(root: h5py.Group, path: Path) -> Iterator[tuple[str, str, h5py.Dataset]]:
-    """Yield the layer, the name and the dataset of every tensor, checked."""
-    visited = 0
-    waiting: deque[tuple[str, h5py.Group]] = deque([("", root)])
-    while waiting:
-        layer, group = waiting.popleft()
-        for name in group:
-            visited += 1
-            # Groups may contain each other, so that a walk may never end.
-            if visited > _MAX_MEMBERS:
-                raise ValueError(f"{path} has more than {_MAX_MEMBERS} members")
-            member = _member(group, name, path)
-            if isinstance(member, h5py.Group):
-                waiting.append((layer or name, member))
-            elif layer:
-                _check_dataset(member, path)
-                yield layer, name.removesuffix(":0"), member
-            else:
-                raise ValueError(f"{path} must hold one group per layer, but {name!r} is a tensor")
-
-
-def _member(group: h5py.Group, name: str, path: Path) -> h5py.Group | h5py.Dataset | None:
-    """Return a member stored in this file at this place, or None."""
-    link = group.get(name, getlink=True)
-    if link is None:
-        return None
-    where = f"{path}: {group.name.rstrip('/')}/{name}"
-    if not isinstance(link, h5py.HardLink):
-        raise ValueError(f"{where} must not be a link to another place or file")
-    member = group[name]
-    if not isinstance(member, (h5py.Group, h5py.Dataset)):
-        raise ValueError(f"{where} is neither a group nor a tensor")
-    return member
-
-
 def _group(parent: h5py.Group, name: str, path: Path) -> h5py.Group:
-    member = _member(parent, name, path)
-    if not isinstance(member, h5py.Group):
+    found = hdf5.member(parent, name, str(path))
+    if not isinstance(found, h5py.Group):
         raise ValueError(f"{path}: {name!r} at {parent.name} must be a group of weights")
-    return member
-
-
-def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
-    where = f"{path}: the tensor {dataset.name}"
-    if dataset.is_virtual or dataset.external:
-        raise ValueError(f"{where} must not be stored in another file")
-    if dataset.dtype.kind != "f":
-        raise ValueError(f"{where} must be floating-point. Received: {dataset.dtype}")
-    if dataset.shape is None:
-        raise ValueError(f"{where} is empty")
-    # Data that were never written are read as any number of zeros.
-    stored = dataset.id.get_storage_size()
-    if dataset.nbytes > stored * (_DEFLATE_RATIO if dataset.chunks else 1):
-        raise ValueError(
-            f"{where} claims {dataset.nbytes:,} bytes, more than the {stored:,} stored can hold"
-        )
-
-
-def _array(dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    values = dataset[()].astype("float32")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{path}: the tensor {dataset.name} must be finite")
-    return values
+    return found
