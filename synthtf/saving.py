@@ -13,7 +13,9 @@ from types import ModuleType
 from typing import Any
 
 # Parts of the package that define classes for Keras.
-_PARTS = ("layers", "losses", "metrics", "networks", "optimizers", "synthesis", "tasks")
+_PARTS = (
+    *("layers", "losses", "metrics", "networks", "optimizers", "published", "synthesis", "tasks"),
+)
 _REGISTRY = "keras.src.saving.object_registration"
 
 
