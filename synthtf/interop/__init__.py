@@ -11,6 +11,7 @@ __all__ = [
     "load_published",
     "load_synthseg",
     "load_synthseg_weights",
+    "load_synthstrip",
     "load_voxelmorph",
     "load_voxelmorph_torch",
     "read_transform",
@@ -21,6 +22,7 @@ _WEIGHTS = {
     "load_published": "published",
     "load_synthseg": "synthseg",
     "load_synthseg_weights": "synthseg",
+    "load_synthstrip": "synthstrip",
     "load_voxelmorph": "voxelmorph",
     "load_voxelmorph_torch": "voxelmorph_torch",
 }

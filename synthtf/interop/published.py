@@ -6,13 +6,12 @@ import keras
 
 from synthtf.interop.h5 import read_keras_h5
 from synthtf.interop.synthseg import load_synthseg
+from synthtf.interop.torch_file import is_torch_file
 from synthtf.interop.voxelmorph import load_voxelmorph
 from synthtf.interop.voxelmorph_torch import load_voxelmorph_torch
 
 KINDS = ("voxelmorph", "synthseg")
 """Kinds of networks whose weights can be read."""
-
-_ZIP = b"PK\x03\x04"  # first bytes of files of PyTorch, unlike HDF5
 
 
 def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Model:
@@ -35,10 +34,8 @@ def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Mo
         raise ValueError(f"`kind` must be one of {KINDS} or None. Received: kind={kind!r}")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path} does not exist; give a file of weights")
-    if kind != "synthseg":
-        with open(path, "rb") as file:
-            if file.read(len(_ZIP)) == _ZIP:
-                return load_voxelmorph_torch(path)
+    if kind != "synthseg" and is_torch_file(path):
+        return load_voxelmorph_torch(path)
     if kind is None:
         names = list(read_keras_h5(path))
         kind = "voxelmorph"

@@ -17,6 +17,7 @@ _MODULES = {
     "joint_registration": "joint",
     "network_multiple": "unets",
     "pairwise_unet": "pairwise",
+    "pooled_unet": "pooled",
     "registration_unet": "deformable",
     "unet": "unets",
     "with_features": "parts",
