@@ -1,7 +1,8 @@
 """Volumes: voxels with a voxel-to-world affine, checked when they are read.
 
 Rules:
-    - An image is read as float32, a label map as int32, both in memory order C.
+    - An image is read as float32, unless float64 is asked for, a label map as int32, all in
+      memory order C.
     - A file with two axes, or with a third axis of length one, is a 2D image: an array of two
       axes. An axis of length one before the third is kept, as a volume one voxel thick.
     - A fourth axis of length one is dropped, with a warning. A longer one is refused, unless
@@ -81,7 +82,9 @@ class Volume:
         return str(self.path) if self.path else "array"
 
 
-def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = False) -> Volume:
+def read_volume(
+    path: str | os.PathLike, labels: bool = False, frames: bool = False, dtype: str = "float32"
+) -> Volume:
     """Read a .nii, .nii.gz, .mgz or .mgh file; the module's docstring states the rules.
 
     The file is verified to its end: checksum, length, and a header that the file can hold.
@@ -91,9 +94,10 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
         labels: read a label map: whole numbers in [0, 2^31), as int32. Default False.
         frames: accept several frames or vector components, as the last axis of `data`. Default
             False.
+        dtype: type of an image, "float32" or "float64". Default "float32".
 
     Returns:
-        The volume, float32 or int32.
+        The volume, of that type; int32 for a label map.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -104,7 +108,7 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
     Warns:
         UserWarning: if something is doubtful, one line each, with the name of the file.
     """
-    volume, notes = read_with_notes(path, labels, frames)
+    volume, notes = read_with_notes(path, labels, frames, dtype)
     for note in notes:
         warnings.warn(note, UserWarning, stacklevel=2)
     return volume
@@ -112,7 +116,7 @@ def read_volume(path: str | os.PathLike, labels: bool = False, frames: bool = Fa
 
 @np.errstate(all="ignore")  # Damaged numbers are refused or reported below.
 def read_with_notes(
-    path: str | os.PathLike, labels: bool = False, frames: bool = False
+    path: str | os.PathLike, labels: bool = False, frames: bool = False, dtype: str = "float32"
 ) -> tuple[Volume, list[str]]:
     """Read a volume as `read_volume` does, and return its warnings instead of issuing them.
 
@@ -120,6 +124,7 @@ def read_with_notes(
         path: file to read.
         labels: read a label map. Default False.
         frames: accept several frames. Default False.
+        dtype: type of an image. Default "float32".
 
     Returns:
         The volume, and one line per warning.
@@ -135,8 +140,8 @@ def read_with_notes(
     notes += [f"{path}: {doubt}" for doubt in found.doubts]
     shape, ndim = _spatial_shape(found, path, frames, notes)
     affine = _affine(found, path, ndim, notes)
-    convert = _to_labels if labels else _to_image
-    data = convert(voxels.reshape(shape, order="F"), _scaling(found, path), str(path), notes)
+    voxels = _scaled(voxels.reshape(shape, order="F"), _scaling(found, path))
+    data = as_labels(voxels, str(path)) if labels else _to_image(voxels, dtype, str(path), notes)
     volume = Volume(data, affine, found.header, path, ndim)
     _note_spacing(volume, notes)
     return volume, notes
@@ -236,10 +241,8 @@ def _scaled(voxels: np.ndarray, scaling: tuple[float, float]) -> np.ndarray:
     return voxels if scaling == (1.0, 0.0) else voxels.astype("float64") * scaling[0] + scaling[1]
 
 
-def _to_image(
-    voxels: np.ndarray, scaling: tuple[float, float], name: str, notes: list[str]
-) -> np.ndarray:
-    data = _scaled(voxels, scaling).astype("float32", order="C")
+def _to_image(voxels: np.ndarray, dtype: str, name: str, notes: list[str]) -> np.ndarray:
+    data = voxels.astype(dtype, order="C")
     # The sum is finite if all voxels are, and costs far less than a mask.
     if not np.isfinite(data.sum(dtype="float64")):
         wrong = ~np.isfinite(data)
@@ -248,12 +251,6 @@ def _to_image(
     if data.min() == data.max():
         notes.append(f"{name} is constant: every voxel is {data.flat[0]:g}")
     return data
-
-
-def _to_labels(
-    voxels: np.ndarray, scaling: tuple[float, float], name: str, notes: list[str]
-) -> np.ndarray:
-    return as_labels(_scaled(voxels, scaling), name)
 
 
 def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.ndarray:
