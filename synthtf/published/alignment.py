@@ -207,8 +207,8 @@ def resample_nearest_like(
         `shape`, of the type of `data`; 0 outside of the label map.
     """
     matrix = (np.linalg.inv(affine) @ target).astype(np.float32)
-    if np.allclose(matrix, np.rint(matrix), atol=1e-5):
-        matrix = np.rint(matrix)  # so that rounding puts no voxel of the border outside
+    # Rounding must put no voxel of the border outside.
+    matrix = np.where(np.abs(matrix - np.rint(matrix)) < 1e-5, np.rint(matrix), matrix)
     sizes = np.array(data.shape)[:, None, None]
     result = np.zeros(shape, data.dtype)
     plane = np.indices(shape[1:], dtype=np.float32)
