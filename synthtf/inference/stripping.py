@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.components import largest_filled
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.defaults import BORDER
 from synthtf.inference.normalize import normalize_intensity
@@ -30,7 +31,8 @@ class Stripping:
     """What `strip` returns, all on the grid and with the frames of the scan.
 
     Attributes:
-        image: The scan, outside of the mask 0, or its lowest value where that is negative.
+        image: The scan; outside of the mask 0, its lowest value where that is negative, or what
+            was asked for.
         mask: Brain as 1, uint8.
         distance: Signed distance to the border of the brain in mm, float32, negative within;
             truncated at what the network was trained on.
@@ -47,6 +49,26 @@ class Stripping:
         return not masks.any(axis=tuple(range(self.mask.ndim))).all()
 
 
+def read_frames(path: "str | PathLike", dtype: str = "float32") -> Volume:
+    """Read a scan of one frame or several.
+
+    Args:
+        path: A volume file.
+        dtype: Type of the numbers, "float32" or "float64".
+
+    Returns:
+        The volume; the frames are the last axis if there are several.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or not a volume.
+    """
+    volume = read_volume(path, frames=True, dtype=dtype)
+    if volume.data.shape[-1] > 1:
+        return volume
+    return dataclasses.replace(volume, data=volume.data[..., 0])
+
+
 def strip(
     scan: "Volume | str | PathLike",
     model: "CombinedModel | Run | str | PathLike",
@@ -55,6 +77,7 @@ def strip(
     csf: bool = True,
     flip: bool = True,
     ct: bool = False,
+    fill: float | None = None,
     budget: MemoryBudget | None = None,
 ) -> Stripping:
     """Remove from a scan what is not brain, with a trained network.
@@ -66,13 +89,14 @@ def strip(
     filled. Each frame is stripped by itself.
 
     Args:
-        scan: A volume, or its file. A 2D image counts as a slice of one voxel.
+        scan: A volume, or its file; of one frame or several. A 2D image counts as a slice of one voxel.
         model: A training run, its folder or name, or a model that `fit` trained. Load it once for
             several scans.
         border: Distance of the edge of the mask from the brain in mm; below 0 it is cut off.
         csf: Whether sulci and fissures belong to the brain; if not, its tissue and ventricles.
         flip: Whether to average with the prediction on the left-right mirrored scan.
         ct: Whether the scan is in Hounsfield units.
+        fill: Value outside of the mask. None: 0, or the lowest value of the scan below it.
         budget: Memory that the process may take; by default it is not limited. Patches give the
             distances of the whole scan.
 
@@ -97,7 +121,7 @@ def strip(
         raise ValueError(
             f"`border` must be within the {limit:g} mm that the network knows. Received: {border:g}"
         )
-    volume = scan if isinstance(scan, Volume) else read_volume(scan)
+    volume = scan if isinstance(scan, Volume) else read_frames(scan)
     warn_of_spacing(volume, run)
     limits = (budget or MemoryBudget()).for_scan(volume.data.size * SCAN_BYTES)
     frames = volume.data.reshape((*(*volume.shape, 1)[:3], -1))
@@ -105,8 +129,8 @@ def strip(
     for index in range(frames.shape[-1]):
         distance = _distance(run, volume, frames[..., index], limit, csf, flip, ct, limits)
         distances[..., index] = distance
-        masks[..., index] = _mask(distance < border)
-    background = min(0, frames.min())
+        masks[..., index] = largest_filled(distance < border)
+    background = min(0, frames.min()) if fill is None else fill
     stripped = np.where(masks, frames, np.array(background, frames.dtype))
     image, mask, distance = (
         Volume(data.reshape(volume.data.shape), volume.affine, volume.header, ndim=volume.ndim)
@@ -147,15 +171,3 @@ def _distance(
     predicted = predict(run, normalized, num_outputs, channels, budget)
     predicted = np.clip(predicted[..., _BORDERS[csf]], -limit, limit)
     return grid.restore(predicted, box, outside=limit)
-
-
-def _mask(inside: np.ndarray) -> np.ndarray:
-    """Largest component, through faces, without holes."""
-    from scipy import ndimage
-
-    components, count = ndimage.label(inside)
-    if count > 1:
-        sizes = np.bincount(components.ravel())
-        sizes[0] = 0
-        inside = components == sizes.argmax()
-    return ndimage.binary_fill_holes(inside)
