@@ -10,6 +10,7 @@ from synthtf.interop.transform_files import read_transform, write_transform
 __all__ = [
     "load_published",
     "load_synthseg",
+    "load_synthseg_parts",
     "load_synthseg_weights",
     "load_synthstrip",
     "load_voxelmorph",
@@ -21,6 +22,7 @@ __all__ = [
 _WEIGHTS = {
     "load_published": "published",
     "load_synthseg": "synthseg",
+    "load_synthseg_parts": "synthseg",
     "load_synthseg_weights": "synthseg",
     "load_synthstrip": "synthstrip",
     "load_voxelmorph": "voxelmorph",

@@ -39,6 +39,6 @@ def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Mo
     if kind is None:
         names = list(read_keras_h5(path))
         kind = "voxelmorph"
-        if any(name.startswith(("unet_conv_downarm", "unet_likelihood")) for name in names):
+        if any("_conv_downarm_" in name or name == "unet_likelihood" for name in names):
             kind = "synthseg"
     return load_synthseg(path) if kind == "synthseg" else load_voxelmorph(path)

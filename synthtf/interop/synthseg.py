@@ -1,29 +1,51 @@
-"""Reading the published weights of SynthSeg's segmentation networks."""
+"""Reading the published weights of SynthSeg's networks.
+
+Files of legacy Keras hold layers such as `unet_conv_downarm_0_0`, `unet_bn_down_0`,
+`unet_conv_uparm_5_0`, `unet_bn_up_0` and `unet_likelihood`. What stands before `_conv_downarm` is
+the part: "unet" in SynthSeg 1.0 and 2.0; "unet", "l2l" and "unet2" in SynthSeg-robust, which are
+its network of tissues, its denoiser and its network of regions; "unet_parc" for the
+parcellation of the cortex; "qc" for the judge of segmentations.
+"""
 
 import os
 import re
+from collections.abc import Mapping
 
 import keras
 import numpy as np
+from keras import ops
 
 from synthtf.interop.h5 import Weights, check_weights, read_keras_h5
-from synthtf.networks import UNetConfig, unet
+from synthtf.networks import UNetConfig, quality_encoder, unet
 
-_DOWN = re.compile(r"unet_conv_downarm_(\d+)_(\d+)")
+QUALITY = "qc"
+"""Part that judges segmentations."""
+
+ROBUST = ("unet", "l2l", "unet2")
+"""Parts of SynthSeg-robust, in the order in which they are applied."""
+
+_FIRST = "_conv_downarm_0_0"
+_QUALITY_NAMES = (
+    (r"^down_(\d+)_conv_(\d+)$", r"conv_downarm_\1_\2"),
+    (r"^down_(\d+)_shortcut$", r"expand_down_merge_\1"),
+    (r"^down_(\d+)_norm$", r"bn_down_\1"),
+)
 _LAYER = re.compile(r"(?P<arm>down|up)_(?P<level>\d+)_(?P<kind>conv|norm)(?:_(?P<index>\d+))?")
 
 
-def load_synthseg(path: str | os.PathLike) -> keras.Model:
-    """Build SynthSeg's U-Net with published weights; the file determines its size.
+def load_synthseg(path: str | os.PathLike, part: str | None = None) -> keras.Model:
+    """Build a network of SynthSeg with published weights; the file determines its size.
 
     Args:
-        path: path of a file of legacy Keras in HDF5 format, with layers such as
-            `unet_conv_downarm_0_0`, `unet_bn_down_0`, `unet_conv_uparm_5_0`, `unet_bn_up_0` and
-            `unet_likelihood`.
+        path: path of a file of legacy Keras in HDF5 format, of weights or of a whole model. Layers
+            of other networks in it are ignored.
+        part: name of one of its networks. None: the only one; of SynthSeg-robust, all three, one
+            after the other.
 
     Returns:
-        Model as from `synthtf.networks.unet` with batch normalisation: it turns an image of
-        shape `(batch, *spatial, 1)`, with intensities in [0, 1], into posteriors.
+        Model that turns an image of shape `(batch, *spatial, channels)`, with intensities in
+        [0, 1], into posteriors; the part "qc" is as from `synthtf.networks.quality_encoder`, the
+        others as from `synthtf.networks.unet` with batch normalisation.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -32,46 +54,95 @@ def load_synthseg(path: str | os.PathLike) -> keras.Model:
 
     Reference:
         Billot et al., SynthSeg: segmentation of brain MRI scans of any contrast and resolution
-        without retraining, Medical Image Analysis 2023.
+        without retraining, Medical Image Analysis 2023; and Robust machine learning segmentation
+        for large-scale analysis of heterogeneous clinical brain MRI datasets, PNAS 2023.
+    """
+    networks = load_synthseg_parts(path, None if part is None else (part,))
+    if len(networks) == 1:
+        return next(iter(networks.values()))
+    if set(networks) != set(ROBUST):
+        raise ValueError(f"{path} must hold one network, or `part` name it. Received: {networks}")
+    return _chain(*(networks[name] for name in ROBUST))
+
+
+def load_synthseg_parts(
+    path: str | os.PathLike, parts: tuple[str, ...] | None = None
+) -> dict[str, keras.Model]:
+    """Build the networks of a file of SynthSeg's weights.
+
+    Args:
+        path: path of the file, as for `load_synthseg`.
+        parts: their names. None: all that are in the file.
+
+    Returns:
+        The models by name, as from `load_synthseg`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file does not hold such networks; the message names the first tensor
+            that does not fit.
     """
     weights = read_keras_h5(path)
-    config, ndim, num_outputs = _architecture(weights, path)
-    model = unet(num_outputs, ndim, config)
-    _assign(model, weights, path)
-    return model
+    if parts is None:
+        parts = tuple(n.removesuffix(_FIRST) for n in weights if n.endswith(_FIRST)) or ("unet",)
+    return {part: _load(weights, part, path) for part in parts}
 
 
-def load_synthseg_weights(model: keras.Model, path: str | os.PathLike) -> None:
-    """Load published weights of SynthSeg into a network; all of them or none.
+def load_synthseg_weights(model: keras.Model, path: str | os.PathLike, part: str = "unet") -> None:
+    """Load published weights of SynthSeg into a U-Net; all of them or none.
 
     Args:
         model: network from `synthtf.networks.unet`, with batch normalisation.
         path: path of the weights, as for `load_synthseg`.
+        part: name of the network in the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file and the network differ; the message names the first tensor that
             does not fit.
     """
-    _assign(model, read_keras_h5(path), path)
+    _assign(_unet_names(model, part), read_keras_h5(path), path)
 
 
-def _assign(model: keras.Model, weights: Weights, path: str | os.PathLike) -> None:
+def _chain(tissues: keras.Model, denoiser: keras.Model, regions: keras.Model) -> keras.Model:
+    """SynthSeg-robust: regions from the image and from its tissues, denoised."""
+    image = keras.Input(tissues.input.shape[1:], name="image")
+
+    def most_likely(posteriors: object) -> object:
+        return ops.one_hot(ops.argmax(posteriors, axis=-1), posteriors.shape[-1], dtype="float32")
+
+    labels = most_likely(denoiser(most_likely(tissues(image))))
+    output = regions(ops.concatenate([image, labels], axis=-1))
+    return keras.Model(image, output, name="synthseg_robust")
+
+
+def _load(weights: Weights, part: str, path: str | os.PathLike) -> keras.Model:
+    if part == QUALITY:
+        model = quality_encoder(*_quality_architecture(weights, path))
+        _assign(_quality_names(model), weights, path)
+        return model
+    config, ndim, num_outputs, num_inputs = _architecture(weights, part, path)
+    model = unet(num_outputs, ndim, config, num_inputs=num_inputs, name=part)
+    _assign(_unet_names(model, part), weights, path)
+    return model
+
+
+def _assign(names: Mapping[str, keras.Layer], weights: Weights, path: str | os.PathLike) -> None:
     variables = {
         name: {variable.name: variable for variable in layer.weights}
-        for name, layer in _published_names(model).items()
+        for name, layer in names.items()
     }
     expected = {
         layer: {name: tuple(variable.shape) for name, variable in tensors.items()}
         for layer, tensors in variables.items()
     }
-    check_weights(weights, expected, path)
+    check_weights({name: weights[name] for name in expected if name in weights}, expected, path)
     for layer, tensors in variables.items():
         for name, variable in tensors.items():
             variable.assign(weights[layer][name])
 
 
-def _published_names(model: keras.Model) -> dict[str, keras.Layer]:
+def _unet_names(model: keras.Model, part: str) -> dict[str, keras.Layer]:
     """Map SynthSeg's name of each layer with weights to the layer, in the network's order."""
     found = {layer.name: _LAYER.fullmatch(layer.name) for layer in model.layers if layer.weights}
     levels = 1 + max((int(m["level"]) for m in found.values() if m), default=0)
@@ -79,9 +150,9 @@ def _published_names(model: keras.Model) -> dict[str, keras.Layer]:
     for layer in model.layers:
         match = found.get(layer.name)
         if match:
-            names[_published_name(match, levels)] = layer
+            names[f"{part}_{_published_name(match, levels)}"] = layer
         elif layer.name == "logits":
-            names["unet_likelihood"] = layer
+            names[f"{part}_likelihood"] = layer
         elif layer.weights:
             raise ValueError(
                 "`model` must come from synthtf.networks.unet. "
@@ -95,61 +166,114 @@ def _published_name(match: re.Match, levels: int) -> str:
     # SynthSeg numbers its upsampling arm from 0 for normalisation, and from `levels` for the rest.
     step = level if match["arm"] == "down" else levels - 2 - level
     if match["kind"] == "norm":
-        return f"unet_bn_{match['arm']}_{step}"
+        return f"bn_{match['arm']}_{step}"
     if match["arm"] == "up":
         step += levels
-    return f"unet_conv_{match['arm']}arm_{step}_{match['index']}"
+    return f"conv_{match['arm']}arm_{step}_{match['index']}"
 
 
-def _architecture(weights: Weights, path: str | os.PathLike) -> tuple[UNetConfig, int, int]:
-    """Infer the configuration, the spatial axes and the classes, before anything is built."""
-    found = [tuple(map(int, m.groups())) for m in map(_DOWN.fullmatch, weights) if m]
-    first = _tensor(weights, "unet_conv_downarm_0_0", "kernel", path)
+def _quality_names(model: keras.Model) -> dict[str, keras.Layer]:
+    """Map SynthSeg's name of each layer with weights to the layer, in the network's order."""
+    names = {}
+    for layer in (layer for layer in model.layers if layer.weights):
+        name = layer.name
+        for ours, theirs in _QUALITY_NAMES:
+            name = re.sub(ours, theirs, name)
+        names[f"{QUALITY}_{name}"] = layer
+    return names
+
+
+def _down_levels(
+    weights: Weights, part: str, path: str | os.PathLike
+) -> tuple[np.ndarray, list[int], int]:
+    """First kernel, feature maps of each level on the way down, and convolutions per level."""
+    pattern = re.compile(rf"{re.escape(part)}_conv_downarm_(\d+)_(\d+)")
+    found = [tuple(map(int, m.groups())) for m in map(pattern.fullmatch, weights) if m]
+    first = _tensor(weights, f"{part}{_FIRST}", "kernel", path)
     ndim = first.ndim - 2
-    if ndim not in (2, 3) or len(set(first.shape[:-2])) > 1 or first.shape[-2] != 1:
+    if ndim not in (2, 3) or len(set(first.shape[:-2])) > 1 or 0 in first.shape:
         raise ValueError(
-            f"{path}: the tensor unet_conv_downarm_0_0/kernel must be a 2D or 3D kernel of equal "
-            f"sizes with one input channel. Received: shape {first.shape}"
+            f"{path}: the tensor {part}{_FIRST}/kernel must be a 2D or 3D kernel of equal sizes. "
+            f"Received: shape {first.shape}"
         )
-    levels = 1 + max(level for level, _ in found)
     convolutions = 1 + max(index for _, index in found)
-    features = first.shape[-1]
-    last = [
-        _tensor(weights, f"unet_conv_downarm_{level}_{convolutions - 1}", "bias", path).size
-        for level in range(levels)
+    features = [
+        _tensor(weights, f"{part}_conv_downarm_{level}_{convolutions - 1}", "bias", path).size
+        for level in range(1 + max(level for level, _ in found))
     ]
+    return first, features, convolutions
+
+
+def _architecture(
+    weights: Weights, part: str, path: str | os.PathLike
+) -> tuple[UNetConfig, int, int, int]:
+    """Infer configuration, spatial axes, classes and channels, before anything is built."""
+    first, last, convolutions = _down_levels(weights, part, path)
+    levels = len(last)
     config = UNetConfig(
-        features=features,
+        features=first.shape[-1],
         levels=levels,
         convolutions=convolutions,
         multiplier=last[1] / max(last[0], 1) if levels > 1 else 2,
         kernel_size=first.shape[0],
         normalization="batch",
+        without_skips=_without_skips(weights, part, last, path),
     )
-    num_outputs = _tensor(weights, "unet_likelihood", "bias", path).size
-    _check_sizes(weights, config, ndim, num_outputs, path)
-    return config, ndim, num_outputs
-
-
-def _check_sizes(
-    weights: Weights, config: UNetConfig, ndim: int, num_outputs: int, path: str | os.PathLike
-) -> None:
-    """Check the downsampling arm and the logits, before a network larger than the file is built."""
+    num_outputs = _tensor(weights, f"{part}_likelihood", "bias", path).size
+    size = (config.kernel_size,) * (first.ndim - 2)
     expected = {}
-    channels = 1
-    for level in range(config.levels):
-        for index in range(config.convolutions):
-            features = config.level_features(level)
-            shape = (config.kernel_size,) * ndim + (channels, features)
-            expected[f"unet_conv_downarm_{level}_{index}"] = {"kernel": shape}
-            channels = features
-    shape = (1,) * ndim + (config.features, num_outputs)
-    expected["unet_likelihood"] = {"kernel": shape}
+    channels = first.shape[-2]
+    for level in range(levels):
+        for index in range(convolutions):
+            count = config.level_features(level)
+            expected[f"{part}_conv_downarm_{level}_{index}"] = (*size, channels, count)
+            channels = count
+    expected[f"{part}_likelihood"] = (*[1] * len(size), config.features, num_outputs)
+    _check_kernels(weights, expected, path)
+    return config, len(size), num_outputs, first.shape[-2]
+
+
+def _without_skips(
+    weights: Weights, part: str, features: list[int], path: str | os.PathLike
+) -> int:
+    """Count the finest levels whose first kernel on the way up sees only what comes up."""
+    levels = len(features)
+    for level in range(levels - 1):
+        layer = f"{part}_conv_uparm_{2 * levels - 2 - level}_0"
+        shape = _tensor(weights, layer, "kernel", path).shape
+        if len(shape) < 2 or shape[-2] != features[level + 1]:
+            return level
+    return levels - 1
+
+
+def _quality_architecture(
+    weights: Weights, path: str | os.PathLike
+) -> tuple[int, int, list[int], int]:
+    """Infer groups, predictions, feature maps and kernel, before anything is built."""
+    first, features, _ = _down_levels(weights, QUALITY, path)
+    num_outputs = _tensor(weights, f"{QUALITY}_final_conv_1", "bias", path).size
+    size, channels = first.shape[:-2], first.shape[-2]
+    if len(size) != 3:
+        raise ValueError(f"{path}: {QUALITY}{_FIRST}/kernel must be 3D. Received: {first.shape}")
+    groups, expected = channels, {}
+    for level, count in enumerate(features):
+        expected[f"{QUALITY}_conv_downarm_{level}_0"] = (*size, channels, count)
+        expected[f"{QUALITY}_conv_downarm_{level}_1"] = (*size, count, count)
+        channels = count
+    expected[f"{QUALITY}_final_conv_0"] = (*size, channels, num_outputs)
+    _check_kernels(weights, expected, path)
+    return groups, num_outputs, features, size[0]
+
+
+def _check_kernels(
+    weights: Weights, expected: Mapping[str, tuple[int, ...]], path: str | os.PathLike
+) -> None:
+    """Check kernels before a network larger than the file is built."""
     kernels = {layer: {"kernel": _tensor(weights, layer, "kernel", path)} for layer in expected}
-    check_weights(kernels, expected, path)
+    check_weights(kernels, {layer: {"kernel": s} for layer, s in expected.items()}, path)
 
 
 def _tensor(weights: Weights, layer: str, name: str, path: str | os.PathLike) -> np.ndarray:
     if name not in weights.get(layer, {}):
-        raise ValueError(f"{path} lacks the tensor {layer}/{name} of SynthSeg's U-Net")
+        raise ValueError(f"{path} lacks the tensor {layer}/{name} of SynthSeg's networks")
     return weights[layer][name]

@@ -18,6 +18,7 @@ _MODULES = {
     "network_multiple": "unets",
     "pairwise_unet": "pairwise",
     "pooled_unet": "pooled",
+    "quality_encoder": "quality",
     "registration_unet": "deformable",
     "unet": "unets",
     "with_features": "parts",

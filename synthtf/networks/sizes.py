@@ -65,6 +65,11 @@ class UNetConfig(Options):
         "feature maps of a thin level of one convolution each way, above the first level and of "
         "twice its resolution: at 1 mm, all others then work at 2 mm and coarser; 0 for none",
     )
+    without_skips: Annotated[int, Limits(0)] = option(
+        0,
+        "levels, from the finest, that see on the way up only what comes up, not the features of "
+        "the way down; SynthSeg's denoiser has 2",
+    )
 
     @property
     def multiple(self) -> int:

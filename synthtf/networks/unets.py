@@ -167,7 +167,8 @@ def _decode(features: list[Tensor], ndim: int, config: UNetConfig) -> Tensor:
     *skips, x = features
     for level in reversed(range(config.levels - 1)):
         x = _layer("UpSampling", ndim)(2, name=f"up_{level}_upsample")(x)
-        x = layers.Concatenate(name=f"up_{level}_concat")([skips[level], x])
+        if level >= config.without_skips:
+            x = layers.Concatenate(name=f"up_{level}_concat")([skips[level], x])
         x = _convolve(x, f"up_{level}", level, ndim, config)
         x = _normalize(x, f"up_{level}_norm", config)
     return x

@@ -30,7 +30,7 @@ def test_kind_follows_from_the_file(voxelmorph, synthseg, tmp_path):
     model = load_published(voxelmorph)
     assert model.name == "voxelmorph"
     assert [model.get_layer(name).filters for name in ("encoder_0", "decoder_0")] == [3, 4]
-    with pytest.raises(ValueError, match=r"unet_conv_downarm_0_0/bias of SynthSeg's U-Net"):
+    with pytest.raises(ValueError, match=r"unet_conv_downarm_0_0/bias of SynthSeg's networks"):
         load_published(synthseg)
     torch = tmp_path / "t.pt"
     torch.write_bytes(b"PK\x03\x04 and more")
@@ -40,7 +40,7 @@ def test_kind_follows_from_the_file(voxelmorph, synthseg, tmp_path):
 
 def test_kind_can_be_given(voxelmorph, synthseg):
     assert load_published(voxelmorph, "voxelmorph").name == "voxelmorph"
-    with pytest.raises(ValueError, match="of SynthSeg's U-Net"):
+    with pytest.raises(ValueError, match="of SynthSeg's networks"):
         load_published(voxelmorph, "synthseg")
     with pytest.raises(ValueError, match="lacks the tensor vxm_dense_unet_enc_conv_0_0/kernel"):
         load_published(synthseg, "voxelmorph")

@@ -167,10 +167,6 @@ BREAKS = {
         lambda file: replace(file, KERNEL, 1.0),
         r"unet_conv_uparm_4_1/kernel has the shape \(\)",
     ),
-    "extra layer": (
-        lambda file: file.__setitem__("unet_conv_uparm_9_0/kernel:0", np.zeros(3, "f4")),
-        "holds the tensor unet_conv_uparm_9_0/kernel, which the network does not have",
-    ),
     "extra tensor": (
         lambda file: file.__setitem__("unet_likelihood/extra:0", np.zeros(3, "f4")),
         "holds the tensor unet_likelihood/extra,",
