@@ -17,6 +17,11 @@ def limit_threads(count: int | None) -> None:
         os.environ.update(dict.fromkeys(_THREADS, str(count)), TF_NUM_INTEROP_THREADS="1")
 
 
+def hide_gpus() -> None:
+    """Work on the processor; call it before TensorFlow is imported."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
 def load_backend() -> None:
     """Import Keras and its backend, silently unless that fails.
 

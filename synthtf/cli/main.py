@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     args.command_line = shlex.join(["synthtf", *(sys.argv[1:] if argv is None else argv)])
     TRACEBACKS.set(args.debug)
-    with _one_line_warnings():
+    with one_line_warnings():
         try:
             return _module(args.command).run(args)
         except KeyboardInterrupt:
@@ -82,7 +82,8 @@ def _module(command: str) -> object:
 
 
 @contextlib.contextmanager
-def _one_line_warnings() -> Iterator[None]:
+def one_line_warnings() -> Iterator[None]:
+    """Show warnings for users in one line each, and no others."""
     with warnings.catch_warnings():
         # Warnings for users are shown each time; those for developers are not.
         warnings.simplefilter("ignore")

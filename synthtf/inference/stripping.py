@@ -89,7 +89,8 @@ def strip(
     filled. Each frame is stripped by itself.
 
     Args:
-        scan: A volume, or its file; of one frame or several. A 2D image counts as a slice of one voxel.
+        scan: A volume, or its file; of one frame or several. A 2D image counts as a slice of one
+            voxel.
         model: A training run, its folder or name, or a model that `fit` trained. Load it once for
             several scans.
         border: Distance of the edge of the mask from the brain in mm; below 0 it is cut off.

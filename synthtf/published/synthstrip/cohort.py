@@ -6,6 +6,7 @@ from pathlib import Path
 
 from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
+from synthtf.data.shipped_models import default_model
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
 from synthtf.inference.cohorts.cohort import Cohort, CohortOptions, Job, Output, Prediction, Writer
@@ -71,8 +72,8 @@ def synthstrip(
         weights = find_weights(WEIGHTS[csf], model=model)
     if weights is None:
         print(
-            f"{_COMMAND}: no published weights {WEIGHTS[csf]} in {SOURCES}; the network of synthtf "
-            "for skull-stripping is used instead"
+            f"{_COMMAND}: no published weights {WEIGHTS[csf]} ({SOURCES}); the network "
+            f"{default_model('stripping').name} of synthtf is used instead"
         )
         return strip_cohort(
             source,
@@ -95,7 +96,9 @@ def synthstrip(
         def predict(job: Job) -> Prediction:
             found = strip_brain(job.scan, network, border, fill, budget)
             made = {"mask": found.mask, "distance": found.distance, "image": _own_type(found.image)}
-            return Prediction({name: made[name] for name in kinds}, _EMPTY if found.is_empty else None)
+            return Prediction(
+                {name: made[name] for name in kinds}, _EMPTY if found.is_empty else None
+            )
 
         return predict
 

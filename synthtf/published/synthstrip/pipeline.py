@@ -8,7 +8,7 @@ import numpy as np
 
 from synthtf.data.volumes import Volume
 from synthtf.inference.components import largest_filled
-from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
+from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget
 from synthtf.inference.prediction import apply_network
 from synthtf.inference.stripping import Stripping, read_frames
 from synthtf.published.surfa_space import Image

@@ -1,0 +1,80 @@
+"""What the commands of published tools share."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from synthtf.cli.main import FAILURE, INTERRUPTED, one_line_warnings
+from synthtf.messages import describe, print_line
+from synthtf.startup import hide_gpus, limit_threads
+
+if TYPE_CHECKING:
+    from synthtf.batch import Outcome
+    from synthtf.inference.patches.memory import MemoryBudget
+
+Call = Callable[[argparse.Namespace], "Outcome"]
+
+
+def run_command(
+    parser: argparse.ArgumentParser, call: Call, argv: Sequence[str] | None = None
+) -> int:
+    """Parse arguments and do what they say.
+
+    Args:
+        parser: with the attributes `threads` and `gpu` among its arguments.
+        call: takes the arguments, and does the work.
+        argv: arguments; None for those of the process.
+
+    Returns:
+        Exit status, as FreeSurfer's commands have it: 0 on success, 1 if an input failed, if files
+        are missing or do not fit, and if there is no argument at all. For unknown arguments
+        argparse exits with 2.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv:
+        parser.print_help()
+        return FAILURE
+    args = parser.parse_args(argv)
+    limit_threads(args.threads)
+    if not args.gpu:
+        hide_gpus()
+    with one_line_warnings():
+        try:
+            outcome = call(args)
+        except KeyboardInterrupt:
+            print_line(f"{parser.prog}: interrupted")
+            return INTERRUPTED
+        except (ValueError, OSError, MemoryError) as error:
+            print_line(f"{parser.prog}: {describe(error)}")
+            return FAILURE
+    return outcome.status
+
+
+def add_model(parser: argparse.ArgumentParser, names: str) -> None:
+    """Add `--model` and `--max-memory`.
+
+    Args:
+        parser: gets them.
+        names: of the files of weights.
+    """
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help=f"published weights, {names}, or their folder (default: $SYNTHTF_MODELS, then "
+        "$FREESURFER_HOME/models)",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=float,
+        metavar="GB",
+        help="hold no more than about this: large volumes go through the network in patches, with "
+        "the result of the whole",
+    )
+
+
+def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
+    """What `--max-memory` allows."""
+    from synthtf.inference.patches.memory import MemoryBudget
+
+    return MemoryBudget(None, args.max_memory)
