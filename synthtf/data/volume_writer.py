@@ -35,6 +35,7 @@ def write_volume(
     data: np.ndarray,
     like: Volume | None = None,
     affine: np.ndarray | None = None,
+    dtype: str | None = None,
 ) -> None:
     """Write a .nii, .nii.gz, .mgz or .mgh file, replacing an existing one.
 
@@ -50,6 +51,7 @@ def write_volume(
         like: volume whose geometry is kept to the bit within its format: affine, qform, sform and
             their codes, units.
         affine: voxel-to-world affine, `(4, 4)`, to RAS in mm. Default: the affine of `like`.
+        dtype: type of the stored voxels, which must hold them. Default: as said above.
 
     Raises:
         ValueError: if the ending is unknown, neither `like` nor `affine` is given, the affine is
@@ -60,7 +62,7 @@ def write_volume(
     path = Path(path)
     if not extension(path):
         raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(EXTENSIONS)}")
-    data = _stored(np.asarray(data), path)
+    data = _stored(np.asarray(data), path, dtype)
     affine = _checked_affine(data, like, affine, path)
     # nibabel never drops a third axis of length one: whether to write it is decided here.
     if data.ndim == 2 and like is not None and _stored_axes(like) > 2:
@@ -89,12 +91,14 @@ def smallest_integers(data: np.ndarray) -> np.ndarray:
     raise ValueError(f"`data` must fit int32. Received: data in [{low}, {high}]")
 
 
-def _stored(data: np.ndarray, path: Path) -> np.ndarray:
+def _stored(data: np.ndarray, path: Path, dtype: str | None) -> np.ndarray:
     if data.dtype.kind not in "biuf" or not 2 <= data.ndim <= 4 or not data.size:
         raise ValueError(
             f"{path}: `data` must be a real array of two to four axes. "
             f"Received: {data.dtype} of shape {data.shape}"
         )
+    if dtype is not None:
+        return data.astype(dtype, copy=False)
     return data.astype("float32", copy=False) if data.dtype.kind == "f" else smallest_integers(data)
 
 

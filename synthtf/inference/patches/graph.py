@@ -155,7 +155,7 @@ def is_group_normalization(operation: Any) -> bool:
 
 
 def _reach(operation: Any, rank: int) -> int:
-    """Voxels to each side that an operation looks at."""
+    """Voxels to each side that an operation looks at; a layer may say it, as `reach`."""
     kind = type(operation).__name__
     known = False
     reach = 0
@@ -171,6 +171,8 @@ def _reach(operation: Any, rank: int) -> int:
     elif kind == "Einsum":
         first, result = operation.subscripts.replace(" ", "").split("->")
         known = result.startswith(first.split(",")[0][: rank - 1])
+    elif hasattr(operation, "reach"):
+        known, reach = True, operation.reach
     elif kind in _POINTWISE:
         axis = getattr(operation, "axis", -1)
         axes = axis if isinstance(axis, tuple | list) else (axis,)

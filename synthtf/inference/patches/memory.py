@@ -25,7 +25,11 @@ _STEP = 16  # voxels between the patches that are tried
 
 
 def network_bytes(
-    network: "keras.Model", shape: Sequence[int], patch: Sequence[int] | None = None
+    network: "keras.Model",
+    shape: Sequence[int],
+    patch: Sequence[int] | None = None,
+    kept: int = 1,
+    streamed: bool = False,
 ) -> int:
     """Estimate the memory that applying a network to an image adds to a process.
 
@@ -40,6 +44,8 @@ def network_bytes(
         network: Functional model of one image.
         shape: Voxels per axis that it is given.
         patch: Voxels per axis of the patches; None for the whole image.
+        kept: Results of this size that are there besides.
+        streamed: Whether patches are delivered, instead of being put together.
 
     Returns:
         Bytes, the result included.
@@ -51,7 +57,7 @@ def network_bytes(
     result = _bytes_of(graph, graph.output, shape)
     if patch is None or all(p >= n for p, n in zip(patch, shape, strict=True)):
         # The result of the scan stays while the mirrored scan is predicted.
-        return int(_ALLOWANCE * _peak(graph, graph.nodes, shape) + result)
+        return int(_ALLOWANCE * _peak(graph, graph.nodes, shape) + kept * result)
     coarse = coarse_scale(network, shape, patch)
     cut_network = patchwise(network, coarse)
     graph = cut_network.graph
@@ -70,7 +76,8 @@ def network_bytes(
     )
     image = 2 * _bytes_of(graph, graph.image, shape)
     parts = _PER_PART * (1 + len(cut_network.cuts) / 2)
-    return int(_ALLOWANCE * working + stored + image + parts + 2 * result)
+    results = (kept + (not streamed)) * result
+    return int(_ALLOWANCE * working + stored + image + parts + results)
 
 
 class MemoryBudget:
@@ -106,11 +113,13 @@ class MemoryBudget:
         self._reported = 0.0
         self._planned: dict[tuple, tuple[int, ...] | None] = {}
 
-    def for_scan(self, scan_bytes: int) -> "ScanBudget":
+    def for_scan(self, scan_bytes: int, kept: int = 1, streamed: bool = False) -> "ScanBudget":
         """Budget of one scan.
 
         Args:
             scan_bytes: What the scan and its results take by themselves.
+            kept: As in `ScanBudget`.
+            streamed: As in `ScanBudget`.
 
         Raises:
             ValueError: If that is too much already.
@@ -121,7 +130,7 @@ class MemoryBudget:
                 f"{self.gigabytes:g} GB are too little for a scan of this size: it needs "
                 f"{_above(needed)} GB, whatever the patch; crop it or resample it"
             )
-        return ScanBudget(self, scan_bytes)
+        return ScanBudget(self, scan_bytes, kept, streamed)
 
     def announce(self, gigabytes: float, what: str) -> None:
         """Say what is needed, unless as much has been said before."""
@@ -137,10 +146,14 @@ class ScanBudget:
     Attributes:
         budget: The budget.
         scan_bytes: What the scan and its results take by themselves.
+        kept: Results of the network that are there at once, besides the one that it computes.
+        streamed: Whether results of patches are delivered; see `predict_patches`.
     """
 
     budget: MemoryBudget
     scan_bytes: int
+    kept: int = 1
+    streamed: bool = False
 
     def plan(self, network: "keras.Model", shape: Sequence[int]) -> tuple[int, ...] | None:
         """Choose the patches for an image, and report the memory.
@@ -199,7 +212,8 @@ class ScanBudget:
         patch: Sequence[int] | None,
         resident: int,
     ) -> float:
-        working = max(self.scan_bytes, network_bytes(network, shape, patch))
+        needed = network_bytes(network, shape, patch, self.kept, self.streamed)
+        working = max(self.scan_bytes, needed)
         return (resident + working) / 1e9
 
 

@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 Tensor = Any
 Box = tuple[slice, ...]
+Deliver = Callable[[Box, np.ndarray], None]
 
 _ADDITIVE = ("Sum", "Einsum")  # reductions over space that are sums over parts of it
 
 
-def predict_patches(network: "keras.Model", image: np.ndarray, patch: Sequence[int]) -> np.ndarray:
+def predict_patches(
+    network: "keras.Model",
+    image: np.ndarray,
+    patch: Sequence[int],
+    deliver: Deliver | None = None,
+) -> np.ndarray | None:
     """Apply a network to an image in patches; the result is that of the whole image.
 
     Networks that normalise by the statistics of the whole image give another result on a patch
@@ -38,19 +44,21 @@ def predict_patches(network: "keras.Model", image: np.ndarray, patch: Sequence[i
     Args:
         network: Functional model of convolutions, poolings, normalisations and what acts on each
             voxel by itself, such as `synthtf.networks.unet`.
-        image: `(x, y, z)` or `(x, y)`, of a size that the network takes.
+        image: `(*spatial)` or `(*spatial, channels)`, of a size that the network takes.
         patch: Voxels per axis of what is computed at once, overlap included. It is rounded down
             to what the network can divide; a patch larger than the image is the image.
+        deliver: Called with the place of each part of the result and the part, `(*size,
+            channels)`; the result is then never there as a whole. Parts do not overlap.
 
     Returns:
-        `(*image.shape, channels)`, float32.
+        `(*spatial, channels)`, float32; None if it was delivered.
 
     Raises:
         ValueError: If the patch is smaller than its overlap needs, or the network has a layer for
             which this is not exact.
     """
-    scale = coarse_scale(network, image.shape, patch)
-    return patchwise(network, scale)(image, patch)
+    scale = coarse_scale(network, image.shape[: len(network.inputs[0].shape) - 2], patch)
+    return patchwise(network, scale)(image, patch, deliver)
 
 
 @functools.lru_cache(maxsize=4)
@@ -151,10 +159,14 @@ class Patchwise:
         self.cuts = self._find_cuts()
         self._parts: dict[tuple[int, ...], _Part] = {}
 
-    def __call__(self, image: np.ndarray, patch: Sequence[int]) -> np.ndarray:
+    def __call__(
+        self, image: np.ndarray, patch: Sequence[int], deliver: Deliver | None = None
+    ) -> np.ndarray | None:
         """Apply the network; see `predict_patches`."""
-        places = self._places(image.shape, patch)
-        values = {id(self.graph.image): np.asarray(image[None, ..., None], np.float32)}
+        shape = image.shape[: len(self.graph.image.shape) - 2]
+        places = self._places(shape, patch)
+        channels = image if image.ndim > len(shape) else image[..., None]
+        values = {id(self.graph.image): np.asarray(channels[None], np.float32)}
         pending = list(self.cuts)
         while pending:
             ready = [cut for cut in pending if cut.needs <= values.keys()]
@@ -164,11 +176,16 @@ class Patchwise:
                 values |= self._compute_whole(whole, values)
                 ready = whole
             else:
-                values |= self._compute_patches(ready, values, image.shape, places)
+                values |= self._compute_patches(ready, values, shape, places, deliver)
             pending = [cut for cut in pending if cut not in ready]
             still = {id(self.graph.output)}.union(*(cut.needs for cut in pending))
             values = {key: value for key, value in values.items() if key in still}
-        return np.asarray(values[id(self.graph.output)][0], np.float32)
+        output = values.get(id(self.graph.output))
+        if deliver is None:
+            return np.asarray(output[0], np.float32)
+        if output is not None:
+            deliver(tuple(slice(0, n) for n in output.shape[1:-1]), output[0])
+        return None
 
     def _find_cuts(self) -> list[_Cut]:
         graph, fine = self.graph, lambda tensor: self.graph.is_fine(tensor, self.coarse)
@@ -228,6 +245,7 @@ class Patchwise:
         values: Mapping[int, np.ndarray],
         shape: Sequence[int],
         places: Sequence[tuple[Box, Box]],
+        deliver: Deliver | None,
     ) -> dict[int, np.ndarray]:
         """One pass over all patches."""
         part = self._part(cuts)
@@ -244,6 +262,9 @@ class Patchwise:
                         for tensor in cut.wanted
                     ]
                     results[key] = results.get(key, 0) + _sum_over(cut.node.operation, inner, share)
+                    continue
+                if deliver is not None and cut.tensor is self.graph.output:
+                    deliver(cell, found[key][_at(_within(place, cell), scales[key])][0])
                     continue
                 if key not in results:
                     size = [n // scales[key] for n in shape]

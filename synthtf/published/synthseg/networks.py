@@ -1,0 +1,221 @@
+"""The networks of SynthSeg, and how they are applied: flips, blurs and chains."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthtf.inference.patches.memory import MemoryBudget, ScanBudget, explain_exhaustion
+from synthtf.inference.patches.predict import predict_patches
+from synthtf.interop.synthseg import QUALITY, ROBUST, load_synthseg_parts
+from synthtf.networks import network_multiple
+from synthtf.published.synthseg.labels import PARCELS, QUALITY_NAMES, Labels
+from synthtf.published.synthseg.postprocessing import most_likely
+from synthtf.published.synthseg.preparing import MULTIPLE
+from synthtf.published.synthseg.quality import scores
+from synthtf.published.synthseg.smoothing import SmoothPosteriors, smooth
+
+if TYPE_CHECKING:
+    import keras
+
+Deliver = Callable[[tuple[slice, ...], np.ndarray], None]
+
+_VOXEL_BYTES = 40  # per voxel, of masks, labels and the scan, beside posteriors
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """SynthSeg's networks, applied whole or in patches.
+
+    Attributes:
+        parts: networks by name: "unet"; "l2l" and "unet2" besides in SynthSeg-robust; "unet_parc"
+            and "qc" where there are parcels and scores.
+        labels: of the segmentation's channels.
+        budget: memory.
+    """
+
+    parts: Mapping[str, "keras.Model"]
+    labels: Labels
+    budget: MemoryBudget
+
+    @classmethod
+    def load(
+        cls,
+        labels: Labels,
+        segmentation: Path,
+        parcels: Path | None = None,
+        quality: Path | None = None,
+        *,
+        robust: bool = False,
+        budget: MemoryBudget | None = None,
+    ) -> "Networks":
+        """Load published weights.
+
+        Args:
+            labels: of the segmentation's channels.
+            segmentation: weights of the segmentation.
+            parcels: weights of the parcellation, if it is wanted.
+            quality: weights of the judge of segmentations, if scores are wanted.
+            robust: whether `segmentation` is SynthSeg-robust.
+            budget: memory. None: as much as whole scans take.
+
+        Raises:
+            FileNotFoundError: if a file does not exist.
+            ValueError: if a file holds no such network; the message names the first tensor at
+                fault.
+        """
+        files = dict.fromkeys(ROBUST if robust else ("unet",), segmentation)
+        files |= {"unet_parc": parcels} if parcels else {}
+        files |= {QUALITY: quality} if quality else {}
+        parts = {}
+        for file in dict.fromkeys(files.values()):
+            wanted = tuple(part for part, path in files.items() if path == file)
+            parts |= load_synthseg_parts(file, wanted)
+        last = "unet2" if robust else "unet"
+        # Inputs and outputs of each; tissues are as many as the denoiser takes.
+        sizes = {last: (1, len(labels.names)), "unet_parc": (3, 1 + len(PARCELS))}
+        sizes[QUALITY] = (1 + len(QUALITY_NAMES),) * 2
+        if robust:
+            tissues = parts["unet"].output.shape[-1]
+            sizes |= {"unet": (1, tissues), "l2l": (tissues, tissues)}
+            sizes["unet2"] = 1 + tissues, len(labels.names)
+        for part, network in parts.items():
+            _check(network, part, sizes[part], files[part])
+        return cls(parts, labels, budget or MemoryBudget())
+
+    @property
+    def robust(self) -> bool:
+        """Whether they are those of SynthSeg-robust."""
+        return "unet2" in self.parts
+
+    def segment(self, image: np.ndarray, fast: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give posteriors, and the segmentations that the other networks see.
+
+        Args:
+            image: `(x, y, z)`, prepared.
+            fast: whether the mirrored image is left out.
+
+        Returns:
+            Posteriors, `(channels, x, y, z)`; channel of each voxel as the parcellation sees it,
+            and as the judge sees it.
+        """
+        posteriors = np.empty((len(self.labels.names), *image.shape), np.float32)
+
+        def put(place: tuple[slice, ...], part: np.ndarray) -> None:
+            posteriors[(slice(None), *place)] = np.moveaxis(part, -1, 0)
+
+        if self.robust:
+            self._apply("unet2", self._with_tissues(image), put)
+            found = most_likely(posteriors)
+            return posteriors, found, found
+        self._apply("unet", image, put)
+        others = {"unet_parc", QUALITY} & set(self.parts)
+        if fast and others:
+            # SynthSeg returns posteriors that are not smoothed if other networks follow.
+            smoothed = most_likely(map(smooth, posteriors))
+            sharp = most_likely(posteriors) if len(others) == 2 else smoothed
+            return posteriors, smoothed, sharp
+        if not fast:
+            self._average_mirrored(image, posteriors)
+        for channel in posteriors:
+            channel[...] = smooth(channel)
+        found = most_likely(posteriors)
+        return posteriors, found, found
+
+    def parcellate(self, image: np.ndarray, cortex: np.ndarray, deliver: Deliver) -> None:
+        """Give posteriors of the background and the parcels, part by part.
+
+        Args:
+            image: `(x, y, z)`, prepared.
+            cortex: `(x, y, z)` boolean, in the segmentation as the parcellation sees it.
+            deliver: called with the place of each part, and the part, `(x, y, z, channels)`.
+        """
+        channels = np.stack([image, ~cortex, cortex], -1, dtype=np.float32)
+        # SynthSeg does not smooth parcels if scores are wanted.
+        self._apply("unet_parc", channels, deliver, smoothed=QUALITY not in self.parts)
+
+    def judge(self, groups: np.ndarray) -> np.ndarray:
+        """Give the scores of a segmentation, from what `quality_groups` makes of it."""
+        found = []
+        self._apply(QUALITY, groups, lambda place, part: found.append(part))
+        return scores(found[0])
+
+    def _average_mirrored(self, image: np.ndarray, posteriors: np.ndarray) -> None:
+        mirrored = self.labels.mirrored
+
+        def add(place: tuple[slice, ...], part: np.ndarray) -> None:
+            width, (first, *others) = image.shape[0], place
+            back = slice(width - first.stop, width - first.start)
+            target = posteriors[(slice(None), back, *others)]
+            for channel, shown in enumerate(mirrored):
+                target[channel] += part[::-1, ..., shown]
+
+        self._apply("unet", image[::-1], add)
+        posteriors *= 0.5
+
+    def _with_tissues(self, image: np.ndarray) -> np.ndarray:
+        """The image and its tissues, denoised, one-hot."""
+        tissues = np.empty(image.shape, np.uint8)
+
+        def put(place: tuple[slice, ...], part: np.ndarray) -> None:
+            tissues[place] = part.argmax(-1)
+
+        self._apply("unet", image, put)
+        numbers = np.arange(self.parts["l2l"].output.shape[-1])
+        self._apply("l2l", (tissues[..., None] == numbers).astype(np.float32), put)
+        result = np.empty((*image.shape, 1 + len(numbers)), np.float32)
+        result[..., 0] = image
+        result[..., 1:] = tissues[..., None] == numbers
+        return result
+
+    def _apply(
+        self, part: str, image: np.ndarray, deliver: Deliver, smoothed: bool = False
+    ) -> None:
+        network = _smoothed(self.parts[part]) if smoothed else self.parts[part]
+        shape = image.shape[:3]
+        patch = None
+        if all(n % MULTIPLE == 0 for n in shape):
+            patch = self._limits(part, shape).plan(network, shape)
+        whole = patch is None or all(p >= n for p, n in zip(patch, shape, strict=True))
+        with explain_exhaustion(shape, None if whole else patch):
+            if not whole:
+                predict_patches(network, image, patch, deliver)
+                return
+            batch = np.ascontiguousarray(image if image.ndim == 4 else image[..., None])[None]
+            result = np.asarray(network.predict_on_batch(batch))[0]
+            deliver(tuple(slice(0, n) for n in result.shape[:-1]), result)
+
+    def _limits(self, part: str, shape: tuple[int, ...]) -> ScanBudget:
+        """Memory of a network: with the posteriors, unless they are there already."""
+        kept = part == ("unet2" if self.robust else "unet")
+        voxels = int(np.prod(shape))
+        posteriors = 4 * len(self.labels.names) * voxels if kept else 0
+        return self.budget.for_scan(posteriors + _VOXEL_BYTES * voxels, int(kept), streamed=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _smoothed(network: "keras.Model") -> "keras.Model":
+    import keras
+
+    return keras.Model(network.input, SmoothPosteriors(name="smooth")(network.output))
+
+
+def _check(network: "keras.Model", part: str, sizes: tuple[int, int], path: Path) -> None:
+    """Refuse a network of other inputs or outputs than its place needs."""
+    found = network.input.shape[-1], network.output.shape[-1]
+    last = "final_conv_1" if part == QUALITY else "likelihood"
+    tensors = f"{part}_conv_downarm_0_0/kernel", f"{part}_{last}/kernel"
+    for tensor, has, needs, what in zip(tensors, found, sizes, ("input", "output"), strict=True):
+        if has != needs:
+            raise ValueError(
+                f"{path}: the tensor {tensor} must have {needs} {what} channels; are these "
+                f"weights of another network? Received: {has}"
+            )
+    if MULTIPLE % network_multiple(network):
+        raise ValueError(
+            f"{path}: a network must have poolings that divide {MULTIPLE}. "
+            f"Received: {network_multiple(network)} in {part}"
+        )
