@@ -16,6 +16,7 @@ __all__ = [
     "load_synthstrip",
     "load_voxelmorph",
     "load_voxelmorph_torch",
+    "load_wmh_synthseg",
     "read_transform",
     "write_transform",
 ]
@@ -29,6 +30,7 @@ _WEIGHTS = {
     "load_synthstrip": "synthstrip",
     "load_voxelmorph": "voxelmorph",
     "load_voxelmorph_torch": "voxelmorph_torch",
+    "load_wmh_synthseg": "wmh_synthseg",
 }
 
 

@@ -10,6 +10,7 @@ _MODULES = {
     "affine_detector": "detectors",
     "class_weights": "parts",
     "detector": "parts",
+    "grouped_unet": "grouped",
     "has_competing_features": "parts",
     "has_features": "parts",
     "has_mixture": "parts",
