@@ -191,32 +191,3 @@ class Orientation:
     @staticmethod
     def _order(ndim: int, axes: tuple[int, ...]) -> tuple[int, ...]:
         return (*range(ndim - 3), *(ndim - 3 + int(axis) for axis in axes))
-
-
-def resample_nearest_like(
-    data: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], target: np.ndarray
-) -> np.ndarray:
-    """Bring a label map to another grid by the nearest voxel, as surfa's `resample_like` does.
-
-    Args:
-        data: `(x, y, z)`.
-        affine: `(4, 4)` of the label map.
-        shape: voxels per axis of the result.
-        target: `(4, 4)` of the result.
-
-    Returns:
-        `shape`, of the type of `data`; 0 outside of the label map.
-    """
-    matrix = (np.linalg.inv(affine) @ target).astype(np.float32)
-    # Rounding must put no voxel of the border outside.
-    matrix = np.where(np.abs(matrix - np.rint(matrix)) < 1e-5, np.rint(matrix), matrix)
-    sizes = np.array(data.shape)[:, None, None]
-    result = np.zeros(shape, data.dtype)
-    plane = np.indices(shape[1:], dtype=np.float32)
-    for x in range(shape[0]):
-        points = np.stack([np.full(shape[1:], x, np.float32), *plane])
-        places = np.einsum("ij,jyz->iyz", matrix[:3, :3], points) + matrix[:3, 3, None, None]
-        inside = ((places >= 0) & (places < sizes)).all(axis=0)
-        voxels = np.clip(np.floor(places + 0.5).astype(int), 0, sizes - 1)
-        result[x] = np.where(inside, data[tuple(voxels)], 0)
-    return result

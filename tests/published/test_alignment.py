@@ -13,7 +13,6 @@ from synthtf.published.alignment import (
     Orientation,
     needs_resampling,
     read_scan,
-    resample_nearest_like,
     resample_to_1mm,
 )
 
@@ -123,16 +122,3 @@ def test_images_of_two_axes_are_refused(tmp_path):
     write_volume(tmp_path / "a.nii", RNG.normal(size=(4, 5)), affine=np.eye(4))
     with pytest.raises(ValueError, match="three axes"):
         read_scan(tmp_path / "a.nii")
-
-
-def test_labels_on_another_grid():
-    labels = RNG.integers(1, 9, (6, 7, 8)).astype("int32")
-    affine = oblique((2, 0, 1), (1, -1, 1))
-    np.testing.assert_array_equal(
-        resample_nearest_like(labels, affine, labels.shape, affine), labels
-    )
-    shift = np.eye(4)
-    shift[0, 3] = -2.4
-    moved = resample_nearest_like(labels, affine, (9, 7, 8), affine @ shift)
-    np.testing.assert_array_equal(moved[3:8], labels[1:6])
-    assert not moved[:3].any()
