@@ -13,14 +13,13 @@ import numpy as np
 from synthtf.batch import Outcome, for_each_file
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.tables import volume_columns
-from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
 from synthtf.inference.cohorts.cohort import Cohort, Job, Prediction
 from synthtf.messages import print_line
 from synthtf.published.alignment import needs_resampling, read_scan, resample_to_1mm
 from synthtf.published.colours import colour_table, embed_colours
+from synthtf.published.files import Files, write_image
 from synthtf.published.surfa_space import sample_nearest
-from synthtf.published.synthseg.files import Files
 from synthtf.published.synthseg.labels import PARCELS, QUALITY_NAMES, TOTAL, VERSION_1, VERSION_2
 from synthtf.published.synthseg.preparing import Preparation
 from synthtf.published.synthseg.tables import Tables
@@ -242,7 +241,7 @@ def _write_labels(path: Path, found: Found, keep_geometry: bool) -> None:
     if keep_geometry and found.resampled is not None:
         matrix = np.linalg.inv(found.affine) @ source.affine
         labels = sample_nearest(labels, matrix, source.shape)
-        _write_array(path, labels, source, source.affine, "int32")
+        write_image(path, labels, source, source.affine, "int32")
         return
     _write(path, labels, found, "int32")
 
@@ -253,14 +252,4 @@ def _write_resampled(path: Path, found: Found) -> None:
 
 
 def _write(path: Path, data: np.ndarray, found: Found, dtype: str = "float32") -> None:
-    _write_array(path, data, found.source, found.affine, dtype)
-
-
-def _write_array(
-    path: Path, data: np.ndarray, like: Volume, affine: np.ndarray, dtype: str
-) -> None:
-    if path.suffix == ".npz":
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, vol_data=data.astype(dtype))
-    else:
-        write_volume(path, data, like=like, affine=affine, dtype=dtype)
+    write_image(path, data, found.source, found.affine, dtype)

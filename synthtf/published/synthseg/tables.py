@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from synthtf.published.synthseg.files import Files
+from synthtf.published.files import Files
 
 _SUBJECT = "subject"
 

@@ -1,11 +1,16 @@
-"""Which files SynthSeg reads and writes, by the names that `mri_synthseg` gives them."""
+"""Which files SynthSeg and SynthSR read and write, by the names that their commands give them."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from synthtf.data.paths import refuse_clashes
+from synthtf.data.volume_writer import write_volume
+from synthtf.data.volumes import Volume
+from synthtf.data.whole_files import written_aside
 
 ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".npz")
 """What a scan and an output may end in."""
@@ -17,6 +22,7 @@ TABLES = ("volumes", "quality")
 """Kinds of tables."""
 
 _FLAGS = {
+    "image": "--o",
     "segmentation": "--o",
     "posteriors": "--post",
     "resampled": "--resample",
@@ -43,7 +49,10 @@ class Files:
 
     @classmethod
     def plan(
-        cls, source: str | os.PathLike, targets: dict[str, str | os.PathLike | None]
+        cls,
+        source: str | os.PathLike,
+        targets: Mapping[str, str | os.PathLike | None],
+        suffixes: Mapping[str, str] = SUFFIXES,
     ) -> "Files":
         """Name all files, before anything is loaded.
 
@@ -52,6 +61,7 @@ class Files:
             targets: kind of output to what the user gave for it, if anything: a file or a folder
                 for an image, a folder for a folder, a .txt list for a list; a .csv file for a
                 table, or a .txt list for a list.
+            suffixes: kind of output to what is added to the name of a scan in a folder.
 
         Raises:
             FileNotFoundError: if the source or a list does not exist.
@@ -60,22 +70,22 @@ class Files:
         given = {kind: Path(target) for kind, target in targets.items() if target is not None}
         path = Path(source)
         if path.suffix == ".txt":
-            found = cls._of_list(path, given)
+            found = cls._of_list(path, given, suffixes)
         elif _is_image(path):
             if not path.is_file():
                 raise FileNotFoundError(f"{path} does not exist; are path and ending right?")
-            found = cls._of_one(path, given)
+            found = cls._of_one(path, given, suffixes)
         elif path.is_file():
             raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(ENDINGS)}")
         else:
-            found = cls._of_folder(path, given)
+            found = cls._of_folder(path, given, suffixes)
         for files in (*found.outputs.values(), *(() if found.shared else found.tables.values())):
             refuse_clashes(found.scans, files)
         _refuse_double_names(found)
         return found
 
     @classmethod
-    def _of_list(cls, path: Path, given: dict[str, Path]) -> "Files":
+    def _of_list(cls, path: Path, given: dict[str, Path], suffixes: Mapping[str, str]) -> "Files":
         scans, lists = _read_list(path), {}
         for kind, target in given.items():
             if target.suffix != ".txt":
@@ -88,14 +98,16 @@ class Files:
                     f"{target} must list {len(scans)} files, as many as {path}. "
                     f"Received: {len(lists[kind])}"
                 )
-        outputs = {kind: lists[kind] for kind in SUFFIXES if kind in lists}
+        outputs = {kind: lists[kind] for kind in suffixes if kind in lists}
         for file in (file for files in outputs.values() for file in files):
             if not _is_image(file):
                 raise ValueError(f"{file}: unknown ending; it must be one of {', '.join(ENDINGS)}")
         return cls(scans, outputs, {k: lists[k] for k in TABLES if k in lists}, shared=False)
 
     @classmethod
-    def _of_folder(cls, folder: Path, given: dict[str, Path]) -> "Files":
+    def _of_folder(
+        cls, folder: Path, given: dict[str, Path], suffixes: Mapping[str, str]
+    ) -> "Files":
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} does not exist; give an image or a folder")
         scans = sorted(p for p in folder.iterdir() if _is_image(p) and p.name[0] != ".")
@@ -107,17 +119,17 @@ class Files:
                 raise ValueError(
                     f"{_FLAGS[kind]} must be a folder since --i is one. Received: {target}"
                 )
-            return [target / with_suffix(scan.name, SUFFIXES[kind]) for scan in scans]
+            return [target / with_suffix(scan.name, suffixes[kind]) for scan in scans]
 
-        return cls._with(scans, given, in_folder)
+        return cls._with(scans, given, in_folder, suffixes)
 
     @classmethod
-    def _of_one(cls, scan: Path, given: dict[str, Path]) -> "Files":
+    def _of_one(cls, scan: Path, given: dict[str, Path], suffixes: Mapping[str, str]) -> "Files":
         def beside(kind: str, target: Path) -> list[Path]:
-            name = with_suffix(scan.name, SUFFIXES[kind])
+            name = with_suffix(scan.name, suffixes[kind])
             return [target if _is_image(target) else target / name]
 
-        return cls._with([scan], given, beside)
+        return cls._with([scan], given, beside, suffixes)
 
     @classmethod
     def _with(
@@ -125,15 +137,38 @@ class Files:
         scans: list[Path],
         given: dict[str, Path],
         place: Callable[[str, Path], list[Path]],
+        suffixes: Mapping[str, str],
     ) -> "Files":
         for kind, target in given.items():
             if target.suffix == ".txt":
                 raise ValueError(
                     f"{_FLAGS[kind]} can only be a .txt list if --i is one. Received: {target}"
                 )
-        outputs = {kind: place(kind, given[kind]) for kind in SUFFIXES if kind in given}
+        outputs = {kind: place(kind, given[kind]) for kind in suffixes if kind in given}
         tables = {kind: [_csv(given[kind])] for kind in TABLES if kind in given}
         return cls(scans, outputs, tables)
+
+
+def write_image(
+    path: Path, data: np.ndarray, like: Volume, affine: np.ndarray, dtype: str | np.dtype
+) -> None:
+    """Write an image; an .npz file gets the voxels alone, as the array `vol_data`.
+
+    Args:
+        path: file to write.
+        data: voxels.
+        like: volume whose header is kept.
+        affine: `(4, 4)` of the voxels.
+        dtype: type of the numbers in the file.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    if path.suffix != ".npz":
+        write_volume(path, data, like=like, affine=affine, dtype=dtype)
+        return
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, vol_data=data.astype(dtype))
 
 
 def with_suffix(name: str, suffix: str) -> str:
