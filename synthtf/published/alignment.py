@@ -185,6 +185,20 @@ class Orientation:
         """
         return self._flip(data).transpose(self._order(data.ndim, np.argsort(self.axes)))
 
+    def align(self, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Give the affine of a volume after it was brought to right, anterior, superior.
+
+        Args:
+            affine: `(4, 4)` of the volume.
+            shape: its voxels per axis.
+        """
+        result = affine.copy()
+        for axis, (old, flip) in enumerate(zip(self.axes, self.flips, strict=True)):
+            result[:3, axis] = affine[:3, old] * (-1 if flip else 1)
+            if flip:
+                result[:3, 3] += affine[:3, old] * (shape[old] - 1)
+        return result
+
     def _flip(self, data: np.ndarray) -> np.ndarray:
         return data[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
 
