@@ -154,7 +154,8 @@ def _nifti(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.Nif
     for field in _GEOMETRY:
         header[field] = source[field]
     header["pixdim"][:4] = source["pixdim"][:4]
-    if not np.allclose(affine, like.affine, rtol=0, atol=_SAME_AFFINE):
+    # The volume may have been moved since its header was read.
+    if not np.allclose(affine, source.get_best_affine(), rtol=0, atol=_SAME_AFFINE):
         # A quaternion cannot hold shear. One correct form is better than two that differ.
         header.set_qform(None, code=0)
         header.set_sform(affine, code=int(source["sform_code"]) or int(source["qform_code"]) or 2)
@@ -171,7 +172,7 @@ def _mgh(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.MGHIm
     source = None if like is None else like.header
     data = data[..., None] if data.ndim == 2 else data
     same = isinstance(source, MGHHeader) and tuple(source["dims"][:3]) == data.shape[:3]
-    if same and np.allclose(affine, like.affine, rtol=0, atol=_SAME_AFFINE):
+    if same and np.allclose(affine, source.get_best_affine(), rtol=0, atol=_SAME_AFFINE):
         header = source.copy()
         header["dims"][3] = data.shape[3] if data.ndim == 4 else 1
         header.set_data_dtype(data.dtype)
