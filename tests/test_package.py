@@ -60,7 +60,7 @@ ALLOWED = {
     "reports": {
         *("inference", "evaluation", "data", "figures", "batch", "messages", "usage", "version"),
     },
-    "interop": {"runs", "networks", "data", "ranges", "version", "startup", "usage"},
+    "interop": {"runs", "networks", "data", "ranges", "version", "startup", "usage", "lazy"},
     "argument_contract": {"layers", "arguments"},
     "testing": {"layers", "random", "synthesis", "argument_contract"},
 }

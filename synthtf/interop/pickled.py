@@ -36,8 +36,8 @@ class Call:
     """What a pickle would have called.
 
     Attributes:
-        name: of the function or class.
-        arguments: that it would have been given.
+        name: the function or class.
+        arguments: what it would have been given.
     """
 
     name: str

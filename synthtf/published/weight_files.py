@@ -40,8 +40,8 @@ def needed_weights(*names: str, model: str | os.PathLike | None = None) -> Path:
     """Find a file of published weights for which there is nothing else.
 
     Args:
-        names: as for `find_weights`.
-        model: likewise.
+        names: names that it may have, the preferred one first.
+        model: the file or its folder, as for `find_weights`.
 
     Returns:
         The path.

@@ -54,7 +54,7 @@ def test_wrong_files(weights, tmp_path, capsys):
     for path, words, message in (
         (tmp_path / "none.h5", [], "does not exist"),
         (text, [], "is not a readable HDF5 file"),
-        (weights, ["--kind", "synthseg"], "of SynthSeg's U-Net"),
+        (weights, ["--kind", "synthseg"], "of SynthSeg's networks"),
     ):
         assert main(["convert", str(path), "-o", str(output), *words]) == 1
         error = capsys.readouterr().err

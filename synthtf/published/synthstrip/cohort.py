@@ -42,8 +42,8 @@ def synthstrip(
     Args:
         source: a volume, a folder, a .txt list, or the folder of a BIDS data set.
         image: for the stripped scan: a file for a file, else a folder or a .txt list.
-        mask: likewise, for the brain as 1.
-        distance: likewise, for the signed distance to the brain in mm.
+        mask: files for the brain as 1, given as for `image`.
+        distance: files for the signed distance to the brain in mm, given as for `image`.
         model: file of weights, or the folder of the published ones. None: where the environment
             says they are.
         csf: whether the CSF around the brain belongs to the mask.
@@ -67,7 +67,7 @@ def synthstrip(
         }
         kinds = {name: output for name, output in outputs.items() if output.target}
         if not kinds:
-            raise UsageError("expected at least one output: -o, -m or -d")
+            raise UsageError("at least one output must be given: -o, -m or -d")
         cohort = Cohort.plan(source, kinds, sidecars=False)
         weights = find_weights(WEIGHTS[csf], model=model)
     if weights is None:

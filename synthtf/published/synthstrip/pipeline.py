@@ -74,7 +74,7 @@ def conform(frame: Image) -> Image:
     """Bring a frame to voxels of 1 mm along left, inferior, anterior, and crop or pad it.
 
     Args:
-        frame: of any voxel size and orientation; an oblique one stays oblique.
+        frame: the frame, with any voxels and axes; an oblique one stays oblique.
 
     Returns:
         float32, with 192, 256 or 320 voxels per axis.
@@ -90,7 +90,7 @@ def normalize(image: Image, name: str) -> Image:
 
     Args:
         image: conformed.
-        name: of the scan, for messages.
+        name: what the scan is called in messages.
 
     Raises:
         ValueError: if 99 % of the voxels are equal.

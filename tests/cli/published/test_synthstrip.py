@@ -111,7 +111,7 @@ def test_exit_codes(scan, weights, tmp_path, capsys):
     assert main([]) == 1
     assert "usage: synthtf-synthstrip" in capsys.readouterr().out
     for flags, message in (
-        ([], "expected at least one output: -o, -m or -d"),
+        ([], "at least one output must be given: -o, -m or -d"),
         (["-o", str(scan)], "is also an input"),
         (["-m", "m.nii.gz", "--model", "nowhere"], "nowhere does not exist; give a file of"),
         (["-m", "m.nii.gz", "--model", str(scan)], "is not a file of PyTorch weights"),
