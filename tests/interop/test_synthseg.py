@@ -5,8 +5,14 @@ import h5py
 import numpy as np
 import pytest
 from keras import ops
+from synthseg_weights import write_quality, write_robust, write_unet
 
-from synthtf.interop import load_synthseg, load_synthseg_weights
+from synthtf.interop import (
+    load_published,
+    load_synthseg,
+    load_synthseg_parts,
+    load_synthseg_weights,
+)
 from synthtf.networks import UNetConfig, unet
 
 
@@ -82,6 +88,96 @@ def test_file_of_a_whole_model(model, path, tmp_path):
     np.testing.assert_allclose(
         predict(load_synthseg(whole), image()), predict(model, image()), atol=1e-6
     )
+
+
+def test_layers_of_other_networks_are_ignored(model, path):
+    expected = predict(load_synthseg(path), image())
+    with h5py.File(path, "a") as file:
+        file["unet_conv_uparm_9_0/unet_conv_uparm_9_0/kernel:0"] = np.zeros(3, "f4")
+        file["other_dense/other_dense/bias:0"] = np.zeros(3, "f4")
+    np.testing.assert_array_equal(predict(load_synthseg(path), image()), expected)
+
+
+def test_sizes_of_all_networks_follow_from_the_file(tmp_path):
+    path = write_unet(
+        tmp_path / "p.h5",
+        "unet_parc",
+        inputs=3,
+        outputs=7,
+        features=3,
+        levels=3,
+        root="model_weights/",
+    )
+    network = load_published(path)
+    assert network.name == "unet_parc"
+    assert network.input.shape[-1] == 3 and network.output.shape[-1] == 7
+    assert network.get_layer("down_2_conv_1").filters == 12
+    found = predict(network, np.ones((1, 8, 8, 8, 3), "float32"))
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
+
+
+def test_robust_networks_are_chained(tmp_path):
+    path = write_robust(tmp_path / "r.h5", tissues=4, outputs=6, levels=4)
+    parts = load_synthseg_parts(path)
+    assert set(parts) == {"unet", "l2l", "unet2"}
+    # The denoiser's finest levels see only what comes up.
+    names = {layer.name for layer in parts["l2l"].layers}
+    assert "up_2_concat" in names and not {"up_0_concat", "up_1_concat"} & names
+    assert parts["l2l"].get_layer("down_0_conv_0").kernel_size == (5, 5, 5)
+    scan = np.random.default_rng(0).uniform(size=(1, 16, 16, 16, 1)).astype("float32")
+    one_hot = np.eye(4, dtype="float32")
+    tissues = one_hot[predict(parts["unet"], scan).argmax(-1)]
+    labels = one_hot[predict(parts["l2l"], tissues).argmax(-1)]
+    expected = predict(parts["unet2"], np.concatenate([scan, labels], -1))
+    np.testing.assert_allclose(predict(load_synthseg(path), scan), expected, atol=1e-5)
+    assert load_synthseg(path, "l2l").output.shape[-1] == 4
+    both = write_unet(path, "unet_parc", levels=2)
+    with pytest.raises(ValueError, match="must hold one network, or `part` name it"):
+        load_synthseg(both)
+    with pytest.raises(ValueError, match="lacks the tensor qc_conv_downarm_0_0/kernel"):
+        load_synthseg(path, "qc")
+
+
+def test_the_judge_of_segmentations(tmp_path):
+    """Against the network written out in NumPy, with kernels of one voxel."""
+    path = write_quality(tmp_path / "q.h5", groups=3, features=3, levels=2, kernel=1)
+    model = load_published(path)
+    assert model.output.shape == (None, 3)
+    x = np.random.default_rng(0).uniform(size=(6, 4, 4, 3)).astype("float32")
+    found = predict(model, x[None])[0]
+    with h5py.File(path) as file:
+        tensors = {
+            name: {key[:-2]: file[name][name][key][()] for key in file[name][name]} for name in file
+        }
+
+    def convolve(x, name):
+        layer = tensors[f"qc_{name}"]
+        return x @ layer["kernel"][0, 0, 0] + layer["bias"]
+
+    def relu(x):
+        return np.maximum(x, 0)
+
+    for level in range(2):
+        start = x
+        x = convolve(relu(convolve(x, f"conv_downarm_{level}_0")), f"conv_downarm_{level}_1")
+        # Where input and output have as many channels, nothing stands in between.
+        x = relu(x + (start if level == 0 else relu(convolve(start, "expand_down_merge_1"))))
+        norm = tensors[f"qc_bn_down_{level}"]
+        x = (x - norm["moving_mean"]) / np.sqrt(norm["moving_variance"] + 1e-3)
+        x = x * norm["gamma"] + norm["beta"]
+        half = [-(-n // 2) for n in x.shape[:3]]
+        x = np.pad(
+            x,
+            [(0, 2 * h - n) for h, n in zip(half, x.shape, strict=False)] + [(0, 0)],
+            constant_values=-np.inf,
+        )
+        x = x.reshape(half[0], 2, half[1], 2, half[2], 2, -1).max((1, 3, 5))
+    x = relu(convolve(relu(convolve(x, "final_conv_0")), "final_conv_1"))
+    np.testing.assert_allclose(found, x.mean((0, 1, 2)), atol=1e-5)
+    with h5py.File(path, "a") as file:
+        del file["qc_final_conv_0"]
+    with pytest.raises(ValueError, match="lacks the tensor qc_final_conv_0/kernel"):
+        load_synthseg(path)
 
 
 KERNEL = "unet_conv_uparm_4_1/unet_conv_uparm_4_1/kernel:0"

@@ -83,7 +83,7 @@ class Found:
 
     Attributes:
         labels: label map, `(x, y, z)`.
-        affine: of the label map, `(4, 4)`.
+        affine: affine of the label map, `(4, 4)`.
         source: the scan.
         posteriors: gives the posteriors on the grid of the label map.
         resampled: the scan on the grid of the label map, if that is another grid.

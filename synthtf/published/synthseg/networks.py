@@ -33,7 +33,7 @@ class Networks:
     Attributes:
         parts: networks by name: "unet"; "l2l" and "unet2" besides in SynthSeg-robust; "unet_parc"
             and "qc" where there are parcels and scores.
-        labels: of the segmentation's channels.
+        labels: labels of the segmentation's channels.
         budget: memory.
     """
 
@@ -55,7 +55,7 @@ class Networks:
         """Load published weights.
 
         Args:
-            labels: of the segmentation's channels.
+            labels: labels of the segmentation's channels.
             segmentation: weights of the segmentation.
             parcels: weights of the parcellation, if it is wanted.
             quality: weights of the judge of segmentations, if scores are wanted.

@@ -32,7 +32,7 @@ def keep_topology(posteriors: np.ndarray, labels: Labels) -> None:
 
     Args:
         posteriors: changed in place.
-        labels: of the channels.
+        labels: labels of the channels.
     """
     for channels in labels.topology:
         certain = np.zeros(posteriors.shape[1:], bool)

@@ -33,8 +33,8 @@ class Prepared:
         inner: what of it is not padding.
         crop: where this lies in the whole volume.
         shape: voxels of the whole volume, in the orientation of `image`.
-        orientation: of the whole volume, before it was turned.
-        affine: of the whole volume, before it was turned.
+        orientation: orientation of the whole volume, before it was turned.
+        affine: affine of the whole volume, before it was turned.
         voxel: volume of a voxel in mm³.
         source: the scan as it was read.
         resampled: the scan with voxels of 1 mm, in its own orientation, if it was resampled.

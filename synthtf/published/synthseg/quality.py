@@ -16,7 +16,7 @@ def quality_groups(channels: np.ndarray, labels: Labels, size: int = SIZE) -> np
 
     Args:
         channels: `(x, y, z)`, channel of each voxel.
-        labels: of the channels.
+        labels: labels of the channels.
         size: voxels per axis of the box.
 
     Returns:

@@ -22,9 +22,9 @@ class Weights:
     """Files of weights.
 
     Attributes:
-        segmentation: of the segmentation.
-        parcels: of the parcellation of the cortex, if it is wanted.
-        quality: of the scores of quality, if they are wanted.
+        segmentation: weights of the segmentation.
+        parcels: weights of the parcellation of the cortex, if it is wanted.
+        quality: weights of the judge of segmentations, if scores are wanted.
     """
 
     segmentation: Path
