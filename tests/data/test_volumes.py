@@ -278,3 +278,10 @@ def test_every_real_file_reads_without_a_warning(shared):
         labels = any(word in path.name for word in ("label", "head_", "fetal", "mask", "lesion"))
         labels &= path.parent.name != "scans" or "_head" not in path.name
         assert read_volume(path, labels=labels).data.dtype == ("int32" if labels else "float32")
+
+
+def test_images_in_double_precision(tmp_path):
+    data = np.random.default_rng(0).normal(size=(3, 4, 5)) + 1e6
+    path = save(tmp_path / "a.nii", data)
+    np.testing.assert_array_equal(read_volume(path, dtype="float64").data, data)
+    assert read_volume(path).data.dtype == "float32"

@@ -345,3 +345,10 @@ def test_mixture_of_each_sample_is_its_own():
     for row in range(3):
         alone = np.asarray(predict(model, x[row : row + 1]))
         np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
+
+
+def test_levels_without_skips_see_only_what_comes_up():
+    model = unet(3, 2, UNetConfig(features=4, levels=3, without_skips=1))
+    names = {layer.name for layer in model.layers}
+    assert "up_1_concat" in names and "up_0_concat" not in names
+    assert model.get_layer("up_0_conv_0").kernel.shape[-2] == 8

@@ -22,13 +22,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--i",
-        required=True,
         metavar="IN",
         help="image to segment, a folder of images, or a .txt list with one path a line",
     )
     parser.add_argument(
         "--o",
-        required=True,
         metavar="OUT",
         help="segmentation; a folder for a folder, a .txt list for a list",
     )
@@ -82,6 +80,8 @@ def run(args: argparse.Namespace) -> "Outcome":
     from synthtf.published.synthseg.cohort import Settings, synthseg
     from synthtf.published.synthseg.preparing import Preparation
 
+    if args.i is None or args.o is None:
+        raise ValueError("give an input (--i) and an output (--o): a file or a folder each")
     if args.photo is not None:
         raise ValueError(
             "--photo cannot be done: which labels its networks have is only known to FreeSurfer; "

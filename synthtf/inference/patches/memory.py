@@ -4,7 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ def network_bytes(
     shape: Sequence[int],
     patch: Sequence[int] | None = None,
     kept: int = 1,
-    streamed: bool = False,
+    begun: int = 0,
 ) -> int:
     """Estimate the memory that applying a network to an image adds to a process.
 
@@ -45,7 +45,8 @@ def network_bytes(
         shape: Voxels per axis that it is given.
         patch: Voxels per axis of the patches; None for the whole image.
         kept: Results of this size that are there besides.
-        streamed: Whether patches are delivered, instead of being put together.
+        begun: Images, such as a scan and its mirror image, for which `begin_patches` is called
+            before the results that are kept are there. 0: results are put together.
 
     Returns:
         Bytes, the result included.
@@ -68,7 +69,8 @@ def network_bytes(
     ]
     rest = [node for node in graph.nodes if node not in fine]
     inner = [min(n, p) for n, p in zip(shape, patch, strict=True)]
-    working = max(_peak(graph, fine, inner), _peak(graph, rest, shape))
+    fine_peak = int(_ALLOWANCE * _peak(graph, fine, inner))
+    working = max(fine_peak, int(_ALLOWANCE * _peak(graph, rest, shape)))
     stored = sum(
         _bytes_of(graph, cut.tensor, shape)
         for cut in cut_network.cuts
@@ -76,8 +78,17 @@ def network_bytes(
     )
     image = 2 * _bytes_of(graph, graph.image, shape)
     parts = _PER_PART * (1 + len(cut_network.cuts) / 2)
-    results = (kept + (not streamed)) * result
-    return int(_ALLOWANCE * working + stored + image + parts + results)
+    if not begun:
+        return int(working + stored + image + parts + (1 + kept) * result)
+    (last,) = (cut for cut in cut_network.cuts if cut.tensor is graph.output)
+    waiting = sum(
+        _bytes_of(graph, cut.tensor, shape)
+        for cut in cut_network.cuts
+        if id(cut.tensor) in last.needs
+    )
+    first_passes = working + stored + (begun - 1) * waiting
+    last_pass = fine_peak + kept * result + begun * waiting
+    return int(max(first_passes, last_pass) + image + parts)
 
 
 class MemoryBudget:
@@ -113,13 +124,13 @@ class MemoryBudget:
         self._reported = 0.0
         self._planned: dict[tuple, tuple[int, ...] | None] = {}
 
-    def for_scan(self, scan_bytes: int, kept: int = 1, streamed: bool = False) -> "ScanBudget":
+    def for_scan(self, scan_bytes: int, kept: int = 1, begun: int = 0) -> "ScanBudget":
         """Budget of one scan.
 
         Args:
             scan_bytes: What the scan and its results take by themselves.
             kept: As in `ScanBudget`.
-            streamed: As in `ScanBudget`.
+            begun: As in `ScanBudget`.
 
         Raises:
             ValueError: If that is too much already.
@@ -130,7 +141,7 @@ class MemoryBudget:
                 f"{self.gigabytes:g} GB are too little for a scan of this size: it needs "
                 f"{_above(needed)} GB, whatever the patch; crop it or resample it"
             )
-        return ScanBudget(self, scan_bytes, kept, streamed)
+        return ScanBudget(self, scan_bytes, kept, begun)
 
     def announce(self, gigabytes: float, what: str) -> None:
         """Say what is needed, unless as much has been said before."""
@@ -146,14 +157,14 @@ class ScanBudget:
     Attributes:
         budget: The budget.
         scan_bytes: What the scan and its results take by themselves.
-        kept: Results of the network that are there at once, besides the one that it computes.
-        streamed: Whether results of patches are delivered; see `predict_patches`.
+        kept: Results of the network that are there at once; see `network_bytes`.
+        begun: Images that are begun at once; see `network_bytes`.
     """
 
     budget: MemoryBudget
     scan_bytes: int
     kept: int = 1
-    streamed: bool = False
+    begun: int = 0
 
     def plan(self, network: "keras.Model", shape: Sequence[int]) -> tuple[int, ...] | None:
         """Choose the patches for an image, and report the memory.
@@ -212,7 +223,7 @@ class ScanBudget:
         patch: Sequence[int] | None,
         resident: int,
     ) -> float:
-        needed = network_bytes(network, shape, patch, self.kept, self.streamed)
+        needed = network_bytes(network, shape, patch, self.kept, self.begun)
         working = max(self.scan_bytes, needed)
         return (resident + working) / 1e9
 
@@ -247,6 +258,17 @@ def is_exhaustion(error: BaseException) -> bool:
         or "RESOURCE_EXHAUSTED" in text
         or "OOM when" in text
     )
+
+
+def release() -> None:
+    """Give memory that was freed back to the system, where the C library would keep it.
+
+    glibc keeps freed blocks of up to 32 MB, as are the tensors of a patch: gigabytes, in the end.
+    """
+    import ctypes
+
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _is_known(network: "keras.Model") -> bool:

@@ -21,12 +21,7 @@ Deliver = Callable[[Box, np.ndarray], None]
 _ADDITIVE = ("Sum", "Einsum")  # reductions over space that are sums over parts of it
 
 
-def predict_patches(
-    network: "keras.Model",
-    image: np.ndarray,
-    patch: Sequence[int],
-    deliver: Deliver | None = None,
-) -> np.ndarray | None:
+def predict_patches(network: "keras.Model", image: np.ndarray, patch: Sequence[int]) -> np.ndarray:
     """Apply a network to an image in patches; the result is that of the whole image.
 
     Networks that normalise by the statistics of the whole image give another result on a patch
@@ -47,18 +42,40 @@ def predict_patches(
         image: `(*spatial)` or `(*spatial, channels)`, of a size that the network takes.
         patch: Voxels per axis of what is computed at once, overlap included. It is rounded down
             to what the network can divide; a patch larger than the image is the image.
-        deliver: Called with the place of each part of the result and the part, `(*size,
-            channels)`; the result is then never there as a whole. Parts do not overlap.
 
     Returns:
-        `(*spatial, channels)`, float32; None if it was delivered.
+        `(*spatial, channels)`, float32.
 
     Raises:
         ValueError: If the patch is smaller than its overlap needs, or the network has a layer for
             which this is not exact.
     """
     scale = coarse_scale(network, image.shape[: len(network.inputs[0].shape) - 2], patch)
-    return patchwise(network, scale)(image, patch, deliver)
+    return patchwise(network, scale)(image, patch)
+
+
+def begin_patches(
+    network: "keras.Model", image: np.ndarray, patch: Sequence[int]
+) -> Callable[[Deliver], None]:
+    """Apply a network to an image in patches up to the last pass, which delivers the result.
+
+    The result is then never there as a whole, and neither is what the coarse levels take while
+    it is delivered.
+
+    Args:
+        network: As for `predict_patches`.
+        image: As for `predict_patches`.
+        patch: As for `predict_patches`.
+
+    Returns:
+        Function that does the last pass. It calls what it is given with the place of each part of
+        the result and the part, `(*size, channels)`; parts do not overlap.
+
+    Raises:
+        ValueError: As for `predict_patches`.
+    """
+    scale = coarse_scale(network, image.shape[: len(network.inputs[0].shape) - 2], patch)
+    return patchwise(network, scale).begin(image, patch)
 
 
 @functools.lru_cache(maxsize=4)
@@ -159,15 +176,27 @@ class Patchwise:
         self.cuts = self._find_cuts()
         self._parts: dict[tuple[int, ...], _Part] = {}
 
-    def __call__(
-        self, image: np.ndarray, patch: Sequence[int], deliver: Deliver | None = None
-    ) -> np.ndarray | None:
+    def __call__(self, image: np.ndarray, patch: Sequence[int]) -> np.ndarray:
         """Apply the network; see `predict_patches`."""
+        output = self.graph.output
+        scale, ndim = self.graph.scales[id(output)], len(self.graph.image.shape) - 2
+        size = [n // scale for n in image.shape[:ndim]] if scale else []
+        result = np.empty((*size, output.shape[-1]), np.float32)
+
+        def put(place: Box, part: np.ndarray) -> None:
+            result[place] = part
+
+        self.begin(image, patch)(put)
+        return result
+
+    def begin(self, image: np.ndarray, patch: Sequence[int]) -> Callable[[Deliver], None]:
+        """Do all passes but the last; see `begin_patches`."""
         shape = image.shape[: len(self.graph.image.shape) - 2]
         places = self._places(shape, patch)
         channels = image if image.ndim > len(shape) else image[..., None]
         values = {id(self.graph.image): np.asarray(channels[None], np.float32)}
-        pending = list(self.cuts)
+        pending = [cut for cut in self.cuts if cut.tensor is not self.graph.output]
+        (last,) = (cut for cut in self.cuts if cut.tensor is self.graph.output)
         while pending:
             ready = [cut for cut in pending if cut.needs <= values.keys()]
             whole = [cut for cut in ready if cut.kind == "whole"]
@@ -176,16 +205,33 @@ class Patchwise:
                 values |= self._compute_whole(whole, values)
                 ready = whole
             else:
-                values |= self._compute_patches(ready, values, shape, places, deliver)
+                values |= self._compute_patches(ready, values, shape, places)
             pending = [cut for cut in pending if cut not in ready]
-            still = {id(self.graph.output)}.union(*(cut.needs for cut in pending))
+            still = last.needs.union(*(cut.needs for cut in pending))
             values = {key: value for key, value in values.items() if key in still}
-        output = values.get(id(self.graph.output))
-        if deliver is None:
-            return np.asarray(output[0], np.float32)
-        if output is not None:
-            deliver(tuple(slice(0, n) for n in output.shape[1:-1]), output[0])
-        return None
+        return functools.partial(self._finish, last, values, shape, places)
+
+    def _finish(
+        self,
+        last: _Cut,
+        values: Mapping[int, np.ndarray],
+        shape: Sequence[int],
+        places: Sequence[tuple[Box, Box]],
+        deliver: Deliver,
+    ) -> None:
+        """Do the last pass."""
+        key = id(last.tensor)
+        if last.kind == "cells":
+            part, scale = self._part([last]), self.graph.scales[key]
+            for place, cell in places:
+                found = self._apply(part, values, place)[key]
+                deliver(_at(cell, scale)[1:], found[_at(_within(place, cell), scale)][0])
+            return
+        if last.kind == "whole":
+            result = self._compute_whole([last], values)[key]
+        else:
+            result = self._compute_patches([last], values, shape, places)[key]
+        deliver(tuple(slice(0, n) for n in result.shape[1:-1]), result[0])
 
     def _find_cuts(self) -> list[_Cut]:
         graph, fine = self.graph, lambda tensor: self.graph.is_fine(tensor, self.coarse)
@@ -245,14 +291,13 @@ class Patchwise:
         values: Mapping[int, np.ndarray],
         shape: Sequence[int],
         places: Sequence[tuple[Box, Box]],
-        deliver: Deliver | None,
     ) -> dict[int, np.ndarray]:
         """One pass over all patches."""
         part = self._part(cuts)
         scales, channels = self.graph.scales, self.graph.channels
         results = {}
         for place, cell in places:
-            found = part({key: values[key][_at(place, scales[key])] for key in part.inputs})
+            found = self._apply(part, values, place)
             for cut in cuts:
                 key = id(cut.tensor)
                 if cut.kind == "sum":
@@ -263,9 +308,6 @@ class Patchwise:
                     ]
                     results[key] = results.get(key, 0) + _sum_over(cut.node.operation, inner, share)
                     continue
-                if deliver is not None and cut.tensor is self.graph.output:
-                    deliver(cell, found[key][_at(_within(place, cell), scales[key])][0])
-                    continue
                 if key not in results:
                     size = [n // scales[key] for n in shape]
                     results[key] = np.empty((1, *size, channels[key]), found[key].dtype)
@@ -275,6 +317,13 @@ class Patchwise:
             if cut.kind == "sum":
                 results[id(cut.tensor)] = _finish_sum(cut.node.operation, results[id(cut.tensor)])
         return results
+
+    def _apply(
+        self, part: _Part, values: Mapping[int, np.ndarray], place: Box
+    ) -> dict[int, np.ndarray]:
+        """Apply a part of the network to a part of the image."""
+        scales = self.graph.scales
+        return part({key: values[key][_at(place, scales[key])] for key in part.inputs})
 
     def _places(self, shape: Sequence[int], patch: Sequence[int]) -> list[tuple[Box, Box]]:
         """Patches, all of one size, and the cells of them that together make the image."""

@@ -4,7 +4,7 @@ What `mri_synthseg` of FreeSurfer computes, constants and quirks included: Synth
 robust, the parcellation of the cortex, scores of quality, and 1.0. `labels` holds what the labels
 are; `preparing` brings a scan to the networks; `networks` applies them; `postprocessing` turns
 posteriors into labels and volumes; `quality` gives the scores; `pipeline` is all of it for one
-scan; `files` names what is written; `command` does many scans.
+scan; `cohort` does many scans, with `tables` and `weights`.
 
 Reference:
     Billot et al., SynthSeg: segmentation of brain MRI scans of any contrast and resolution without

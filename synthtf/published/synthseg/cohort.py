@@ -202,7 +202,7 @@ def _begin_own(
 
     run = Run.load(model_folder(model, "segmentation", "--model"))
     why = f"; no weights synthseg_2.0.h5 in {SOURCES}" if model is None else ""
-    print(f"synthtf's own network {run.name}, not SynthSeg's{why}", flush=True)
+    print(f"synthtf's own network {Path(run.name).name}, not SynthSeg's{why}", flush=True)
     if settings.preparation.crop or settings.preparation.autocrop:
         print_line(
             f"synthtf {COMMAND}: without effect: --crop, --autocrop; the head is found anyway"

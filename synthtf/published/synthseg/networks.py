@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthtf.inference.patches.memory import MemoryBudget, ScanBudget, explain_exhaustion
-from synthtf.inference.patches.predict import predict_patches
+from synthtf.inference.patches.memory import MemoryBudget, explain_exhaustion, release
+from synthtf.inference.patches.predict import begin_patches
 from synthtf.interop.synthseg import QUALITY, ROBUST, load_synthseg_parts
 from synthtf.networks import network_multiple
 from synthtf.published.synthseg.labels import PARCELS, QUALITY_NAMES, Labels
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Deliver = Callable[[tuple[slice, ...], np.ndarray], None]
 
-_VOXEL_BYTES = 40  # per voxel, of masks, labels and the scan, beside posteriors
+_VOXEL_BYTES = 24  # per voxel, of masks and labels beside the posteriors
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,24 +102,17 @@ class Networks:
             Posteriors, `(channels, x, y, z)`; channel of each voxel as the parcellation sees it,
             and as the judge sees it.
         """
-        posteriors = np.empty((len(self.labels.names), *image.shape), np.float32)
-
-        def put(place: tuple[slice, ...], part: np.ndarray) -> None:
-            posteriors[(slice(None), *place)] = np.moveaxis(part, -1, 0)
-
         if self.robust:
-            self._apply("unet2", self._with_tissues(image), put)
+            posteriors = self._posteriors("unet2", [self._with_tissues(image)])
             found = most_likely(posteriors)
             return posteriors, found, found
-        self._apply("unet", image, put)
+        posteriors = self._posteriors("unet", [image] if fast else [image, image[::-1]])
         others = {"unet_parc", QUALITY} & set(self.parts)
         if fast and others:
             # SynthSeg returns posteriors that are not smoothed if other networks follow.
             smoothed = most_likely(map(smooth, posteriors))
             sharp = most_likely(posteriors) if len(others) == 2 else smoothed
             return posteriors, smoothed, sharp
-        if not fast:
-            self._average_mirrored(image, posteriors)
         for channel in posteriors:
             channel[...] = smooth(channel)
         found = most_likely(posteriors)
@@ -143,18 +136,31 @@ class Networks:
         self._apply(QUALITY, groups, lambda place, part: found.append(part))
         return scores(found[0])
 
-    def _average_mirrored(self, image: np.ndarray, posteriors: np.ndarray) -> None:
+    def _posteriors(self, part: str, images: list[np.ndarray]) -> np.ndarray:
+        """Posteriors of an image, or their mean with those of the mirrored image."""
+        # Both are begun before the posteriors take memory.
+        shape = images[0].shape[:3]
+        patch = self._patch(part, self.parts[part], shape, len(images))
+        finish = [_begin(self.parts[part], image, patch) for image in images]
+        release()
+        posteriors = np.empty((len(self.labels.names), *shape), np.float32)
         mirrored = self.labels.mirrored
 
+        def put(place: tuple[slice, ...], part: np.ndarray) -> None:
+            posteriors[(slice(None), *place)] = np.moveaxis(part, -1, 0)
+
         def add(place: tuple[slice, ...], part: np.ndarray) -> None:
-            width, (first, *others) = image.shape[0], place
-            back = slice(width - first.stop, width - first.start)
+            first, *others = place
+            back = slice(shape[0] - first.stop, shape[0] - first.start)
             target = posteriors[(slice(None), back, *others)]
             for channel, shown in enumerate(mirrored):
                 target[channel] += part[::-1, ..., shown]
 
-        self._apply("unet", image[::-1], add)
-        posteriors *= 0.5
+        finish[0](put)
+        if len(finish) == 2:
+            finish[1](add)
+            posteriors *= 0.5
+        return posteriors
 
     def _with_tissues(self, image: np.ndarray) -> np.ndarray:
         """The image and its tissues, denoised, one-hot."""
@@ -175,25 +181,60 @@ class Networks:
         self, part: str, image: np.ndarray, deliver: Deliver, smoothed: bool = False
     ) -> None:
         network = _smoothed(self.parts[part]) if smoothed else self.parts[part]
-        shape = image.shape[:3]
-        patch = None
-        if all(n % MULTIPLE == 0 for n in shape):
-            patch = self._limits(part, shape).plan(network, shape)
-        whole = patch is None or all(p >= n for p, n in zip(patch, shape, strict=True))
-        with explain_exhaustion(shape, None if whole else patch):
-            if not whole:
-                predict_patches(network, image, patch, deliver)
-                return
-            batch = np.ascontiguousarray(image if image.ndim == 4 else image[..., None])[None]
-            result = np.asarray(network.predict_on_batch(batch))[0]
-            deliver(tuple(slice(0, n) for n in result.shape[:-1]), result)
+        patch = self._patch(part, network, image.shape[:3])
+        _begin(network, image, patch)(deliver)
+        release()
 
-    def _limits(self, part: str, shape: tuple[int, ...]) -> ScanBudget:
-        """Memory of a network: with the posteriors, unless they are there already."""
+    def _patch(
+        self, part: str, network: "keras.Model", shape: tuple[int, ...], begun: int = 1
+    ) -> tuple[int, ...] | None:
+        """Size of the patches that fit the memory; None for the whole image.
+
+        The posteriors of the segmentation count, unless they are there already.
+        """
+        if any(n % MULTIPLE for n in shape):
+            return None
         kept = part == ("unet2" if self.robust else "unet")
         voxels = int(np.prod(shape))
         posteriors = 4 * len(self.labels.names) * voxels if kept else 0
-        return self.budget.for_scan(posteriors + _VOXEL_BYTES * voxels, int(kept), streamed=True)
+        scan_bytes = posteriors + _VOXEL_BYTES * voxels
+        patch = self.budget.for_scan(scan_bytes, int(kept), begun).plan(network, shape)
+        whole = patch is None or all(p >= n for p, n in zip(patch, shape, strict=True))
+        return None if whole else patch
+
+
+def _begin(
+    network: "keras.Model", image: np.ndarray, patch: tuple[int, ...] | None
+) -> Callable[[Deliver], None]:
+    """Apply a network, whole or in patches, but for what delivers the result.
+
+    Args:
+        network: the network.
+        image: `(x, y, z)` or `(x, y, z, channels)`.
+        patch: voxels per axis of the patches; None for the whole image.
+    """
+    shape = image.shape[:3]
+    if patch is not None:
+        with explain_exhaustion(shape, patch):
+            finish = begin_patches(network, image, patch)
+        return functools.partial(_explained, finish, shape, patch)
+
+    def whole(deliver: Deliver) -> None:
+        batch = np.ascontiguousarray(image if image.ndim == 4 else image[..., None])[None]
+        result = np.asarray(network.predict_on_batch(batch))[0]
+        deliver(tuple(slice(0, n) for n in result.shape[:-1]), result)
+
+    return functools.partial(_explained, whole, shape, None)
+
+
+def _explained(
+    finish: Callable[[Deliver], None],
+    shape: tuple[int, ...],
+    patch: tuple[int, ...] | None,
+    deliver: Deliver,
+) -> None:
+    with explain_exhaustion(shape, patch):
+        finish(deliver)
 
 
 @functools.lru_cache(maxsize=2)

@@ -36,7 +36,7 @@ class Prepared:
         orientation: orientation of the whole volume, before it was turned.
         affine: affine of the whole volume, before it was turned.
         voxel: volume of a voxel in mm³.
-        source: the scan as it was read.
+        source: the scan as it was read, without its intensities.
         resampled: the scan with voxels of 1 mm, in its own orientation, if it was resampled.
     """
 
@@ -111,9 +111,9 @@ class Preparation:
         least = self.crop or (_LEAST,) * 3
         image, inner = _pad(image, [_round_up(n) for n in least])
         voxel = float(np.prod(spacing))
-        return Prepared(
-            image, inner, crop, shape, orientation, affine, voxel, scan.volume, resampled
-        )
+        nothing = np.broadcast_to(np.float32(0), scan.volume.shape)
+        source = Volume(nothing, scan.volume.affine, scan.volume.header, scan.volume.path)
+        return Prepared(image, inner, crop, shape, orientation, affine, voxel, source, resampled)
 
 
 def _round_up(size: int) -> int:

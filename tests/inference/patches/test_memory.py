@@ -38,6 +38,16 @@ def test_memory_grows_with_the_volume_and_shrinks_with_the_patch(network):
     assert sizes[-1] < 0.2 * 8 * whole
 
 
+def test_results_that_are_delivered_take_memory_once(network):
+    shape, patch = (192,) * 3, (64,) * 3
+    result = 4 * 3 * 192**3
+    together = network_bytes(network, shape, patch)
+    delivered = network_bytes(network, shape, patch, begun=1)
+    assert together - 2 * result <= delivered < together - result
+    assert network_bytes(network, shape, patch, kept=0, begun=1) < delivered
+    assert delivered < network_bytes(network, shape, patch, begun=2) < together
+
+
 SCRIPT = """
 from synthtf.startup import load_backend
 load_backend()

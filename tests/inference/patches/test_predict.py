@@ -5,7 +5,13 @@ from keras import layers, ops
 
 from synthtf.inference.conform import pad_to_multiple
 from synthtf.inference.patches.graph import trace
-from synthtf.inference.patches.predict import Patchwise, coarse_scale, least_patch, predict_patches
+from synthtf.inference.patches.predict import (
+    Patchwise,
+    begin_patches,
+    coarse_scale,
+    least_patch,
+    predict_patches,
+)
 from synthtf.networks import UNetConfig, unet
 
 SHAPE = (40, 32, 24)
@@ -60,6 +66,52 @@ def test_a_coarser_scale_from_which_on_the_image_is_whole():
     cut = Patchwise(model, 4)
     assert cut.overlap == 8
     np.testing.assert_allclose(cut(data, (32, 32, 8)), whole(model, data), rtol=0, atol=2e-5)
+
+
+def test_several_channels_and_parts_that_are_delivered():
+    model = unet(4, 3, UNetConfig(features=3, levels=2, without_skips=1), num_inputs=2)
+    data = np.stack([image(), image()[::-1]], -1)
+    expected = np.asarray(model.predict_on_batch(data[None])[0])
+    np.testing.assert_allclose(predict_patches(model, data, (20, 32, 24)), expected, atol=2e-5)
+    found = np.full(expected.shape, np.nan, "float32")
+
+    def put(place, part):
+        assert np.isnan(found[place]).all()
+        found[place] = part
+
+    begin_patches(model, data, (20, 32, 24))(put)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+class Blur(layers.Layer):
+    """Says how far it looks."""
+
+    reach = 1
+
+    def call(self, x):
+        padded = ops.pad(x, [[0, 0], [1, 1], [0, 0], [0, 0], [0, 0]])
+        return padded[:, :-2] + padded[:, 2:]
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_a_layer_may_say_how_far_it_looks():
+    model, data = network(levels=2), image()
+    model = keras.Model(model.input, Blur()(model.output))
+    found = predict_patches(model, data, (20, 32, 24))
+    np.testing.assert_allclose(found, whole(model, data), rtol=0, atol=2e-5)
+
+
+def test_a_result_without_space_is_delivered_whole():
+    model, data = network(levels=2), image()
+    model = keras.Model(
+        model.input, layers.GlobalAveragePooling3D()(model.get_layer("down_1_norm").output)
+    )
+    found = []
+    begin_patches(model, data, (20, 32, 24))(lambda place, part: found.append(part))
+    np.testing.assert_allclose(found, whole(model, data)[None], rtol=0, atol=2e-5)
+    np.testing.assert_array_equal(predict_patches(model, data, (20, 32, 24)), found[0])
 
 
 def test_two_dimensions():
