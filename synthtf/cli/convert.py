@@ -2,24 +2,24 @@
 
 import argparse
 
-_KINDS = ("voxelmorph", "synthseg")
+from synthtf.interop.converting import KINDS
 
 
 def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     """Register the subcommand."""
     parser = subparsers.add_parser(
         "convert",
-        help="convert published weights of VoxelMorph, SynthMorph or SynthSeg",
+        help="convert published weights of VoxelMorph, SynthSeg, SynthStrip and others",
         description="Convert published weights into a Keras model, whose size follows from the "
-        "file: .h5 files of VoxelMorph, SynthMorph and SynthSeg, and PyTorch state dicts of "
-        "VoxelMorph. An existing output is overwritten.",
+        "file: .h5 files of VoxelMorph, SynthMorph, SynthSeg and SynthSR, and PyTorch state dicts "
+        "of VoxelMorph, SynthStrip and WMH-SynthSeg. An existing output is overwritten.",
     )
     parser.add_argument("weights", metavar="WEIGHTS", help="file of weights, .h5 or .pt")
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="the model, a .keras file"
     )
     parser.add_argument(
-        "--kind", choices=_KINDS, help="what the weights are of (default: as the file suggests)"
+        "--kind", choices=KINDS, help="what the weights are of (default: as the file suggests)"
     )
 
 

@@ -27,6 +27,7 @@ _GEOMETRY = (
     "xyzt_units",
     "dim_info",
 )
+_MGH_TYPES = ("u1", "i2", "i4", "f4")
 _SAME_AFFINE = 1e-5  # mm; the precision of float32 headers
 
 
@@ -35,7 +36,7 @@ def write_volume(
     data: np.ndarray,
     like: Volume | None = None,
     affine: np.ndarray | None = None,
-    dtype: str | None = None,
+    dtype: str | np.dtype | None = None,
 ) -> None:
     """Write a .nii, .nii.gz, .mgz or .mgh file, replacing an existing one.
 
@@ -51,7 +52,9 @@ def write_volume(
         like: volume whose geometry is kept to the bit within its format: affine, qform, sform and
             their codes, units.
         affine: voxel-to-world affine, `(4, 4)`, to RAS in mm. Default: the affine of `like`.
-        dtype: type of the stored voxels, which must hold them. Default: as said above.
+        dtype: type of the stored voxels. Whole numbers must fit it. Other numbers in a type of
+            whole numbers are scaled where the format can say so (NIfTI), and float32 where it
+            cannot. A type that the format lacks is not used. Default: as said above.
 
     Raises:
         ValueError: if the ending is unknown, neither `like` nor `affine` is given, the affine is
@@ -62,12 +65,16 @@ def write_volume(
     path = Path(path)
     if not extension(path):
         raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(EXTENSIONS)}")
+    if dtype is not None and _is_mgh(path) and np.dtype(dtype).str[1:] not in _MGH_TYPES:
+        dtype = None
     data = _stored(np.asarray(data), path, dtype)
     affine = _checked_affine(data, like, affine, path)
     # nibabel never drops a third axis of length one: whether to write it is decided here.
     if data.ndim == 2 and like is not None and _stored_axes(like) > 2:
         data = data[..., None]
     image = _mgh(data, affine, like) if _is_mgh(path) else _nifti(data, affine, like)
+    if dtype is not None and not _is_mgh(path):
+        image.header.set_data_dtype(dtype)  # nibabel scales the numbers if it must
     _write_image(path, image)
 
 
@@ -91,13 +98,13 @@ def smallest_integers(data: np.ndarray) -> np.ndarray:
     raise ValueError(f"`data` must fit int32. Received: data in [{low}, {high}]")
 
 
-def _stored(data: np.ndarray, path: Path, dtype: str | None) -> np.ndarray:
+def _stored(data: np.ndarray, path: Path, dtype: str | np.dtype | None) -> np.ndarray:
     if data.dtype.kind not in "biuf" or not 2 <= data.ndim <= 4 or not data.size:
         raise ValueError(
             f"{path}: `data` must be a real array of two to four axes. "
             f"Received: {data.dtype} of shape {data.shape}"
         )
-    if dtype is not None:
+    if dtype is not None and (data.dtype.kind != "f" or np.dtype(dtype).kind == "f"):
         return data.astype(dtype, copy=False)
     return data.astype("float32", copy=False) if data.dtype.kind == "f" else smallest_integers(data)
 
@@ -147,7 +154,8 @@ def _nifti(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.Nif
     for field in _GEOMETRY:
         header[field] = source[field]
     header["pixdim"][:4] = source["pixdim"][:4]
-    if not np.allclose(affine, like.affine, rtol=0, atol=_SAME_AFFINE):
+    # The volume may have been moved since its header was read.
+    if not np.allclose(affine, source.get_best_affine(), rtol=0, atol=_SAME_AFFINE):
         # A quaternion cannot hold shear. One correct form is better than two that differ.
         header.set_qform(None, code=0)
         header.set_sform(affine, code=int(source["sform_code"]) or int(source["qform_code"]) or 2)
@@ -164,7 +172,7 @@ def _mgh(data: np.ndarray, affine: np.ndarray, like: Volume | None) -> nib.MGHIm
     source = None if like is None else like.header
     data = data[..., None] if data.ndim == 2 else data
     same = isinstance(source, MGHHeader) and tuple(source["dims"][:3]) == data.shape[:3]
-    if same and np.allclose(affine, like.affine, rtol=0, atol=_SAME_AFFINE):
+    if same and np.allclose(affine, source.get_best_affine(), rtol=0, atol=_SAME_AFFINE):
         header = source.copy()
         header["dims"][3] = data.shape[3] if data.ndim == 4 else 1
         header.set_data_dtype(data.dtype)

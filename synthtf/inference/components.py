@@ -114,6 +114,27 @@ def keep_largest_component(posteriors: np.ndarray, threshold: float = 0.25) -> N
     posteriors[removed, 0] = 1
 
 
+def largest_filled(inside: np.ndarray) -> np.ndarray:
+    """Keep the largest connected component of a mask, and fill its holes.
+
+    Voxels are connected through their faces.
+
+    Args:
+        inside: boolean array.
+
+    Returns:
+        Boolean array of the same shape.
+    """
+    from scipy import ndimage
+
+    components, count = ndimage.label(inside)
+    if count > 1:
+        sizes = np.bincount(components.ravel())
+        sizes[0] = 0
+        inside = components == sizes.argmax()
+    return ndimage.binary_fill_holes(inside)
+
+
 def remove_islands(
     posteriors: np.ndarray, classes: Sequence[Sequence[int]], minimum: int | None = None
 ) -> None:

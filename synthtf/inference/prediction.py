@@ -112,29 +112,45 @@ def predict(
         MemoryError: If memory runs out; says what to do.
     """
     padded, inner = pad_to_multiple(image, run.multiple)
-    patch = None if budget is None else budget.plan(run.task_model, padded.shape)
-    if patch is not None and all(p >= n for p, n in zip(patch, padded.shape, strict=True)):
-        patch = None
-    with explain_exhaustion(padded.shape, patch):
-        result = _apply(run.task_model, padded, patch)
-        if result.shape != (*padded.shape, num_outputs):
-            raise ValueError(
-                f"Expected {num_outputs} channels, {(*padded.shape, num_outputs)}, from the "
-                f"network in {run.name}. Received: {result.shape}"
-            )
-        if mirrored is not None:
-            mirror = _apply(run.task_model, padded[::-1], patch)[::-1]
-            for channel, shown in enumerate(mirrored):
-                result[..., channel] += mirror[..., shown]
-            result /= 2
+    result = apply_network(run.task_model, padded, budget)
+    if result.shape != (*padded.shape, num_outputs):
+        raise ValueError(
+            f"Expected {num_outputs} channels, {(*padded.shape, num_outputs)}, from the "
+            f"network in {run.name}. Received: {result.shape}"
+        )
+    if mirrored is not None:
+        mirror = apply_network(run.task_model, padded[::-1], budget)[::-1]
+        for channel, shown in enumerate(mirrored):
+            result[..., channel] += mirror[..., shown]
+        result /= 2
     return result[inner]
 
 
-def _apply(network: "keras.Model", image: np.ndarray, patch: Sequence[int] | None) -> np.ndarray:
-    if patch is not None:
-        return predict_patches(network, image, patch)
-    # predict_on_batch compiles once for all shapes on TensorFlow; called directly, a
-    # functional model would hold every intermediate tensor to the end.
-    return np.array(
-        network.predict_on_batch(np.ascontiguousarray(image)[None, ..., None])[0], np.float32
-    )
+def apply_network(
+    network: "keras.Model", image: np.ndarray, budget: ScanBudget | None = None
+) -> np.ndarray:
+    """Apply a network to an image of a size that it takes.
+
+    Args:
+        network: Functional model of one image.
+        image: `(x, y, z)`, or `(x, y, z, channels)` for a network of several channels.
+        budget: Memory, which decides on patches. None: the image in one piece.
+
+    Returns:
+        `(x, y, z, outputs)`, float32.
+
+    Raises:
+        ValueError: If the network does not fit the budget.
+        MemoryError: If memory runs out; says what to do.
+    """
+    shape = image.shape[:3]
+    patch = None if budget is None else budget.plan(network, shape)
+    if patch is not None and all(p >= n for p, n in zip(patch, shape, strict=True)):
+        patch = None
+    with explain_exhaustion(shape, patch):
+        if patch is not None:
+            return predict_patches(network, image, patch)
+        # predict_on_batch compiles once for all shapes on TensorFlow; called directly, a
+        # functional model would hold every intermediate tensor to the end.
+        image = np.ascontiguousarray(image if image.ndim == 4 else image[..., None], np.float32)
+        return np.array(network.predict_on_batch(image[None])[0], np.float32)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.components import largest_filled
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.defaults import BORDER
 from synthtf.inference.normalize import normalize_intensity
@@ -32,8 +33,8 @@ class Stripping:
     """What `strip` returns, all on the grid and with the frames of the scan.
 
     Attributes:
-        image: The scan, outside of the mask 0, or its lowest value but for padding where that is
-            negative.
+        image: The scan; outside of the mask 0, its lowest value but for padding where that is
+            negative, or what was asked for.
         mask: Brain as 1, uint8.
         distance: Signed distance to the border of the brain in mm, float32, negative within;
             truncated at what the network was trained on.
@@ -60,6 +61,7 @@ def strip(
     csf: bool = True,
     flip: bool = True,
     ct: bool = False,
+    fill: float | None = None,
     budget: MemoryBudget | None = None,
 ) -> Stripping:
     """Remove from a scan what is not brain, with a trained network.
@@ -71,13 +73,15 @@ def strip(
     largest component is kept and its holes filled. Each frame is stripped by itself.
 
     Args:
-        scan: A volume, or its file. A 2D image counts as a slice of one voxel.
+        scan: A volume, or its file; of one frame or several. A 2D image counts as a slice of one
+            voxel.
         model: A training run, its folder or name, or a model that `fit` trained. Load it once for
             several scans.
         border: Distance of the edge of the mask from the brain in mm; below 0 it is cut off.
         csf: Whether sulci and fissures belong to the brain; if not, its tissue and ventricles.
         flip: Whether to average with the prediction on the left-right mirrored scan.
         ct: Whether the scan is in Hounsfield units.
+        fill: Value outside of the mask. None: 0, or the lowest value of the scan below it.
         budget: Memory that the process may take; by default it is not limited. Patches give the
             distances of the whole scan.
 
@@ -112,8 +116,8 @@ def strip(
     for index in range(frames.shape[-1]):
         distance = _distance(run, volume, fit[..., index], limit, csf, flip, ct, limits)
         distances[..., index] = distance
-        masks[..., index] = _mask(distance < border)
-    background = min(0, fit.min())
+        masks[..., index] = largest_filled(distance < border)
+    background = min(0, fit.min()) if fill is None else fill
     stripped = np.where(masks, frames, np.array(background, frames.dtype))
     image, mask, distance = (
         Volume(data.reshape(volume.data.shape), volume.affine, volume.header, ndim=volume.ndim)
@@ -166,15 +170,3 @@ def _distance(
     predicted = predict(run, normalized, num_outputs, channels, budget)
     predicted = np.clip(predicted[..., _BORDERS[csf]], -limit, limit)
     return grid.restore(predicted, box, outside=limit)
-
-
-def _mask(inside: np.ndarray) -> np.ndarray:
-    """Largest component, through faces, without holes."""
-    from scipy import ndimage
-
-    components, count = ndimage.label(inside)
-    if count > 1:
-        sizes = np.bincount(components.ravel())
-        sizes[0] = 0
-        inside = components == sizes.argmax()
-    return ndimage.binary_fill_holes(inside)

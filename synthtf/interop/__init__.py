@@ -1,34 +1,20 @@
-"""Published weights and the formats of other packages.
+"""Published weights and the formats of other packages. The modules load when they are used."""
 
-Reading transforms needs no Keras; the functions for weights load it when they are first used.
-"""
+from synthtf.lazy import loader
 
-import importlib
-
-from synthtf.interop.transform_files import read_transform, write_transform
-
-__all__ = [
-    "load_published",
-    "load_synthseg",
-    "load_synthseg_parts",
-    "load_synthseg_weights",
-    "load_voxelmorph",
-    "load_voxelmorph_torch",
-    "read_transform",
-    "write_transform",
-]
-
-_WEIGHTS = {
+_MODULES = {
     "load_published": "published",
     "load_synthseg": "synthseg",
     "load_synthseg_parts": "synthseg",
     "load_synthseg_weights": "synthseg",
+    "load_synthsr": "synthsr",
+    "load_synthstrip": "synthstrip",
     "load_voxelmorph": "voxelmorph",
     "load_voxelmorph_torch": "voxelmorph_torch",
+    "load_wmh_synthseg": "wmh_synthseg",
+    "read_transform": "transform_files",
+    "write_transform": "transform_files",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name in _WEIGHTS:
-        return getattr(importlib.import_module(f"synthtf.interop.{_WEIGHTS[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = sorted(_MODULES)
+__getattr__ = loader(__name__, _MODULES)

@@ -7,6 +7,9 @@ from synthtf.data.whole_files import written_aside
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
+KINDS = ("voxelmorph", "synthseg", "synthsr", "synthstrip", "wmh-synthseg")
+"""Kinds of networks whose published weights can be read."""
+
 
 def convert_weights(
     weights: str | os.PathLike, output: str | os.PathLike, kind: str | None = None

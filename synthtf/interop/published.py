@@ -1,31 +1,35 @@
 """Published weights of any kind that this package reads."""
 
 import os
+from collections.abc import Callable
 
 import keras
 
+from synthtf.interop.converting import KINDS
 from synthtf.interop.h5 import read_keras_h5
 from synthtf.interop.synthseg import load_synthseg
+from synthtf.interop.synthsr import load_synthsr
+from synthtf.interop.synthstrip import load_synthstrip
+from synthtf.interop.torch_file import is_torch_file, read_torch
 from synthtf.interop.voxelmorph import load_voxelmorph
 from synthtf.interop.voxelmorph_torch import load_voxelmorph_torch
+from synthtf.interop.wmh_synthseg import load_wmh_synthseg
 
-KINDS = ("voxelmorph", "synthseg")
-"""Kinds of networks whose weights can be read."""
-
-_ZIP = b"PK\x03\x04"  # first bytes of files of PyTorch, unlike HDF5
+_LIKELIHOOD, _FIRST = "unet_likelihood", "unet_conv_downarm_0_0"
 
 
 def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Model:
     """Build a network with published weights.
 
     Args:
-        path: path of the weights: HDF5 as Keras writes it, or a state dict of PyTorch for
-            VoxelMorph.
-        kind: "voxelmorph", which includes SynthMorph, or "synthseg". Default: taken from the
-            names of the tensors.
+        path: path of the weights: HDF5 as Keras writes it (SynthMorph, SynthSeg, SynthSR,
+            VoxelMorph), or a state dict of PyTorch (SynthStrip, VoxelMorph, WMH-SynthSeg).
+        kind: one of `KINDS`; "voxelmorph" includes SynthMorph. Default: taken from the names of the
+            tensors.
 
     Returns:
-        The model, as from `load_voxelmorph`, `load_voxelmorph_torch` or `load_synthseg`.
+        The model, as from `load_voxelmorph`, `load_voxelmorph_torch`, `load_synthseg`,
+        `load_synthsr`, `load_synthstrip` or `load_wmh_synthseg`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -35,13 +39,35 @@ def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Mo
         raise ValueError(f"`kind` must be one of {KINDS} or None. Received: kind={kind!r}")
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path} does not exist; give a file of weights")
-    if kind != "synthseg":
-        with open(path, "rb") as file:
-            if file.read(len(_ZIP)) == _ZIP:
-                return load_voxelmorph_torch(path)
-    if kind is None:
-        names = list(read_keras_h5(path))
-        kind = "voxelmorph"
-        if any("_conv_downarm_" in name or name == "unet_likelihood" for name in names):
-            kind = "synthseg"
-    return load_synthseg(path) if kind == "synthseg" else load_voxelmorph(path)
+    torch = is_torch_file(path)
+    kind = kind or (_kind_of_torch if torch else _kind_of_keras)(path)
+    loaders: dict[str, Callable[[str | os.PathLike], keras.Model]] = {
+        "voxelmorph": load_voxelmorph_torch if torch else load_voxelmorph,
+        "synthseg": load_synthseg,
+        "synthsr": _load_synthsr,
+        "synthstrip": load_synthstrip,
+        "wmh-synthseg": load_wmh_synthseg,
+    }
+    return loaders[kind](path)
+
+
+def _kind_of_torch(path: str | os.PathLike) -> str:
+    names = read_torch(path)
+    if any(name.startswith("encoders.") for name in names):
+        return "wmh-synthseg"
+    return "synthstrip" if any(name.startswith("remaining.") for name in names) else "voxelmorph"
+
+
+def _kind_of_keras(path: str | os.PathLike) -> str:
+    weights = read_keras_h5(path)
+    if not any("_conv_downarm_" in name or name == _LIKELIHOOD for name in weights):
+        return "voxelmorph"
+    bias = weights.get(_LIKELIHOOD, {}).get("bias")
+    return "synthsr" if bias is not None and bias.size == 1 else "synthseg"
+
+
+def _load_synthsr(path: str | os.PathLike) -> keras.Model:
+    """Build SynthSR's network, for one image or for a pair."""
+    kernel = read_keras_h5(path).get(_FIRST, {}).get("kernel")
+    pair = kernel is not None and kernel.ndim > 2 and kernel.shape[-2] == 2
+    return load_synthsr(path, channels=2 if pair else 1)

@@ -1,19 +1,16 @@
 """Reading weights of VoxelMorph's PyTorch package."""
 
 import os
-import pickle
 import re
-import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from synthtf.interop.h5 import Weights, check_weights
+from synthtf.interop.torch_file import read_torch
 from synthtf.networks.pairwise import pairwise_unet
 
 _DOWN = re.compile(r"model\.downsampling_conv_blocks\.(\d+)\.conv_block\.conv0")
-_MAX_BYTES = 2**31
 
 
 def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -> keras.Model:
@@ -33,14 +30,14 @@ def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if PyTorch is not installed, or the file does not hold such a network; the
-            message names the first tensor that does not fit.
+        ValueError: if the file does not hold such a network; the message names the first tensor
+            that does not fit.
 
     Reference:
         Balakrishnan et al., VoxelMorph: a learning framework for deformable medical image
         registration, IEEE TMI 2019.
     """
-    weights = _read(Path(path))
+    weights = read_torch(path)
     levels = 1 + max((int(m[1]) for m in map(_DOWN.fullmatch, weights) if m), default=0)
     # A number beyond the number of tensors would make lists of any length.
     levels = min(levels, len(weights))
@@ -85,46 +82,3 @@ def _check(
         expected[names[ours]] = {"weight": (m, n, *size), "bias": (m,)}
     check_weights(weights, expected, path)
     return ndim, outputs
-
-
-def _read(path: Path) -> Weights:
-    """Read the arrays of a state dict by layer and name, without running code of the file."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; give a file of PyTorch weights")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"{path} is not a file of PyTorch weights: {error}") from error
-    if size > _MAX_BYTES:
-        raise ValueError(f"{path} must hold at most {_MAX_BYTES} bytes. Received: {size}")
-    try:
-        import torch
-    except ImportError as error:
-        raise ValueError(
-            f"{path}: reading PyTorch weights needs PyTorch: pip install 'synthtf[voxelmorph]'"
-        ) from error
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} is not a file of PyTorch weights: {reason}") from error
-    if not isinstance(state, dict):
-        raise ValueError(
-            f"{path} must hold the state dict of a model. Received: {type(state).__name__}"
-        )
-    # A tensor may repeat a few stored numbers any number of times.
-    tensors = [tensor for tensor in state.values() if isinstance(tensor, torch.Tensor)]
-    total = sum(tensor.numel() for tensor in tensors)
-    if 4 * total > _MAX_BYTES:
-        raise ValueError(f"{path} must hold at most {_MAX_BYTES // 4} numbers. Received: {total}")
-    weights: Weights = {}
-    for key, tensor in state.items():
-        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-            raise ValueError(f"{path}: {key!r} must be a floating-point tensor")
-        values = tensor.detach().to(torch.float32).numpy()
-        if not np.isfinite(values).all():
-            raise ValueError(f"{path}: the tensor {key} must be finite")
-        layer, _, name = str(key).rpartition(".")
-        weights.setdefault(layer, {})[name] = values
-    return weights

@@ -33,12 +33,13 @@ class Scan:
     spacing: tuple[float, float, float]
 
 
-def read_scan(path: str | os.PathLike) -> Scan:
-    """Read a scan in double precision; several channels become their mean.
+def read_scan(path: str | os.PathLike, average: bool = True) -> Scan:
+    """Read a scan in double precision.
 
     Args:
         path: a .nii, .nii.gz, .mgz or .mgh file, or an .npz file with the array `vol_data`, which
             has voxels of 1 mm along right, anterior and superior.
+        average: whether several channels become their mean; if not, the first is kept.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -56,7 +57,7 @@ def read_scan(path: str | os.PathLike) -> Scan:
                 f"{path}: a scan must have at most {CHANNELS} channels; extract a frame. "
                 f"Received: {data.shape[3]} frames"
             )
-        data = data[..., 0] if data.shape[3] == 1 else data.mean(axis=3)
+        data = data.mean(axis=3) if average and data.shape[3] > 1 else data[..., 0]
     if data.ndim != 3 or volume.ndim != 3:
         raise ValueError(f"{path} must be a volume of three axes. Received: {data.shape}")
     volume = Volume(data, volume.affine, volume.header, path)
@@ -183,6 +184,20 @@ class Orientation:
             A view.
         """
         return self._flip(data).transpose(self._order(data.ndim, np.argsort(self.axes)))
+
+    def align(self, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Give the affine of a volume after it was brought to right, anterior, superior.
+
+        Args:
+            affine: `(4, 4)` of the volume.
+            shape: its voxels per axis.
+        """
+        result = affine.copy()
+        for axis, (old, flip) in enumerate(zip(self.axes, self.flips, strict=True)):
+            result[:3, axis] = affine[:3, old] * (-1 if flip else 1)
+            if flip:
+                result[:3, 3] += affine[:3, old] * (shape[old] - 1)
+        return result
 
     def _flip(self, data: np.ndarray) -> np.ndarray:
         return data[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]

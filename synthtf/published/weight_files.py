@@ -36,6 +36,28 @@ def find_weights(*names: str, model: str | os.PathLike | None = None) -> Path | 
     raise FileNotFoundError(f"{path} has none of the published weights {', '.join(names)}")
 
 
+def needed_weights(*names: str, model: str | os.PathLike | None = None) -> Path:
+    """Find a file of published weights for which there is nothing else.
+
+    Args:
+        names: names that it may have, the preferred one first.
+        model: the file or its folder, as for `find_weights`.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError: if no folder has it.
+    """
+    found = find_weights(*names, model=model)
+    if found is None:
+        raise FileNotFoundError(
+            f"no published weights {names[0]} ({SOURCES}), and synthtf has no network of its own "
+            "for this; say where they are"
+        )
+    return found
+
+
 def _folders() -> Iterator[Path]:
     if os.environ.get("SYNTHTF_MODELS"):
         yield Path(os.environ["SYNTHTF_MODELS"])

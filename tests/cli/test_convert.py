@@ -54,7 +54,7 @@ def test_wrong_files(weights, tmp_path, capsys):
     for path, words, status, message in (
         (tmp_path / "none.h5", [], 2, "does not exist"),
         (text, [], 1, "is not a readable HDF5 file"),
-        (weights, ["--kind", "synthseg"], 1, "of SynthSeg's U-Net"),
+        (weights, ["--kind", "synthseg"], 1, "of SynthSeg's networks"),
     ):
         assert main(["convert", str(path), "-o", str(output), *words]) == status
         error = capsys.readouterr().err

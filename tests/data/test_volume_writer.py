@@ -1,5 +1,6 @@
 """Writing of volumes: geometry kept, types, whole files (rows 16, 18, 20)."""
 
+import dataclasses
 import errno
 import os
 
@@ -171,7 +172,34 @@ def test_write_refuses(tmp_path, name, data, kwargs, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_stored_type_can_be_given(tmp_path):
-    path = tmp_path / "a.nii.gz"
-    write_volume(path, np.ones((2, 3, 4), "uint8"), affine=np.eye(4), dtype="int32")
-    assert nib.load(path).get_data_dtype() == np.int32
+def test_volume_that_was_moved_since_its_header_was_read(tmp_path):
+    """The affine of a volume counts, not that of its header."""
+    for ending in (".nii.gz", ".mgz"):
+        write_volume(tmp_path / f"x{ending}", IMAGE, affine=AFFINES["oblique"])
+        volume = read_volume(tmp_path / f"x{ending}")
+        moved = dataclasses.replace(volume, affine=2 * volume.affine)
+        write_volume(tmp_path / f"y{ending}", moved.data, like=moved)
+        found = nib.load(tmp_path / f"y{ending}")
+        np.testing.assert_allclose(found.affine[:3], moved.affine[:3], atol=1e-4)
+        lengths = np.linalg.norm(moved.affine[:3, :3], axis=0)
+        np.testing.assert_allclose(found.header.get_zooms()[:3], lengths, rtol=1e-5)
+
+
+def stored_type(path):
+    return nib.load(path).get_data_dtype().newbyteorder("=")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float64", "uint16"])
+@pytest.mark.parametrize("ending", [".nii", ".mgz"])
+def test_type_of_the_file(tmp_path, dtype, ending):
+    """Whole numbers are stored as they are; others are scaled, or floats where that cannot be."""
+    path = tmp_path / f"x{ending}"
+    known = ending == ".nii" or dtype in ("uint8", "int16")
+    whole = np.arange(IMAGE.size).reshape(IMAGE.shape) % 200
+    write_volume(path, whole, affine=AFFINES["oblique"], dtype=dtype)
+    assert stored_type(path) == (dtype if known else "uint8")
+    np.testing.assert_array_equal(nib.load(path).get_fdata(), whole)
+    image = np.linspace(-3, 130, IMAGE.size).reshape(IMAGE.shape)
+    write_volume(path, image, affine=AFFINES["oblique"], dtype=dtype)
+    assert stored_type(path) == (dtype if ending == ".nii" else "float32")
+    np.testing.assert_allclose(nib.load(path).get_fdata(), image, atol=0.27)

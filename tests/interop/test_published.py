@@ -1,6 +1,8 @@
 import h5py
 import numpy as np
 import pytest
+from published_weights import save_synthsr, strip_state, synthsr_tensors, wmh_state
+from torch_files import save
 
 from synthtf.interop import load_published
 
@@ -55,3 +57,18 @@ def test_other_files(tmp_path):
     path.write_text("not at all")
     with pytest.raises(ValueError, match="is not a readable HDF5 file"):
         load_published(path)
+
+
+def test_networks_of_freesurfer(tmp_path):
+    for channels in (1, 2):
+        save_synthsr(tmp_path / "x", synthsr_tensors(channels))
+        model = load_published(tmp_path / "x")
+        assert (model.name, model.input.shape[-1]) == ("synthsr", channels)
+    save_synthsr(tmp_path / "x", synthsr_tensors(outputs=5))
+    assert load_published(tmp_path / "x").output.shape[-1] == 5
+    save(tmp_path / "x", strip_state())
+    assert load_published(tmp_path / "x").name == "synthstrip"
+    with pytest.raises(ValueError, match=r"lacks the tensor encoders.0.basic_module.SingleConv1"):
+        load_published(tmp_path / "x", "wmh-synthseg")
+    save(tmp_path / "x", wmh_state())
+    assert load_published(tmp_path / "x").name == "wmh_synthseg"

@@ -73,6 +73,29 @@ def add_model(parser: argparse.ArgumentParser, names: str) -> None:
     )
 
 
+def cores(text: str) -> int | None:
+    """Read a number of processor cores; None for all, as -1 means.
+
+    Example:
+        >>> cores("2"), cores("-1")
+        (2, None)
+    """
+    return int(text) if int(text) > 0 else None
+
+
+def is_gpu(text: str) -> bool:
+    """Read the name of a device of PyTorch.
+
+    Example:
+        >>> is_gpu("cpu"), is_gpu("cuda:0")
+        (False, True)
+    """
+    name = text.partition(":")[0]
+    if name not in ("cpu", "cuda"):
+        raise argparse.ArgumentTypeError(f"expected cpu or cuda, received {text!r}")
+    return name == "cuda"
+
+
 def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
     """What `--max-memory` allows."""
     from synthtf.inference.patches.memory import MemoryBudget

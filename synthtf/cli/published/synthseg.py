@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from synthtf.cli.published.command import add_model, memory_budget, run_command
+from synthtf.cli.published.command import add_model, cores, memory_budget, run_command
 
 if TYPE_CHECKING:
     from synthtf.batch import Outcome
@@ -55,7 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--autocrop", **flag, help="leave out the background around the head")
     parser.add_argument(
         "--threads",
-        type=_threads,
+        type=cores,
         default=1,
         metavar="N",
         help="processor cores to use; all if below 1 (default: %(default)s)",
@@ -73,16 +73,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_model(parser, "such as synthseg_2.0.h5")
     return parser
-
-
-def _threads(text: str) -> int | None:
-    """Read a number of cores, None for all.
-
-    Example:
-        >>> _threads("2"), _threads("-1")
-        (2, None)
-    """
-    return int(text) if int(text) > 0 else None
 
 
 def run(args: argparse.Namespace) -> "Outcome":
