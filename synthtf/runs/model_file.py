@@ -69,17 +69,21 @@ def read_network(path: str | os.PathLike) -> keras.Model:
     try:
         with zipfile.ZipFile(path) as archive:
             versions = _versions(json.loads(archive.read(_METADATA)))
-            config = _map_configs(json.loads(archive.read(_CONFIG)), _without_unknown)
+            written = json.loads(archive.read(_CONFIG))
             weights = archive.read(_WEIGHTS)
+        config = _map_configs(written, _without_unknown)
         _check_weights(weights, str(path))
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "model.keras"
-            with zipfile.ZipFile(copy, "w") as archive:
-                archive.writestr(_CONFIG, json.dumps(config))
-                archive.writestr(_METADATA, "{}")
-                archive.writestr(_WEIGHTS, weights)
-            del weights
-            network = keras.models.load_model(copy, compile=False, safe_mode=True)
+        load = functools.partial(keras.models.load_model, compile=False, safe_mode=True)
+        if config == written:
+            network = load(path)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                copy = Path(folder) / "model.keras"
+                with zipfile.ZipFile(copy, "w") as archive:
+                    archive.writestr(_CONFIG, json.dumps(config))
+                    archive.writestr(_METADATA, "{}")
+                    archive.writestr(_WEIGHTS, weights)
+                network = load(copy)
         _check_kernels(network)
     # A damaged or hostile config makes Keras raise almost anything.
     except Exception as error:
