@@ -17,6 +17,7 @@ import numpy as np
 
 from synthtf.data import hdf5
 from synthtf.messages import describe
+from synthtf.runs.unused import discard_unused_networks
 
 Weights = dict[str, dict[str, np.ndarray]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -45,6 +46,7 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
         ValueError: if the file is damaged or not HDF5, is too large, or holds links, data that are
             not floating-point, tensors stored elsewhere, or two tensors of the same name.
     """
+    discard_unused_networks()
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; give an .h5 file of weights")

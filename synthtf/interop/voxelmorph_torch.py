@@ -9,6 +9,7 @@ import numpy as np
 from synthtf.interop.h5 import Weights, check_weights
 from synthtf.interop.torch_file import read_torch
 from synthtf.networks.pairwise import pairwise_unet
+from synthtf.runs.unused import discard_unused_networks
 
 _DOWN = re.compile(r"model\.downsampling_conv_blocks\.(\d+)\.conv_block\.conv0")
 
@@ -37,6 +38,7 @@ def load_voxelmorph_torch(path: str | os.PathLike, integration_steps: int = 5) -
         Balakrishnan et al., VoxelMorph: a learning framework for deformable medical image
         registration, IEEE TMI 2019.
     """
+    discard_unused_networks()
     weights = read_torch(path)
     levels = 1 + max((int(m[1]) for m in map(_DOWN.fullmatch, weights) if m), default=0)
     # A number beyond the number of tensors would make lists of any length.

@@ -6,7 +6,6 @@ and is passed over where another version wrote it.
 """
 
 import functools
-import gc
 import inspect
 import io
 import json
@@ -22,6 +21,7 @@ import keras
 
 from synthtf.data.hdf5 import tensors, values_of
 from synthtf.data.whole_files import check_archive
+from synthtf.runs.unused import discard_unused_networks
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _INITIALIZERS = "keras.initializers"
@@ -62,9 +62,7 @@ def read_network(path: str | os.PathLike) -> keras.Model:
             were not written, or needs a newer Keras; the message names the versions.
     """
     check_archive(path)
-    # Networks and their graphs refer to each other in circles, which Python clears too seldom:
-    # a process that uses one after another would keep many of them.
-    gc.collect()
+    discard_unused_networks()
     versions = ""
     try:
         with zipfile.ZipFile(path) as archive:

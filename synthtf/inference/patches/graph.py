@@ -1,11 +1,12 @@
 """The graph of a network: its operations in order, and the resolution of each tensor."""
 
 import dataclasses
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from synthtf.inference.kept import kept_with_network
 
 if TYPE_CHECKING:
     import keras
@@ -99,7 +100,7 @@ def trace(network: "keras.Model", coarse: int = 1) -> Graph:
     return _trace(network, coarse)
 
 
-@functools.lru_cache(maxsize=8)
+@kept_with_network
 def _trace(network: "keras.Model", coarse: int) -> Graph:
     import keras
 

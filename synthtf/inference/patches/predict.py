@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synthtf.inference.kept import kept_with_network
 from synthtf.inference.patches.graph import Node, trace
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def begin_patches(
     return patchwise(network, scale).begin(image, patch)
 
 
-@functools.lru_cache(maxsize=4)
+@kept_with_network
 def patchwise(network: "keras.Model", coarse: int) -> "Patchwise":
     """Cut a network, or return what was made of it before, with its compiled parts."""
     return Patchwise(network, coarse)

@@ -1,6 +1,5 @@
 """Registration of two scans of any contrast, orientation and resolution."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -12,6 +11,7 @@ from synthtf.data.transforms import Affine, Displacement, Transform, compose
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.defaults import MAX_STEPS, METHODS, MIN_STEPS, REGULARIZATION, STEPS
+from synthtf.inference.kept import kept_with_network
 from synthtf.inference.normalize import clip_to_window
 from synthtf.inference.prediction import load_run
 from synthtf.inference.registration.dense_alignment import align_densely
@@ -266,7 +266,7 @@ def _affine(
     return nearest_rigid(matrix) if rigid else matrix
 
 
-@functools.lru_cache(maxsize=2)
+@kept_with_network
 def _with_features(network: Any) -> Any:
     """The network with the maps of its detector as an output, if it has one; traced once."""
     from synthtf.networks import has_features, with_features

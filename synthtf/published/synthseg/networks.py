@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthtf.inference.kept import kept_with_network
 from synthtf.inference.patches.memory import MemoryBudget, explain_exhaustion, release
 from synthtf.inference.patches.predict import begin_patches
 from synthtf.interop.synthseg import QUALITY, ROBUST, load_synthseg_parts
@@ -239,7 +240,7 @@ def _explained(
         finish(deliver)
 
 
-@functools.lru_cache(maxsize=2)
+@kept_with_network
 def _smoothed(network: "keras.Model") -> "keras.Model":
     import keras
 
