@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 _MAX_MEMBERS = 20_000
 _MAX_ELEMENTS = 2**28  # 1 GiB as float32, ten times the largest network of this kind
 _MAX_CONFIG = 2**22
+_MAX_ORDERED = 2**32  # SynthMorph's hypernetwork has 2**30
 _DEFLATE_RATIO = 1032  # largest compression ratio of deflate
 # Groups of the weights, if not at the top: in a whole model of legacy Keras, and in weights of
 # Keras 3.
@@ -117,6 +119,108 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
                 raise ValueError(
                     f"{path} holds the tensor {layer}/{name}, which the network does not have"
                 )
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in an open file, checked, but not read yet.
+
+    Attributes:
+        layer: name of its layer.
+        name: layer and own name, for messages.
+        dataset: where it is.
+        path: path of the file.
+    """
+
+    layer: str
+    name: str
+    dataset: h5py.Dataset
+    path: Path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+        return self.dataset.shape
+
+    def read(self) -> np.ndarray:
+        """Read the numbers, as float32."""
+        return _array(self.dataset, self.path)
+
+
+@contextmanager
+def ordered_tensors(path: str | os.PathLike) -> Iterator[list[StoredTensor]]:
+    """Open a file of legacy Keras for its tensors in the order in which the model has them.
+
+    Names count for nothing then, and large files can be read tensor by tensor.
+
+    Args:
+        path: path of a file in HDF5 format, of weights or of a whole model.
+
+    Yields:
+        All tensors. They can be read until the context ends.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: as in `read_keras_h5`, or if the file does not say the order.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; give an .h5 file of weights")
+    with _readable(path) as file:
+        root = file
+        if _member(file, _ROOTS[0], path) is not None:
+            root = _group(file, _ROOTS[0], path)
+        found = []
+        for layer in _names(root, "layer_names", path):
+            group = _group(root, layer, path)
+            for name in _names(group, "weight_names", path):
+                dataset = _dataset(group, name, path)
+                found.append(
+                    StoredTensor(layer, f"{layer}/{name.removesuffix(':0')}", dataset, path)
+                )
+                if len(found) > _MAX_MEMBERS:
+                    raise ValueError(f"{path} has more than {_MAX_MEMBERS} tensors")
+        total = sum(math.prod(tensor.shape) for tensor in found)
+        if total > _MAX_ORDERED:
+            raise ValueError(f"{path} must hold at most {_MAX_ORDERED} numbers. Received: {total}")
+        yield found
+
+
+def _names(group: h5py.Group, attribute: str, path: Path) -> list[str]:
+    """Read a list of names, which Keras cuts into several attributes if it is long."""
+    parts = [attribute] if attribute in group.attrs else []
+    while not parts or parts[-1] != attribute:
+        if f"{attribute}{len(parts)}" not in group.attrs:
+            break
+        parts.append(f"{attribute}{len(parts)}")
+    if not parts:
+        raise ValueError(
+            f"{path}: {group.name} lacks the attribute {attribute}, the order of its tensors; it "
+            "must be an .h5 file of legacy Keras"
+        )
+    names: list[str] = []
+    for part in parts:
+        stored = group.attrs.get_id(part)
+        if 0 in stored.shape:
+            continue
+        # h5py allocates the claimed size before it reads.
+        small = stored.get_storage_size() <= _MAX_CONFIG
+        values = np.ravel(group.attrs[part]).tolist() if small else [None]
+        if not all(isinstance(value, bytes | str) for value in values):
+            raise ValueError(f"{path}: the attribute {part} of {group.name} is damaged")
+        names += [v.decode("utf-8") if isinstance(v, bytes) else v for v in values]
+    return names
+
+
+def _dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
+    """Find a tensor by its name, in groups of groups, and check it."""
+    member: h5py.Group | h5py.Dataset | None = group
+    for part in name.split("/"):
+        member = _member(member, part, path) if isinstance(member, h5py.Group) else None
+    if not isinstance(member, h5py.Dataset):
+        raise ValueError(f"{path} lacks the tensor {group.name.strip('/')}/{name}")
+    _check_dataset(member, path)
+    return member
 
 
 @contextmanager
