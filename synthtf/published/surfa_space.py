@@ -162,15 +162,31 @@ def sample_nearest(
     Returns:
         `shape`, of the type of `data`.
     """
-    result = np.full(shape, fill, data.dtype)
+    result = np.empty(shape, data.dtype)
     for plane, places in _places(matrix, shape):
-        inside = np.ones(shape[1:], bool)
-        voxels = []
-        for place, size in zip(places, data.shape, strict=True):
-            inside &= (place >= 0) & (place < size)
-            low = np.floor(place)
-            voxels.append(np.clip((low + (place - low >= 0.5)).astype(int), 0, size - 1))
-        np.copyto(result[plane], data[tuple(voxels)], where=inside)
+        result[plane] = nearest(data, places, fill)
+    return result
+
+
+def nearest(data: np.ndarray, places: Sequence[np.ndarray], fill: float = 0) -> np.ndarray:
+    """Take the nearest voxels of a volume; which are outside is said for `sample_nearest`.
+
+    Args:
+        data: `(x, y, z)`.
+        places: coordinates, one float32 array per axis, all of one shape.
+        fill: value outside.
+
+    Returns:
+        Array of that shape, of the type of `data`.
+    """
+    inside = np.ones(places[0].shape, bool)
+    voxels = []
+    for place, size in zip(places, data.shape, strict=True):
+        inside &= (place >= 0) & (place < size)
+        low = np.floor(place)
+        voxels.append(np.clip((low + (place - low >= 0.5)).astype(int), 0, size - 1))
+    result = np.full(inside.shape, fill, data.dtype)
+    np.copyto(result, data[tuple(voxels)], where=inside)
     return result
 
 

@@ -60,6 +60,11 @@ class Spaces:
             to_fixed = to_fixed @ step
         return replace(self, to_moving=self.to_moving @ np.linalg.inv(step), to_fixed=to_fixed)
 
+    @property
+    def affines(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the network's voxels are in the moving and in the fixed image, RAS mm."""
+        return self.moving.affine @ self.to_moving, self.fixed.affine @ self.to_fixed
+
     def images(self) -> tuple[np.ndarray, np.ndarray]:
         """Both images as the network sees them: `(extent, extent, extent)`, in [0, 1].
 
