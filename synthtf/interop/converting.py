@@ -6,7 +6,7 @@ from synthtf.data.paths import writable_file
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
-KINDS = ("voxelmorph", "synthseg", "synthsr", "synthstrip", "wmh-synthseg")
+KINDS = ("voxelmorph", "synthmorph", "synthseg", "synthsr", "synthstrip", "wmh-synthseg")
 """Kinds of networks whose published weights can be read."""
 
 

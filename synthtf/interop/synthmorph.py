@@ -70,7 +70,7 @@ def load_synthmorph_detector(path: str | os.PathLike) -> keras.Model:
     return model
 
 
-def load_synthmorph_deformable(path: str | os.PathLike, regularization: float) -> keras.Model:
+def load_synthmorph_deformable(path: str | os.PathLike, regularization: float = 0.5) -> keras.Model:
     """Build SynthMorph's deformable network with published weights, for one regularisation.
 
     The weights of the convolutions are functions of the regularisation, thirty times as large as
@@ -79,7 +79,7 @@ def load_synthmorph_deformable(path: str | os.PathLike, regularization: float) -
 
     Args:
         path: path of a file such as `synthmorph.deform.3.h5`; widths and depth follow from it.
-        regularization: λ in (0, 1), how smooth a deformation shall be.
+        regularization: λ in (0, 1), how smooth a deformation shall be. Default as in SynthMorph.
 
     Returns:
         Model as from `synthtf.networks.synthmorph.velocity_unet`: it turns a pair of images in
