@@ -19,7 +19,7 @@ def pooling_detector(
     To train one, take `affine_detector`, whose detector is a U-Net.
 
     Args:
-        pooled: Feature maps of the convolutions, each of which pooling follows.
+        pooled: Feature maps of the first convolutions, each before a pooling step.
         features: Feature maps of the convolutions after them.
         outputs: Feature maps of the last convolution, which are not negative.
         name: Name of the model.

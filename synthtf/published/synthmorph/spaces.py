@@ -19,7 +19,7 @@ class Spaces:
         moving: moving image.
         fixed: fixed image.
         to_moving: `(4, 4)`, from voxels of the network to voxels of the moving image.
-        to_fixed: likewise, of the fixed image.
+        to_fixed: `(4, 4)`, from voxels of the network to voxels of the fixed image.
         extent: voxels per axis of the cube that the network sees, 1 mm each.
     """
 
