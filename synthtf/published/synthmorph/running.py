@@ -1,5 +1,6 @@
 """SynthMorph for a pair of files."""
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,12 +77,19 @@ class Outputs:
             for argument, path in named.items():
                 if path is not None:
                     check_endings(path, argument, endings)
-        files = [Path(p) for p in (*images.values(), *transforms.values()) if p is not None]
-        if not files and self.seen is None:
-            raise ValueError("at least one output must be given: -o, -O, -t, -T or -d")
+        files = {
+            argument: Path(path)
+            for argument, path in (images | transforms).items()
+            if path is not None
+        }
         if self.seen is not None:
-            files += [Path(self.seen) / name for name in _SEEN]
-        refuse_clashes([inputs[0]] * len(files), files, inputs)
+            files |= {f"-d ({name})": Path(self.seen) / name for name in _SEEN}
+        if not files:
+            raise ValueError("at least one output must be given: -o, -O, -t, -T or -d")
+        for (one, path), (other, same) in itertools.combinations(files.items(), 2):
+            if path.resolve() == same.resolve():
+                raise ValueError(f"{one} and {other} must be two files. Received: {path} for both")
+        refuse_clashes([inputs[0]] * len(files), list(files.values()), inputs)
 
     def write(self, found: Found) -> None:
         """Write what is asked for."""

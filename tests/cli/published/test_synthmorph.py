@@ -206,7 +206,7 @@ def test_exit_codes(scans, models, tmp_path, capsys):
     for flags, message in (
         ([], "at least one output must be given: -o, -O, -t, -T or -d"),
         (["-o", scans[0]], "is also an input"),
-        ([*o, "-O", o[1]], "would both be written to"),
+        ([*o, "-O", o[1]], "-o and -O must be two files. Received: "),
         (["-o", str(tmp_path)], "-o must be a file. Received: the folder"),
         ([*o, "-H"], "-H: a header cannot hold a deformation"),
         ([*o, "-M"], "-M: there is no initial transform to apply half of; add -i"),
