@@ -314,7 +314,7 @@ def _check_dataset(dataset: h5py.Dataset, path: Path) -> None:
 
 
 def _array(dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    values = dataset[()].astype("float32")
+    values = dataset[()].astype("float32", copy=False)
     if not np.isfinite(values).all():
         raise ValueError(f"{path}: the tensor {dataset.name} must be finite")
     return values

@@ -53,7 +53,7 @@ def apply_trans(
         refuse_clashes(inputs, outputs, [Path(trans)])
 
     def work(pair: tuple[Path, Path]) -> None:
-        image = read_volume(pair[0], frames=True)
+        image = read_volume(pair[0], frames=True, dtype="float64")  # large labels stay exact
         if image.data.shape[-1] == 1 and image.data.ndim > image.ndim:
             image = replace(image, data=image.data[..., 0])
         if header_only:
@@ -76,7 +76,8 @@ def move(image: Volume, transform: Transform, method: str = METHODS[0]) -> np.nd
         method: one of `METHODS`.
 
     Returns:
-        float32 voxels, with frames if the image has them; 0 outside.
+        Voxels, with frames if the image has them; 0 outside. float32 with "linear", else of the
+        type of the image.
 
     Raises:
         ValueError: if the image is not 3D, or the method is unknown.
@@ -88,7 +89,7 @@ def move(image: Volume, transform: Transform, method: str = METHODS[0]) -> np.nd
     linear = method == "linear"
     target = Grid.of(transform.fixed or image)
     frames = image.data.reshape(*image.shape, -1)
-    result = np.empty((*target.shape, frames.shape[-1]), "float32")
+    result = np.empty((*target.shape, frames.shape[-1]), "float32" if linear else frames.dtype)
     to_voxels = np.linalg.inv(image.affine)
     if isinstance(transform, Affine):
         sample = sample_linear if linear else sample_nearest
@@ -101,7 +102,7 @@ def move(image: Volume, transform: Transform, method: str = METHODS[0]) -> np.nd
             voxels = transform(points) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
             places = np.moveaxis(voxels, -1, 0).astype("float32")
             for index in range(frames.shape[-1]):
-                result[rows][..., index] = look_up(frames[..., index], places)
+                result[rows][..., index] = look_up(frames[..., index].astype(result.dtype), places)
     return result.reshape(*target.shape, *image.data.shape[3:])
 
 

@@ -103,9 +103,9 @@ def write_placed(path: str | os.PathLike, image: Volume, matrix: np.ndarray) -> 
     """
     affine = np.linalg.inv(matrix) @ image.affine
     stored = np.dtype("float32") if image.header is None else image.header.get_data_dtype()
-    whole = stored.kind in "iu" and np.array_equal(image.data, np.round(image.data))
-    data = image.data.astype(stored) if whole else image.data
-    write_volume(path, data, like=image, affine=affine, dtype=stored if whole else "float32")
+    kept = stored.kind == "f" or np.array_equal(image.data, np.round(image.data))
+    data = image.data.astype(stored) if kept else image.data
+    write_volume(path, data, like=image, affine=affine, dtype=stored if kept else "float32")
 
 
 def check_endings(path: str | os.PathLike, argument: str, endings: tuple[str, ...]) -> None:

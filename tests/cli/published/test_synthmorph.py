@@ -143,6 +143,13 @@ def test_apply(scans, models, tmp_path, capsys):
         np.testing.assert_array_equal(data(a), data(b))
         assert nib.load(a).get_data_dtype() == "int16"
         assert set(np.unique(data(a))) <= {0, *np.unique(data(scans[0]))}
+    labels = np.arange(20 * 22 * 24).reshape(20, 22, 24) + 2**25 + 1
+    image = nib.Nifti1Image(labels.astype("int32"), nib.load(scans[0]).affine)
+    image.to_filename(f"{tmp_path}/l.nii.gz")
+    for flags in (["-m", "nearest", "-t", "int32"], ["-H"]):
+        assert main(["apply", *flags, f"{t}.lta", f"{tmp_path}/l.nii.gz", a]) == 0
+        assert np.isin(data(a), [0, *labels.ravel()]).all()
+        assert data(a).max() > 2**25
     frames = np.stack([data(scans[0]), 2 * data(scans[0])], axis=-1)
     nib.Nifti1Image(frames, nib.load(scans[0]).affine).to_filename(f"{tmp_path}/f.nii.gz")
     assert main(["apply", f"{t}.lta", f"{tmp_path}/f.nii.gz", a]) == 0
