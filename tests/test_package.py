@@ -149,3 +149,26 @@ def test_commands_hold_their_arguments_and_a_call(command):
     statements = [node for node in ast.walk(nodes[1]) if isinstance(node, ast.stmt)]
     # The function itself, its docstring, and what it does.
     assert len(statements) - 2 <= 9
+
+
+PUBLISHED = sorted(
+    path.stem
+    for path in (ROOT / "synthtf" / "cli" / "published").glob("*.py")
+    if path.stem not in ("__init__", "command")
+)
+
+
+@pytest.mark.parametrize("command", PUBLISHED)
+def test_published_commands_hold_their_arguments_and_a_call(command):
+    path = ROOT / "synthtf" / "cli" / "published" / f"{command}.py"
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    script = f"synthtf-{command.replace('_', '-')} = synthtf.cli.published.{command}:main"
+    assert script in setup["options.entry_points"]["console_scripts"].splitlines()
+    functions = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)]
+    assert [function.name for function in functions] == ["make_parser", "run", "main"]
+    statements = [node for node in ast.walk(functions[1]) if isinstance(node, ast.stmt)]
+    assert len(statements) - 2 <= 12
+    assert importlib.import_module(f"synthtf.cli.published.{command}").make_parser().prog == (
+        f"synthtf-{command.replace('_', '-')}"
+    )

@@ -5,6 +5,7 @@ containers, and notes what the program would have called. Every name that is not
 list is refused.
 """
 
+import io
 import pickletools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -64,15 +65,20 @@ def read_pickle(
     """
     machine = _Machine(names, refer)
     start = file.tell()
+    # Instructions may claim any length; no more than this is ever there.
+    head = io.BytesIO(file.read(_MAX_BYTES))
     try:
-        for code, argument, position in pickletools.genops(file):
-            if position is not None and position - start > _MAX_BYTES:
-                raise ValueError(f"its pickle is longer than {_MAX_BYTES:,} bytes")
+        for code, argument, _ in pickletools.genops(head):
             if code.name == "STOP":
+                file.seek(start + head.tell())
                 return machine.pop()
             machine.step(code.name, argument)
     except (IndexError, KeyError, UnicodeError, TypeError, OverflowError) as error:
         raise ValueError(f"its pickle is damaged ({type(error).__name__})") from error
+    except ValueError as error:
+        if head.getbuffer().nbytes == _MAX_BYTES and head.tell() >= _MAX_BYTES:
+            raise ValueError(f"its pickle is longer than {_MAX_BYTES:,} bytes") from error
+        raise
     raise ValueError("its pickle has no end")
 
 

@@ -9,13 +9,14 @@ parcellation of the cortex; "qc" for the judge of segmentations.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import keras
 import numpy as np
 from keras import ops
 
-from synthtf.interop.h5 import Weights, check_weights, read_keras_h5
+from synthtf.interop.h5 import Shapes, Weights, check_weights, read_keras_h5
 from synthtf.networks import UNetConfig, quality_encoder, unet
 
 QUALITY = "qc"
@@ -24,7 +25,9 @@ QUALITY = "qc"
 ROBUST = ("unet", "l2l", "unet2")
 """Parts of SynthSeg-robust, in the order in which they are applied."""
 
+_PARTS = (*ROBUST, "unet_parc", QUALITY)
 _FIRST = "_conv_downarm_0_0"
+_NORMALIZATION = ("gamma", "beta", "moving_mean", "moving_variance")
 _QUALITY_NAMES = (
     (r"^down_(\d+)_conv_(\d+)$", r"conv_downarm_\1_\2"),
     (r"^down_(\d+)_shortcut$", r"expand_down_merge_\1"),
@@ -60,8 +63,9 @@ def load_synthseg(path: str | os.PathLike, part: str | None = None) -> keras.Mod
     networks = load_synthseg_parts(path, None if part is None else (part,))
     if len(networks) == 1:
         return next(iter(networks.values()))
-    if set(networks) != set(ROBUST):
-        raise ValueError(f"{path} must hold one network, or `part` name it. Received: {networks}")
+    if not set(ROBUST) <= set(networks):
+        names = ", ".join(networks)
+        raise ValueError(f"{path} must hold one network, or `part` name it. Received: {names}")
     return _chain(*(networks[name] for name in ROBUST))
 
 
@@ -84,7 +88,9 @@ def load_synthseg_parts(
     """
     weights = read_keras_h5(path)
     if parts is None:
-        parts = tuple(n.removesuffix(_FIRST) for n in weights if n.endswith(_FIRST)) or ("unet",)
+        found = [name.removesuffix(_FIRST) for name in weights if name.endswith(_FIRST)]
+        # Layers of other networks may be there without the rest of them.
+        parts = tuple(part for part in found if part in _PARTS) or tuple(found) or ("unet",)
     return {part: _load(weights, part, path) for part in parts}
 
 
@@ -185,22 +191,39 @@ def _quality_names(model: keras.Model) -> dict[str, keras.Layer]:
 
 def _down_levels(
     weights: Weights, part: str, path: str | os.PathLike
-) -> tuple[np.ndarray, list[int], int]:
-    """First kernel, feature maps of each level on the way down, and convolutions per level."""
+) -> tuple[tuple[int, ...], list[int], int]:
+    """Infer the way down, and check all of it but what a network of quality adds.
+
+    Returns:
+        Shape of the first kernel, feature maps of each level, and convolutions per level.
+    """
     pattern = re.compile(rf"{re.escape(part)}_conv_downarm_(\d+)_(\d+)")
     found = [tuple(map(int, m.groups())) for m in map(pattern.fullmatch, weights) if m]
-    first = _tensor(weights, f"{part}{_FIRST}", "kernel", path)
-    ndim = first.ndim - 2
-    if ndim not in (2, 3) or len(set(first.shape[:-2])) > 1 or 0 in first.shape:
+    first = _tensor(weights, f"{part}{_FIRST}", "kernel", path).shape
+    if len(first) not in (4, 5) or len(set(first[:-2])) > 1 or 0 in first:
         raise ValueError(
             f"{path}: the tensor {part}{_FIRST}/kernel must be a 2D or 3D kernel of equal sizes. "
-            f"Received: shape {first.shape}"
+            f"Received: shape {first}"
         )
-    convolutions = 1 + max(index for _, index in found)
-    features = [
-        _tensor(weights, f"{part}_conv_downarm_{level}_{convolutions - 1}", "bias", path).size
-        for level in range(1 + max(level for level, _ in found))
-    ]
+    levels, convolutions = 1 + max(level for level, _ in found), 1 + max(i for _, i in found)
+    if levels * convolutions > len(weights):
+        raise ValueError(
+            f"{path} must hold {convolutions} layers {part}_conv_downarm_* of each of {levels} "
+            f"levels. Received: {len(found)}"
+        )
+    features, expected, channels = [], {}, first[-2]
+    for level in range(levels):
+        names = [f"{part}_conv_downarm_{level}_{index}" for index in range(convolutions)]
+        norm = f"{part}_bn_down_{level}"
+        tensors = [t for name in (*names, norm) for t in weights.get(name, {}).values() if t.ndim]
+        # What most tensors say: one that does not fit is then the one that is named.
+        sizes = Counter(tensor.shape[-1] for tensor in tensors)
+        features.append(sizes.most_common(1)[0][0] if sizes else channels)
+        for name in names:
+            expected[name] = {"kernel": (*first[:-2], channels, features[-1])}
+            expected[name]["bias"] = (channels := features[-1],)
+        expected[norm] = dict.fromkeys(_NORMALIZATION, (channels,))
+    _check(weights, expected, path)
     return first, features, convolutions
 
 
@@ -208,29 +231,25 @@ def _architecture(
     weights: Weights, part: str, path: str | os.PathLike
 ) -> tuple[UNetConfig, int, int, int]:
     """Infer configuration, spatial axes, classes and channels, before anything is built."""
-    first, last, convolutions = _down_levels(weights, part, path)
-    levels = len(last)
+    first, features, convolutions = _down_levels(weights, part, path)
     config = UNetConfig(
-        features=first.shape[-1],
-        levels=levels,
+        features=features[0],
+        levels=len(features),
         convolutions=convolutions,
-        multiplier=last[1] / max(last[0], 1) if levels > 1 else 2,
-        kernel_size=first.shape[0],
+        multiplier=features[1] / features[0] if len(features) > 1 else 2,
+        kernel_size=first[0],
         normalization="batch",
-        without_skips=_without_skips(weights, part, last, path),
+        without_skips=_without_skips(weights, part, features, path),
     )
-    num_outputs = _tensor(weights, f"{part}_likelihood", "bias", path).size
-    size = (config.kernel_size,) * (first.ndim - 2)
-    expected = {}
-    channels = first.shape[-2]
-    for level in range(levels):
-        for index in range(convolutions):
-            count = config.level_features(level)
-            expected[f"{part}_conv_downarm_{level}_{index}"] = (*size, channels, count)
-            channels = count
-    expected[f"{part}_likelihood"] = (*[1] * len(size), config.features, num_outputs)
-    _check_kernels(weights, expected, path)
-    return config, len(size), num_outputs, first.shape[-2]
+    last, ndim = f"{part}_likelihood", len(first) - 2
+    num_outputs = _tensor(weights, last, "bias", path).size
+    expected = {
+        f"{part}_conv_downarm_{level}_{convolutions - 1}": {"bias": (config.level_features(level),)}
+        for level in range(len(features))
+    }
+    expected[last] = {"kernel": (*[1] * ndim, config.features, num_outputs)}
+    _check(weights, expected, path)
+    return config, ndim, num_outputs, first[-2]
 
 
 def _without_skips(
@@ -251,26 +270,22 @@ def _quality_architecture(
 ) -> tuple[int, int, list[int], int]:
     """Infer groups, predictions, feature maps and kernel, before anything is built."""
     first, features, _ = _down_levels(weights, QUALITY, path)
+    if len(first) != 5:
+        raise ValueError(f"{path}: {QUALITY}{_FIRST}/kernel must be 3D. Received: {first}")
+    last = f"{QUALITY}_final_conv_0"
     num_outputs = _tensor(weights, f"{QUALITY}_final_conv_1", "bias", path).size
-    size, channels = first.shape[:-2], first.shape[-2]
-    if len(size) != 3:
-        raise ValueError(f"{path}: {QUALITY}{_FIRST}/kernel must be 3D. Received: {first.shape}")
-    groups, expected = channels, {}
-    for level, count in enumerate(features):
-        expected[f"{QUALITY}_conv_downarm_{level}_0"] = (*size, channels, count)
-        expected[f"{QUALITY}_conv_downarm_{level}_1"] = (*size, count, count)
-        channels = count
-    expected[f"{QUALITY}_final_conv_0"] = (*size, channels, num_outputs)
-    _check_kernels(weights, expected, path)
-    return groups, num_outputs, features, size[0]
+    _check(weights, {last: {"kernel": (*first[:-2], features[-1], num_outputs)}}, path)
+    return first[-2], num_outputs, features, first[0]
 
 
-def _check_kernels(
-    weights: Weights, expected: Mapping[str, tuple[int, ...]], path: str | os.PathLike
-) -> None:
-    """Check kernels before a network larger than the file is built."""
-    kernels = {layer: {"kernel": _tensor(weights, layer, "kernel", path)} for layer in expected}
-    check_weights(kernels, {layer: {"kernel": s} for layer, s in expected.items()}, path)
+def _check(weights: Weights, expected: Shapes, path: str | os.PathLike) -> None:
+    """Check some tensors before a network larger than the file is built."""
+    known = {
+        layer: {name: t for name, t in weights[layer].items() if name in expected[layer]}
+        for layer in expected
+        if layer in weights
+    }
+    check_weights(known, expected, path)
 
 
 def _tensor(weights: Weights, layer: str, name: str, path: str | os.PathLike) -> np.ndarray:

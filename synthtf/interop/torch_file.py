@@ -169,6 +169,8 @@ def _open_legacy(file: BinaryIO, size: int) -> tuple[Any, Load]:
         raise _NotTorchError("it is truncated")
 
     def load(storage: _Storage) -> np.ndarray:
+        if storage != found[storage.key]:
+            raise _NotTorchError(f"it refers to its storage {storage.key[:40]} in two ways")
         file.seek(places[storage.key])
         data = file.read(storage.count * np.dtype(storage.kind).itemsize)
         return storage.decode(data, isinstance(machine, dict) and not machine["little_endian"])

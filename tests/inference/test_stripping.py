@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from stripping_runs import SHAPE, scan, write_run
 
-from synthtf.data import Volume
+from synthtf.data import Volume, write_volume
 from synthtf.inference import EmptyMaskWarning, MemoryBudget, strip
 from synthtf.runs import Run
 
@@ -120,3 +120,15 @@ def test_patches_give_the_distances_of_the_whole_scan(tmp_path):
     np.testing.assert_allclose(found.distance.data, whole.distance.data, atol=1e-4)
     with pytest.raises(ValueError, match=r"0.001 GB are too little"):
         strip(volume, run, budget=MemoryBudget(gigabytes=0.001))
+
+
+def test_file_of_several_frames(run, tmp_path):
+    volume, _ = scan()
+    frames = np.stack([volume.data, volume.data[::-1]], -1)
+    write_volume(tmp_path / "two.nii.gz", frames, affine=volume.affine)
+    write_volume(tmp_path / "one.nii.gz", frames[..., :1], affine=volume.affine)
+    found = strip(tmp_path / "two.nii.gz", run, fill=-3)
+    assert found.mask.data.shape == frames.shape
+    assert (found.image.data[found.mask.data == 0] == -3).all()
+    alone = strip(tmp_path / "one.nii.gz", run)
+    np.testing.assert_array_equal(alone.mask.data, found.mask.data[..., 0])

@@ -94,7 +94,7 @@ def test_layers_of_other_networks_are_ignored(model, path):
     expected = predict(load_synthseg(path), image())
     with h5py.File(path, "a") as file:
         file["unet_conv_uparm_9_0/unet_conv_uparm_9_0/kernel:0"] = np.zeros(3, "f4")
-        file["other_dense/other_dense/bias:0"] = np.zeros(3, "f4")
+        file["other_conv_downarm_0_0/other_conv_downarm_0_0/bias:0"] = np.zeros(3, "f4")
     np.testing.assert_array_equal(predict(load_synthseg(path), image()), expected)
 
 
@@ -131,11 +131,32 @@ def test_robust_networks_are_chained(tmp_path):
     expected = predict(parts["unet2"], np.concatenate([scan, labels], -1))
     np.testing.assert_allclose(predict(load_synthseg(path), scan), expected, atol=1e-5)
     assert load_synthseg(path, "l2l").output.shape[-1] == 4
-    both = write_unet(path, "unet_parc", levels=2)
-    with pytest.raises(ValueError, match="must hold one network, or `part` name it"):
-        load_synthseg(both)
+    two = write_unet(write_unet(tmp_path / "two.h5", levels=2), "unet_parc", levels=2)
+    with pytest.raises(ValueError, match=r"`part` name it\. Received: unet, unet_parc"):
+        load_synthseg(two)
     with pytest.raises(ValueError, match="lacks the tensor qc_conv_downarm_0_0/kernel"):
         load_synthseg(path, "qc")
+
+
+@pytest.mark.parametrize(("write", "last"), [(write_unet, "likelihood"), (write_quality, "final")])
+def test_the_tensor_at_fault_is_named(tmp_path, write, last):
+    """Whichever one is missing or of another shape."""
+    path, damaged = write(tmp_path / "w.h5", levels=3), tmp_path / "damaged.h5"
+    shapes = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda key, item: shapes.update({key: getattr(item, "shape", None)}))
+    tensors = [key for key, shape in shapes.items() if shape and last not in key]
+    for key in tensors[::4]:
+        layer, _, tensor = key.removesuffix(":0").split("/")
+        shutil.copy(path, damaged)
+        with h5py.File(damaged, "a") as file:
+            del file[key]
+        with pytest.raises(ValueError, match=f"lacks the tensor {layer}/{tensor}"):
+            load_synthseg(damaged)
+        with h5py.File(damaged, "a") as file:
+            file[key] = np.zeros((*shapes[key][:-1], shapes[key][-1] + 3), "f4")
+        with pytest.raises(ValueError, match=f"the tensor {layer}/{tensor} has the shape"):
+            load_synthseg(damaged)
 
 
 def test_the_judge_of_segmentations(tmp_path):
@@ -237,7 +258,7 @@ BREAKS = {
     "soft link": (soft, "kernel:0 must not be a link to another place or file"),
     "huge": (huge, "claims .* bytes, more than the 0 stored"),
     "cycle": (cycle, "has more than 20000 members"),
-    "huge level": (huge_level, r"unet_conv_downarm_0_1/kernel has the shape \(3, 3, 4, 4\)"),
+    "huge level": (huge_level, r"unet_conv_downarm_0_0/kernel has the shape \(3, 3, 1, 1048576\)"),
     "missing tensor": (
         lambda file: file.__delitem__(KERNEL),
         r"lacks the tensor unet_conv_uparm_4_1/kernel, of shape \(3, 3, 4, 4\)",
@@ -248,7 +269,7 @@ BREAKS = {
     ),
     "missing level": (
         lambda file: file.__delitem__("unet_conv_downarm_1_1"),
-        "lacks the tensor unet_conv_downarm_1_1/bias",
+        "lacks the tensor unet_conv_downarm_1_1/kernel",
     ),
     "missing normalization": (
         lambda file: file.__delitem__("unet_bn_up_0"),

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from torch_files import Code, Storages, call, encode, pickled, save, save_legacy
+from torch_files import Code, Storages, call, encode, pickled, save, save_legacy, text
 
 from synthtf.interop.torch_file import read_torch
 
@@ -137,6 +137,23 @@ def test_pickles_that_take_forever(tmp_path):
         read_torch(tmp_path / "x.pt")
     save(tmp_path / "x.pt", {"a": "x" * 2**24})
     with pytest.raises(ValueError, match="is longer than 16,777,216 bytes"):
+        read_torch(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("code", [b"X\xff\xff\xff\x7f", b"\x8d" + b"\xff" * 7 + b"\x3f"])
+def test_lengths_that_are_claimed(tmp_path, code):
+    path = tmp_path / "x.pt"
+    for write in (save, save_legacy):
+        write(path, {"a.b": Code(code)})
+        with pytest.raises(ValueError, match=r"is not a file of PyTorch weights: .*expected \d+ b"):
+            read_torch(path)
+
+
+def test_storages_are_referred_to_in_one_way(tmp_path):
+    save_legacy(tmp_path / "x.pt", {"a.b": np.ones(3, "float32"), "a.c": np.ones(5, "float32")})
+    whole = (tmp_path / "x.pt").read_bytes()
+    (tmp_path / "x.pt").write_bytes(whole.replace(text("1"), text("0")))
+    with pytest.raises(ValueError, match=r"(does not list|in two ways)"):
         read_torch(tmp_path / "x.pt")
 
 

@@ -34,6 +34,8 @@ Predict = Callable[[Job], "Found"]
 
 COMMAND = "synthseg"
 
+_CSF = 24  # a network that knows it knows all that is inside the skull
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -207,8 +209,10 @@ def _begin_own(
         print_line(
             f"synthtf {COMMAND}: without effect: --crop, --autocrop; the head is found anyway"
         )
-    names = dict(zip(run.table.ids, run.table.names, strict=True))
-    columns = volume_columns(names, run.output_labels)
+    # Labels that SynthSeg has are called as there.
+    names = {**dict(zip(run.table.ids, run.table.names, strict=True)), **VERSION_2.names}
+    columns = volume_columns(names, sorted(run.output_labels))
+    has_total = _CSF in columns
 
     def predict(job: Job) -> Found:
         scan = read_scan(job.scan)
@@ -228,12 +232,13 @@ def _begin_own(
                 ct=settings.preparation.ct,
                 budget=settings.budget,
             )
-        sizes = [str(round(found.volumes[label], 3)) for label in columns]
+        sizes = [found.volumes[label] for label in columns]
+        sizes = [str(round(size, 3)) for size in ([sum(sizes)] if has_total else []) + sizes]
         place = found.labels.data, volume.affine, scan.volume
         posteriors = found.posteriors
         return Found(*place, lambda: posteriors.data, resampled, {"volumes": sizes}, found.is_empty)
 
-    return predict, {"volumes": list(columns.values())}
+    return predict, {"volumes": [*([TOTAL] if has_total else []), *columns.values()]}
 
 
 def _write_labels(path: Path, found: Found, keep_geometry: bool) -> None:

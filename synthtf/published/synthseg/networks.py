@@ -160,6 +160,8 @@ class Networks:
         if len(finish) == 2:
             finish[1](add)
             posteriors *= 0.5
+        finish.clear()
+        release()
         return posteriors
 
     def _with_tissues(self, image: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ import functools
 import os
 from pathlib import Path
 
+import numpy as np
+
 from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import default_model
@@ -107,12 +109,14 @@ def synthstrip(
 
 
 def _own_type(image: Volume) -> Writer:
-    """Write a scan in the type of its file, unless that scales its numbers."""
+    """Write a scan in the type of its file, unless that scales its numbers or does not fit."""
     stored = image.header.get_data_dtype()
     scaled = "scl_slope" in image.header and image.header.get_slope_inter() not in (
         (None, None),
         (1.0, 0.0),
     )
     data = image.data if stored.kind == "f" or scaled else image.data.astype(stored)
-    dtype = "float32" if scaled else stored
-    return functools.partial(write_volume, data=data, like=image, dtype=dtype)
+    # What is put outside of the mask may not fit the type.
+    if scaled or not np.array_equal(data, image.data):
+        return functools.partial(write_volume, data=image.data, like=image, dtype="float32")
+    return functools.partial(write_volume, data=data, like=image, dtype=stored)

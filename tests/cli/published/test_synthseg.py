@@ -177,4 +177,5 @@ def test_without_weights_our_own_network_does_it(scan, tmp_path, capsys):
     assert read_volume(out / "scan_resampled.nii.gz").shape == (20, 18, 29)
     assert nib.load(out / "scan_posteriors.nii.gz").shape[:3] == (20, 18, 29)
     header, row = read(tmp_path / "v.csv")
-    assert header[:2] == ["subject", "left cerebral white matter"] and row[0] == "scan"
+    assert header == ["subject", TOTAL, *list(VERSION_2.names.values())[1:]] and row[0] == "scan"
+    assert float(row[1]) == pytest.approx(sum(map(float, row[2:])), abs=0.1)

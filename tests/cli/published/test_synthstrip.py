@@ -73,6 +73,15 @@ def test_border_fill_model_and_csf(scan, weights, tmp_path):
     assert sizes[0] > sizes[2] > sizes[1] > 0
 
 
+def test_a_fill_that_the_type_of_the_scan_cannot_hold(scan, weights, tmp_path):
+    image = nib.load(scan)
+    data = image.get_fdata().astype("uint8")
+    nib.Nifti1Image(data, image.affine).to_filename(scan)
+    out = str(tmp_path / "o.nii.gz")
+    assert main(["-i", str(scan), "-o", out, "--fill", "-5.5"]) == 0
+    assert nib.load(out).get_fdata().min() == -5.5
+
+
 def test_without_published_weights_the_own_network_works(scan, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("SYNTHTF_MODELS", raising=False)
     monkeypatch.delenv("FREESURFER_HOME", raising=False)

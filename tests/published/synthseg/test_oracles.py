@@ -15,8 +15,9 @@ from synthtf.published.synthseg.preparing import Preparation
 
 FOLDER = "oracles/published/"
 
-# Padded to 128, a case takes 10 s. The robust one is not there: noise of 1e-7 in its input changes
-# half of its labels, since untrained networks take the most likely of nearly equal labels twice.
+# Padded to 128, a case takes 10 s. The robust one and that with parcels are absent: noise of 1e-7
+# in the input changes half of the labels of the one and 0.3 % of the other's, since untrained
+# networks follow the most likely of nearly equal labels.
 CASES = [
     ("synthseg", "crop32"),
     ("synthseg", "crop32_fast"),
