@@ -13,26 +13,45 @@ from synthtf.published.synthmorph.defaults import EXTENT, METHODS, MODELS, TYPES
 if TYPE_CHECKING:
     from synthtf.batch import Outcome
 
-_PROG = "synthtf-synthmorph"
-_REFERENCE = (
-    "Reference: Hoffmann et al., Anatomy-aware and acquisition-agnostic joint registration with "
-    "SynthMorph, Imaging Neuroscience 2 (2024), 1-33."
-)
-
 
 def make_parser() -> argparse.ArgumentParser:
-    """Parser of `register`, which is what the command does if nothing is said."""
+    """Parser of `register`, which `main` takes if none is said, and of `apply`."""
     parser = argparse.ArgumentParser(
-        prog=_PROG,
-        usage=f"{_PROG} [register] [options] moving fixed\n"
-        f"       {_PROG} apply [options] trans image output [image output ...]",
+        prog="synthtf-synthmorph",
         description="Register brain images of any contrast and resolution, with or without skull, "
-        f"as mri_synthmorph does. `{_PROG} apply --help` tells how to move images.",
-        epilog=_REFERENCE,
+        "as mri_synthmorph does. Without a command, register is meant.",
+        epilog="Reference: Hoffmann et al., Anatomy-aware and acquisition-agnostic joint "
+        "registration with SynthMorph, Imaging Neuroscience 2 (2024), 1-33.",
     )
-    parser.add_argument("moving", metavar="moving", help="image of one frame")
-    parser.add_argument("fixed", metavar="fixed", help="image of one frame, to move to")
-    add = parser.add_argument
+    parser.set_defaults(gpu=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="register|apply")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "-j", dest="threads", type=positive_integer, metavar="N", help="processor cores to use"
+    )
+
+    apply = commands.add_parser(
+        "apply",
+        parents=[shared],
+        help="move images by a transform",
+        description="Move images by a transform, to the grid of its fixed image.",
+    )
+    add = apply.add_argument
+    add("trans", help="transform from register: .lta, .nii.gz or .mgz")
+    add("files", nargs="+", metavar="image output", help="image of any number of frames, output")
+    add("-H", dest="header_only", action="store_true", help="change the headers; with a matrix")
+    add("-m", dest="method", choices=METHODS, default=METHODS[0], help="(default: %(default)s)")
+    add("-t", dest="type", choices=TYPES, default=TYPES[-1], help="(default: %(default)s)")
+
+    register = commands.add_parser(
+        "register",
+        parents=[shared],
+        help="register two images, and write the moved ones and the transforms",
+        description="Register two images, and write the moved ones and the transforms.",
+    )
+    add = register.add_argument
+    add("moving", help="image of one frame")
+    add("fixed", help="image of one frame, to move to")
     add("-m", dest="mode", choices=MODELS, default=MODELS[0], help="(default: %(default)s)")
     add("-o", dest="moved", metavar="IMAGE", help="write the moving image, moved to the fixed one")
     add("-O", dest="fixed_moved", metavar="IMAGE", help="write the fixed image, moved")
@@ -90,32 +109,18 @@ def make_parser() -> argparse.ArgumentParser:
         help="weights; give it twice for -m joint",
     )
     add("-d", dest="seen", metavar="FOLDER", help="write the images that the network sees there")
-    add("-j", dest="threads", type=positive_integer, metavar="N", help="processor cores to use")
     add("-g", dest="gpu", action="store_true", help="use the GPU")
-    add_model(parser, "synthmorph.affine.2.h5, .rigid.1.h5 or .deform.3.h5")
-    return parser
-
-
-def make_apply_parser() -> argparse.ArgumentParser:
-    """Parser of `apply`."""
-    parser = argparse.ArgumentParser(
-        prog=f"{_PROG} apply",
-        description="Move images by a transform, to the grid of its fixed image.",
-        epilog=_REFERENCE,
-    )
-    add = parser.add_argument
-    add("trans", help="transform from `register`, .lta, .nii.gz or .mgz")
-    add("files", nargs="+", metavar="image output", help="image of any number of frames, output")
-    add("-H", dest="header_only", action="store_true", help="change the headers; with a matrix")
-    add("-m", dest="method", choices=METHODS, default=METHODS[0], help="(default: %(default)s)")
-    add("-t", dest="type", choices=TYPES, default=TYPES[-1], help="(default: %(default)s)")
-    add("-j", dest="threads", type=positive_integer, metavar="N", help="processor cores to use")
-    parser.set_defaults(gpu=False)
+    add_model(register, "synthmorph.affine.2.h5, .rigid.1.h5 or .deform.3.h5")
     return parser
 
 
 def run(args: argparse.Namespace) -> "Outcome":
-    """Register a pair."""
+    """Register a pair, or move images."""
+    if args.command == "apply":
+        from synthtf.published.synthmorph.applying import apply_trans
+
+        how = {"method": args.method, "dtype": args.type, "header_only": args.header_only}
+        return apply_trans(args.trans, args.files[::2], args.files[1::2], **how)
     from synthtf.published.synthmorph.running import Outputs, Settings, synthmorph
 
     outputs = Outputs(
@@ -134,24 +139,9 @@ def run(args: argparse.Namespace) -> "Outcome":
     return synthmorph(args.moving, args.fixed, outputs, settings)
 
 
-def run_apply(args: argparse.Namespace) -> "Outcome":
-    """Move images."""
-    from synthtf.published.synthmorph.applying import apply_trans
-
-    if len(args.files) % 2:
-        raise ValueError(f"each image needs an output. Received: {' '.join(args.files)}")
-    return apply_trans(
-        args.trans,
-        list(zip(args.files[::2], args.files[1::2], strict=True)),
-        method=args.method,
-        dtype=args.type,
-        header_only=args.header_only,
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    if argv[:1] == ["apply"]:
-        return run_command(make_apply_parser(), run_apply, argv[1:])
-    return run_command(make_parser(), run, argv[1:] if argv[:1] == ["register"] else argv)
+    if argv and argv[0] not in ("register", "apply", "-h", "--help"):
+        argv = ["register", *argv]
+    return run_command(make_parser(), run, argv)

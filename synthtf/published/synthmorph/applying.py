@@ -21,7 +21,8 @@ from synthtf.usage import usage_errors
 
 def apply_trans(
     trans: str | os.PathLike,
-    pairs: Sequence[tuple[str | os.PathLike, str | os.PathLike]],
+    images: Sequence[str | os.PathLike],
+    outputs: Sequence[str | os.PathLike],
     *,
     method: str = METHODS[0],
     dtype: str = TYPES[-1],
@@ -31,7 +32,8 @@ def apply_trans(
 
     Args:
         trans: file of the transform.
-        pairs: files of an image and of what it becomes.
+        images: files of the images.
+        outputs: for each, the file that it becomes.
         method: one of `METHODS`.
         dtype: one of `TYPES`, the type of the numbers that are stored.
         header_only: whether images keep their voxels and get another header.
@@ -47,10 +49,14 @@ def apply_trans(
         transform = read_trans(trans)
         if header_only and not isinstance(transform, Affine):
             raise ValueError(f"-H: a header cannot hold the deformation {trans}")
-        for _, output in pairs:
+        if len(images) != len(outputs):
+            raise ValueError(
+                f"each image needs an output. Received: {len(images)} images and {len(outputs)}"
+            )
+        for output in outputs:
             check_endings(output, "an output", tuple(EXTENSIONS))
-        inputs, outputs = ([Path(pair[side]) for pair in pairs] for side in (0, 1))
-        refuse_clashes(inputs, outputs, [Path(trans)])
+        files = [(Path(i), Path(o)) for i, o in zip(images, outputs, strict=True)]
+        refuse_clashes(*map(list, zip(*files, strict=True)), [Path(trans)])
 
     def work(pair: tuple[Path, Path]) -> None:
         image = read_volume(pair[0], frames=True, dtype="float64")  # large labels stay exact
@@ -63,7 +69,6 @@ def apply_trans(
         target = Grid.of(transform.fixed or image)
         write_volume(pair[1], _as_type(moved, dtype), affine=target.affine, dtype=dtype)
 
-    files = list(zip(inputs, outputs, strict=True))
     return for_each_file("synthmorph apply", files, work, name=lambda pair: pair[0], skipped=0)
 
 

@@ -6,7 +6,7 @@ import pytest
 from published_weights import save_in_order, synthmorph_detector, synthmorph_hypernetwork
 
 from synthtf.batch import Outcome
-from synthtf.cli.published.synthmorph import main, make_apply_parser, make_parser
+from synthtf.cli.published.synthmorph import main, make_parser
 from synthtf.interop import read_transform
 
 
@@ -208,7 +208,7 @@ def test_without_published_weights_own_networks_work(
 
 def test_exit_codes(scans, models, tmp_path, capsys):
     assert main([]) == 1
-    assert "usage: synthtf-synthmorph [register] [options] moving fixed" in capsys.readouterr().out
+    assert "usage: synthtf-synthmorph [-h] register|apply" in capsys.readouterr().out
     o = ["-o", f"{tmp_path}/o.nii.gz"]
     for flags, message in (
         ([], "at least one output must be given: -o, -O, -t, -T or -d"),
@@ -245,14 +245,14 @@ def test_exit_codes(scans, models, tmp_path, capsys):
     ],
 )
 def test_command_lines_of_others_are_understood(line):
-    args = make_parser().parse_args(line.split())
+    args = make_parser().parse_args(["register", *line.split()])
     assert args.moving.startswith("m")
     assert args.fixed.startswith("f")
-    args = make_apply_parser().parse_args(["-m", "nearest", "-t", "uint8", "t.mgz", "a", "b"])
+    args = make_parser().parse_args(["apply", "-m", "nearest", "-t", "uint8", "t.mgz", "a", "b"])
     assert (args.trans, args.files) == ("t.mgz", ["a", "b"])
 
 
 def test_defaults():
-    args = make_parser().parse_args(["moving", "fixed"])
+    args = make_parser().parse_args(["register", "moving", "fixed"])
     assert (args.mode, args.regularization, args.steps, args.extent) == ("joint", 0.5, 7, 256)
     assert (args.threads, args.gpu, args.mid_space, args.header_only) == (None, False, False, False)
