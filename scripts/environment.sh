@@ -7,7 +7,7 @@ is_supported() {
 # Print the first Python from 3.11 to 3.13.
 find_python() {
     local name
-    for name in python3 python3.13 python3.12 python3.11 python; do
+    for name in ${SYNTHTF_PYTHONS:-python3 python3.13 python3.12 python3.11 python}; do
         if command -v "$name" >/dev/null && is_supported "$name"; then
             command -v "$name"
             return

@@ -8,7 +8,6 @@ digits of its weights; the script prints by how much they change.
 """
 
 import argparse
-import hashlib
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from synthtf.data.shipped_models import CHECKSUMS
+from synthtf.data.shipped_models import write_checksums
 from synthtf.data.whole_files import check_archive
 from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE
 
@@ -71,11 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     change = halve(args.run / MODEL, args.output / MODEL)
     for name in (RECIPE, TABLE, FACTS):
         shutil.copyfile(args.run / name, args.output / name)
-    digests = (
-        f"{hashlib.sha256((args.output / name).read_bytes()).hexdigest()}  {name}\n"
-        for name in (MODEL, RECIPE, TABLE, FACTS)
-    )
-    (args.output / CHECKSUMS).write_text("".join(digests))
+    write_checksums(args.output, (MODEL, RECIPE, TABLE, FACTS))
     size = (args.output / MODEL).stat().st_size / 1e6
     print(f"{args.output}: {size:.1f} MB, weights changed by at most {change:.1e} of their largest")
 

@@ -37,7 +37,7 @@ run, minutes = pathlib.Path(sys.argv[1]), float(sys.argv[2])
 file = run / "run.json"
 facts = json.loads(file.read_text()) if file.is_file() else {}
 print("--minutes", facts.get("minutes_done", 0) + minutes, sep="\n")
-if (run / "checkpoints" / "training_metadata.json").is_file():
+if (run / "checkpoints" / "state.npz").is_file():
     network, schedule = facts["network"], facts["schedule"]
     flags = {
         "labels": run / "labels.tsv",
@@ -79,8 +79,7 @@ pack() { # FLAGS of tar. A large window finds the average of the weights in the 
 }
 if [ -n "${OUT:-}" ] && [ -d "$run" ]; then
     mkdir -p "$OUT"
-    # The copy of the last checkpoint but one is of use where the last was being written.
-    if [ "$status" = 0 ]; then pack --exclude '*.bkp'; else pack; fi
+    pack --exclude '*.part*'
     size="$(cat "$OUT/$(basename "$run")".tar.xz.* | wc -c)"
     if [ -n "${OUT_MB:-}" ] && [ "$size" -gt "$((OUT_MB * 1000000))" ]; then
         echo "$((size / 1000000)) MB are more than $OUT_MB MB: packed without checkpoints" >&2

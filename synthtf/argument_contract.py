@@ -5,11 +5,27 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from keras import ops, tree
+
 from synthtf.arguments import arguments_of
 from synthtf.layers.base import SynthesisLayer
 
 # For a number without a limit.
 _FAR = 1e6
+_SENSELESS = (
+    *(1e300, -1e300, 1e39, 1e7, math.nan, math.inf, 10**9, 2**31, 10**400, 1e-300, {}, "1" * 10**5),
+    *(
+        "1" * 10**5,
+        [0, 1e300],
+        [1, 10**9],
+        [math.nan] * 2,
+        [1] * 10**4,
+        [[[[[[1]]]]]],
+        [{}],
+        [None],
+    ),
+)
+_LARGEST = (1e6, [-1e6, 1e6], [1e6, 1e6], [0, 1e6], 1e3, 1e-3, [1e-3, 1e3], 128, 64, 20, 1, 0)
 
 
 class ArgumentContract:
@@ -69,6 +85,29 @@ class ArgumentContract:
                 message = self.refusal(**{name: value})
                 named = {n for n in self.layer.arguments() if re.search(f"`-?{n}`", message)}
                 check(not message or len(named) > 1, f"an undeclared limit: {message}")
+
+    def test_senseless_arguments(self) -> None:
+        """Huge numbers, those that are not finite, and lists without end are refused by name."""
+        for name in self.layer.arguments():
+            for value in _SENSELESS:
+                message = self.refusal(**{name: value})
+                check(len(message.splitlines()) < 2, f"several lines for {name}={value!r:.80}")
+                named = not message or any(f"`{n}`" in message for n in self.layer.arguments())
+                check(named, f"{name}={value!r:.80} is not named: {message:.200}")
+
+    def test_largest_arguments(self) -> None:
+        """The largest numbers that are accepted make finite samples, in bounded memory."""
+        inputs = self.make_inputs(2)
+        for name, value in ((n, v) for n in self.layer.arguments() for v in _LARGEST):
+            if self.refusal(**{name: value}):
+                continue
+            try:
+                outputs = tree.flatten(self.make_layer(**{name: value})(*inputs))
+            except ValueError as error:
+                check("`" in str(error), f"{name}={value!r}: {error}")
+                continue
+            finite = [bool(ops.all(ops.isfinite(x))) for x in outputs]
+            check(all(finite), f"not finite for {name}={value!r}")
 
 
 def check(condition: bool, message: str) -> None:

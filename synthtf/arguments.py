@@ -10,13 +10,15 @@
     ):
 
 The type, here `Range`, `int` or `Literal`, says what kind of value is meant. `Limits` gives the
-smallest and largest number, and the unit. `Annotated[TYPE, parser]` is for everything else:
-`parser(value, name)` returns the value or raises a ValueError. `TYPE | None` allows None.
+smallest and largest number, and the unit; only whole numbers may be beyond a million.
+`Annotated[TYPE, parser]` is for everything else: `parser(value, name)` returns the value or raises
+a ValueError. `TYPE | None` allows None.
 """
 
 import functools
 import inspect
 import math
+import reprlib
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,13 @@ from synthtf.ranges import (
 )
 
 Parser = Callable[[Any, str], Any]
+
+LARGEST_WHOLE = 2**31 - 1
+"""What int32 holds: labels, keys and seeds."""
+
+# Of a number without a limit of its own. What is larger is a slip, and does not fit float32.
+_LARGEST = 1e6
+_LONGEST, _MOST_VOXELS = 4096, 2**30
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,16 @@ class Argument:
         """
         if self.parser is None or (value is None and self.optional):
             return value
-        return self.parser(value, self.name)
+        try:
+            return self.parser(value, self.name)
+        except (TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
+            message = str(error)
+            if f"`{self.name}`" in message and isinstance(error, ValueError):
+                raise
+            raise ValueError(
+                f"`{self.name}` is not what it must be, {message}. "
+                f"Received: {self.name}={reprlib.repr(value)}"
+            ) from None
 
     def limited(self, value: Any) -> Limited:
         """Describe a value; a missing default counts as None."""
@@ -149,7 +167,10 @@ def _read(hint: Any) -> tuple[Parser | None, Limits | None, bool]:
     if isinstance(said, Limits):
         if hint not in _NUMBERS:
             raise TypeError(f"Limits are for numbers and ranges. Received: Limits of {hint}")
-        parser = functools.partial(_NUMBERS[hint], minimum=said.minimum, maximum=said.maximum)
+        minimum, maximum = said.minimum, said.maximum
+        if hint in (Range, float):
+            minimum, maximum = max(minimum, -_LARGEST), min(maximum, _LARGEST)
+        parser = functools.partial(_NUMBERS[hint], minimum=minimum, maximum=maximum)
     elif typing.get_origin(hint) is Literal:
         parser = functools.partial(as_choice, choices=typing.get_args(hint))
     elif hint is bool:
@@ -192,8 +213,8 @@ def as_whole_numbers(values: Any, name: str) -> tuple[int, ...]:
         found = tuple(map(int, given))
     except (TypeError, ValueError, OverflowError):
         given, found = (), None
-    if found != given:
-        raise ValueError(f"`{name}` must be whole numbers. Received: {name}={values!r}")
+    if found != given or not all(abs(value) <= LARGEST_WHOLE for value in found):
+        raise ValueError(f"`{name}` must be whole numbers below 2^31. Received: {name}={values!r}")
     return found
 
 
@@ -219,6 +240,11 @@ def as_shape(value: Any, name: str) -> tuple[int, ...]:
     found = as_whole_numbers(value, name)
     if not found or min(found) < 1:
         raise ValueError(f"`{name}` must be above 0 for each axis. Received: {name}={value!r}")
+    if max(found) > _LONGEST or math.prod(found) > _MOST_VOXELS:
+        raise ValueError(
+            f"`{name}` must be at most {_LONGEST} for each axis, and at most 2^30 voxels in all. "
+            f"Received: {name}={value!r}"
+        )
     return found
 
 
@@ -240,7 +266,8 @@ def as_axes(values: Any, name: str) -> tuple[int, ...]:
         ValueError: if it is empty, or an axis is repeated or not 0, 1 or 2.
     """
     found = tuple(values) if hasattr(values, "__len__") else ()
-    if not found or len(set(found)) < len(found) or not set(found) <= {0, 1, 2}:
+    known = all(value in (0, 1, 2) for value in found)
+    if not found or not known or len(set(found)) < len(found):
         raise ValueError(
             f"`{name}` must be different spatial axes, 0, 1 or 2. Received: {name}={values!r}"
         )
@@ -259,11 +286,11 @@ Proportion = Annotated[Range, Limits(0, 1)]
 Millimetres = Annotated[Range, Limits(0, unit="mm")]
 PositiveMillimetres = Annotated[Range, Limits(1e-3, unit="mm")]
 Offset = Annotated[Range, Limits(unit="mm")]
-ControlPoints = Annotated[WholeRange, Limits(2)]
-NoisePoints = Annotated[WholeRange, Limits(1)]
+ControlPoints = Annotated[WholeRange, Limits(2, 128)]
+NoisePoints = Annotated[WholeRange, Limits(1, 128)]
 Octaves = Annotated[WholeRange, Limits(1, 5)]
 Spacing = Annotated[Range, as_spacing]
 Shape = Annotated[tuple[int, ...], as_shape]
 Axis = Annotated[int, as_axis]
 Axes = Annotated[Sequence[int], as_axes]
-Seed = Annotated[int, as_whole]
+Seed = Annotated[int, functools.partial(as_whole, minimum=0, maximum=LARGEST_WHOLE)]

@@ -76,7 +76,7 @@ def for_each_file(
                     if TRACEBACKS.get():
                         traceback.print_exc()
                     failed = str(name(item))
-                    failures.append((failed, describe(error).removeprefix(failed).lstrip(": ")))
+                    failures.append((failed, describe(error).removeprefix(failed).lstrip(":, ")))
                     print_line(f"synthtf {command}: {': '.join(failures[-1])}")
     finally:
         if skipped is not None and len(items) + skipped > 1:

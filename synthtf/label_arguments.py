@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from synthtf.arguments import as_choice, as_whole_numbers
+from synthtf.arguments import LARGEST_WHOLE, as_choice, as_whole_numbers
 from synthtf.ranges import as_whole
 
 
@@ -141,7 +141,7 @@ def check_one_per_label(layer: Any, *names: str) -> None:
             )
 
 
-Label = Annotated[int, functools.partial(as_whole, minimum=0)]
+Label = Annotated[int, functools.partial(as_whole, minimum=0, maximum=LARGEST_WHOLE)]
 Labels = Annotated[Sequence[int], as_label_list]
 DistinctLabels = Annotated[Sequence[int], functools.partial(as_label_list, distinct=True)]
 Regions = Annotated[Sequence[int | str], as_regions]

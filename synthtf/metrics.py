@@ -36,7 +36,7 @@ class DiceMetric(keras.metrics.Metric):
     Args:
         labels: names of the classes, in the order of the channels, or their number.
         name: name of the metric.
-        dtype: data type of the sums. Default float32.
+        dtype: data type of the sums.
     Input shape: class indices `(batch, *spatial, 1)`, integers, and posteriors
         `(batch, *spatial, classes)`. Voxels whose index is not a class do not count.
     Raises: ValueError if there are fewer than two classes, or if shapes do not fit.
@@ -48,7 +48,9 @@ class DiceMetric(keras.metrics.Metric):
         1.0
     """
 
-    def __init__(self, labels: Sequence[str] | int, name: str = "dice", dtype: Any = None) -> None:
+    def __init__(
+        self, labels: Sequence[str] | int, name: str = "dice", dtype: Any = "float32"
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         counted = not hasattr(labels, "__len__")
         self.labels = as_whole(labels, "labels") if counted else tuple(map(str, labels))
@@ -58,9 +60,9 @@ class DiceMetric(keras.metrics.Metric):
                 f"`labels` must be the names of two or more classes, or their number. "
                 f"Received: labels={labels!r}"
             )
-        shape = (self.num_classes,)
-        self.overlap = self.add_weight(shape=shape, initializer="zeros", name="overlap")
-        self.samples = self.add_weight(shape=shape, initializer="zeros", name="samples")
+        options = {"shape": (self.num_classes,), "initializer": "zeros", "dtype": self.dtype}
+        self.overlap = self.add_weight(name="overlap", **options)
+        self.samples = self.add_weight(name="samples", **options)
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
@@ -118,7 +120,9 @@ class DiceMetric(keras.metrics.Metric):
         known = ops.logical_and(true >= 0, true < classes)
         # One table per sample: a row per class and one for all other values, a column per
         # prediction.
-        row = ops.where(known, true, classes) + ops.arange(batch)[:, None] * (classes + 1)
+        row = ops.where(known, true, classes) + ops.arange(batch, dtype="int32")[:, None] * (
+            classes + 1
+        )
         cell = ops.reshape(row * classes + ops.cast(predicted, "int32"), (-1,))
         cells = batch * (classes + 1) * classes
         table = ops.segment_sum(ops.ones_like(cell), cell, num_segments=cells)
@@ -134,7 +138,7 @@ class FoldingFraction(keras.metrics.Mean):
 
     Args:
         name: name of the metric.
-        dtype: data type of the sums. Default float32.
+        dtype: data type of the sums.
     Input shape: anything, and displacement fields `(batch, *spatial, ndim)`, in voxels.
 
     Example:
@@ -144,7 +148,7 @@ class FoldingFraction(keras.metrics.Mean):
         0.0
     """
 
-    def __init__(self, name: str = "folding_fraction", dtype: Any = None) -> None:
+    def __init__(self, name: str = "folding_fraction", dtype: Any = "float32") -> None:
         super().__init__(name=name, dtype=dtype)
 
     def update_state(

@@ -140,8 +140,11 @@ def as_spacing(value: Range, name: str = "spacing") -> float | tuple[float, ...]
         values = tuple(float(v) for v in values)
     except (TypeError, ValueError, OverflowError):
         values = ()
-    if not values or not all(math.isfinite(v) and v > 0 for v in values):
-        raise ValueError(f"`{name}` must be positive, in mm per voxel. Received: {name}={value!r}")
+    if not values or len(values) > 3 or not all(1e-3 <= v <= 1e3 for v in values):
+        raise ValueError(
+            f"`{name}` must be positive, in mm per voxel: in [0.001, 1000], one number or one per "
+            f"axis. Received: {name}={value!r}"
+        )
     return values if hasattr(value, "__len__") else values[0]
 
 

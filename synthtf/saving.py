@@ -13,7 +13,9 @@ from types import ModuleType
 from typing import Any
 
 # Parts of the package that define classes for Keras.
-_PARTS = ("layers", "losses", "metrics", "networks", "optimizers", "synthesis", "tasks")
+_PARTS = (
+    *("layers", "losses", "metrics", "networks", "optimizers", "published", "synthesis", "tasks"),
+)
 _REGISTRY = "keras.src.saving.object_registration"
 
 
@@ -51,10 +53,18 @@ def _extend(registry: ModuleType) -> None:
 
 
 class _Finder:
-    """Waits for Keras to import its registry of classes."""
+    """Waits for Keras, whose backend it checks, to import its registry of classes."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        """Find the registry as Python does, with a loader that extends it."""
+        """Find the registry as Python does, with a loader that extends it.
+
+        Raises:
+            BackendError: if Keras is imported, and its backend is not installed.
+        """
+        if name == "keras":
+            from synthtf.startup import check_backend
+
+            check_backend()
         if name != _REGISTRY:
             return None
         from importlib.machinery import PathFinder

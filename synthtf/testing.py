@@ -130,6 +130,14 @@ class LayerContract(ArgumentContract):
             with dtype_policy(name):
                 equal(run(self.make_layer(), inputs), expected)
 
+    def test_settings_of_keras_change_nothing(self, ndim: int, variant: Mapping) -> None:
+        """The bits are the same whatever the user's keras.json says."""
+        inputs = self.make_inputs(ndim)
+        expected = run(self.make_layer(**variant), inputs)
+        for floatx in ("float64", "float16"):
+            with keras_settings(floatx):
+                equal(run(self.make_layer(**variant), inputs), expected)
+
     def test_fits_inside_a_model(self, ndim: int) -> None:
         """A layer with weights after this one learns in a step of `fit`."""
         inputs = self.make_inputs(ndim)
@@ -367,12 +375,23 @@ def compiled(function: Callable) -> tuple[Callable, list[None]]:
     return function, traces
 
 
-@contextlib.contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
+def dtype_policy(name: str) -> contextlib.AbstractContextManager:
     """Set the global dtype policy for a while."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
+    return _settings(dtype_policy=name)
+
+
+def keras_settings(floatx: str) -> contextlib.AbstractContextManager:
+    """Set what a keras.json may set for a while: a dtype, and all else than the defaults."""
+    others = {"image_data_format": "channels_first", "epsilon": 0.01}
+    return _settings(floatx=floatx, dtype_policy=floatx, **others)
+
+
+@contextlib.contextmanager
+def _settings(**settings: Any) -> Iterator[None]:
+    before = {name: getattr(keras.config, name)() for name in settings}
+    with contextlib.ExitStack() as stack:
+        for name, value in settings.items():
+            setter = getattr(keras.config, f"set_{name}")
+            stack.callback(setter, before[name])
+            setter(value)
         yield
-    finally:
-        keras.config.set_dtype_policy(before)

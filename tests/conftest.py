@@ -22,6 +22,7 @@ ONLY_2D = {
     "test_keras_file_round_trip",
     "test_eager_and_compiled_agree",
     "test_mixed_precision_changes_nothing",
+    "test_settings_of_keras_change_nothing",
     "test_fits_inside_a_model",
     "test_call_leaves_inputs_and_layer_alone",
     "test_same_key_same_bits",
@@ -29,6 +30,8 @@ ONLY_2D = {
     "test_probability_is_per_sample",
     "test_without_a_key",
 }
+# Only with --slow.
+SLOW = {"test_largest_arguments"}
 
 
 def pytest_configure(config):
@@ -42,7 +45,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="slow: run with --slow")
         for item in items:
-            if "slow" in item.keywords:
+            if "slow" in item.keywords or item.name in SLOW:
                 item.add_marker(skip)
 
 

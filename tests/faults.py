@@ -45,7 +45,7 @@ def attempt(reader, path):
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-    assert {note.category for note in notes} <= {UserWarning}, notes
+    assert {note.category for note in notes} <= {UserWarning}, [str(note) for note in notes]
     return value, [str(note.message) for note in notes]
 
 

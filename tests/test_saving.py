@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 from synthtf.saving import _PARTS
@@ -65,6 +66,10 @@ def test_every_class_is_found(registered, imports):
     fresh(FIND.format(imports=imports), json.dumps(registered))
 
 
+@pytest.mark.skipif(
+    tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15),
+    reason="Keras alone reads only what this or an older version wrote; `Run.load` reads all",
+)
 @pytest.mark.parametrize("imports", ORDERS)
 def test_released_models_load(imports):
     fresh(LOAD.format(imports=imports), *MODELS)

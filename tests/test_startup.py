@@ -56,3 +56,15 @@ print(os.environ["TF_CPP_MIN_LOG_LEVEL"])
 """
     assert run_python(code, TF_CPP_MIN_LOG_LEVEL=level).stdout.strip() == level
     assert run_python(code).stdout.strip() == "3"
+
+
+def test_the_backend_loads_without_a_folder_for_temporary_files():
+    code = """
+import sys, tempfile, types
+sys.modules["keras"] = types.ModuleType("keras")
+tempfile.tempdir = "/nowhere"
+from synthtf.startup import load_backend
+load_backend()
+"""
+    answer = run_python(code)
+    assert answer.returncode == 0 and not answer.stderr

@@ -80,7 +80,7 @@ def test_a_run_goes_from_tensorflow_to_jax_and_back(tmp_path):
     listed = subprocess.run(
         f"cat {' '.join(map(str, parts))} | tar -tJ", shell=True, capture_output=True, text=True
     )
-    assert "./checkpoints/latest.weights.h5" in listed.stdout.split()
+    assert "./checkpoints/state.npz" in listed.stdout.split()
     _, epochs = train(3)
     assert epochs == 3
 
@@ -97,7 +97,7 @@ def test_what_is_there_is_packed_after_a_failure(tmp_path, limit):
     run, out = tmp_path / "run", tmp_path / "out"
     (run / "checkpoints").mkdir(parents=True)
     out.mkdir()
-    for name in ("log.csv", "model.keras", "checkpoints/latest.weights.h5.bkp"):
+    for name in ("log.csv", "model.keras", "checkpoints/backup"):
         (run / name).write_text(name)
     (out / "run.tar.xz.ab").write_text("of an earlier call, which was larger")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -114,4 +114,4 @@ def test_what_is_there_is_packed_after_a_failure(tmp_path, limit):
         ["tar", "-tJf", out / "run.tar.xz.aa"], capture_output=True, text=True, check=True
     ).stdout.split()
     assert "./model.keras" in listed
-    assert ("./checkpoints/latest.weights.h5.bkp" in listed) == (not limit)
+    assert ("./checkpoints/backup" in listed) == (not limit)

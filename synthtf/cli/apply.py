@@ -3,17 +3,21 @@
 import argparse
 
 from synthtf.cli import arguments
+from synthtf.data.delimited import COORDINATES
 from synthtf.inference.defaults import FILL, INTERPOLATIONS
 
 _DESCRIPTION = """\
 Move images, label maps and points by one transform or several, with a single resampling.
 
 TRANS  a transform: .lta (FreeSurfer), .txt or .tfm (ITK), .mat (FSL's FLIRT, or ANTs),
-       .nii.gz or .nii (displacement field: RAS, or LPS of ITK and ANTs). Several are
-       separated by commas, the one that the image passes first in front. With ":inverse"
-       after its name, a transform is inverted: a.lta,b.nii.gz:inverse
+       .nii.gz or .nii (displacement field: RAS, or LPS of ITK and ANTs; field of positions
+       of SPM or NiftyReg). Several are separated by commas, the one that the image passes
+       first in front. With ":inverse" after its name, a transform is inverted:
+       a.lta,b.nii.gz:inverse
 IN     an image or a label map (.nii.gz, .nii, .mgz, .mgh), or a table of points (.csv,
-       .tsv, .txt: x, y, z in RAS mm first; all else of the table is kept)
+       .tsv, .txt, Slicer's .fcsv: columns x, y, z, or R, A, S, or L, P, S, in mm, wherever
+       they stand; all else of the table is kept). A line "# CoordinateSystem = LPS", or RAS,
+       says which way x and y point; see --points
 OUT    its result. Existing files are overwritten.
 
 A transform takes the moving image, IN, to the fixed image, whose grid OUT has: that of
@@ -48,6 +52,13 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="invert the whole: move from the fixed to the moving image, which is then --like",
     )
     parser.add_argument(
+        "--points",
+        type=str.upper,
+        choices=COORDINATES,
+        help="coordinates of points whose table does not say (default: RAS; those of ANTs, with "
+        "the columns x, y, z, t, mean LPS, and need this option)",
+    )
+    parser.add_argument(
         "--fill",
         type=float,
         default=FILL,
@@ -67,5 +78,6 @@ def run(args: argparse.Namespace) -> int:
         inverse=args.inverse,
         interpolation=args.method,
         fill=args.fill,
+        points=args.points,
     )
     return arguments.told(outcome)

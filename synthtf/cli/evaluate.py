@@ -16,7 +16,11 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     )
     parser.add_argument("prediction", metavar="PRED", help="a file, a folder, or a .txt list")
     parser.add_argument("reference", metavar="REF", help="the same kind")
-    parser.add_argument("--csv", metavar="FILE", help="write one row per scan and label")
+    parser.add_argument(
+        "--csv",
+        metavar="FILE",
+        help="write one row per scan and label; rows of other scans in the file are kept",
+    )
     parser.add_argument(
         "--labels", metavar="TABLE", help="names of the labels: .tsv, or a FreeSurfer table"
     )

@@ -3,13 +3,16 @@
 import argparse
 import contextlib
 import importlib
+import logging
+import os
 import shlex
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 
-from synthtf.messages import TRACEBACKS, describe, print_line
+from synthtf.messages import TRACEBACKS, describe, prepare_streams, print_line
+from synthtf.startup import BackendError
 from synthtf.usage import UsageError
 from synthtf.version import __version__
 
@@ -21,6 +24,8 @@ COMMANDS = (
     "segment",
     "strip",
     "register",
+    "super-resolve",
+    "correct",
     "apply",
     "evaluate",
     "report",
@@ -31,7 +36,7 @@ COMMANDS = (
 )
 """Subcommands, each a module of `synthtf.cli` (a hyphen stands for an underscore)."""
 
-SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+SUCCESS, FAILURE, USAGE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,18 +64,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 on success, 1 if some inputs failed, 2 on wrong usage, 130
-        if interrupted.
+        if interrupted, 141 if nobody read the output to its end.
     """
+    prepare_streams()
+    # It tells at length of a home folder that cannot be written.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        print_line("synthtf: the current folder was deleted; change to another")
+        return USAGE
     args = build_parser().parse_args(argv)
     args.command_line = shlex.join(["synthtf", *(sys.argv[1:] if argv is None else argv)])
     TRACEBACKS.set(args.debug)
     with one_line_warnings():
         try:
-            return _module(args.command).run(args)
+            status = _module(args.command).run(args)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            # Whoever read the output has left, as `head` does: what is left to say goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
         except KeyboardInterrupt:
             print_line(f"synthtf {args.command}: interrupted")
             return INTERRUPTED
-        except (ValueError, OSError, MemoryError) as error:
+        except (ValueError, OSError, MemoryError, BackendError) as error:
             if args.debug:
                 traceback.print_exc()
             print_line(f"synthtf {args.command}: {describe(error)}")

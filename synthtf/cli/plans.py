@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthtf.cli.flags import Group, add_flags, find_runs, options_from, refuse_foreign
-from synthtf.data.paths import expand_inputs, output_folder
+from synthtf.data.paths import existing_file, expand_inputs, output_folder
+from synthtf.data.shipped_models import recipe_file
 from synthtf.startup import load_backend
 from synthtf.tasks.registry import tasks
 from synthtf.training.plan import TrainingPlan
@@ -104,6 +105,12 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
     task = tasks()[getattr(args, "task", next(iter(tasks())))]
     refuse_foreign(args, task, list(tasks().values()))
     find_runs(args, task, TrainingPlan)
+    with usage_errors():
+        labels, recipe = (getattr(args, name, None) for name in ("labels", "recipe"))
+        if labels is not None:
+            existing_file(labels, "--labels")
+        if recipe is not None:
+            recipe_file(recipe)
     import_plugins(args)
     from synthtf.synthesis import Recipe
     from synthtf.training.workflow import load_table

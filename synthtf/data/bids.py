@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synthtf.data.delimited import split_rows, write_rows
 from synthtf.data.paths import extension, output_in, stem
+from synthtf.data.tables import refuse_other_file
+from synthtf.data.text_files import read_text
 from synthtf.data.whole_files import write_whole
 
 _DESCRIPTION = "dataset_description.json"
@@ -201,13 +204,15 @@ def describe_derivatives(
     origin = {"URL": there.as_uri()}
     if "DatasetDOI" in source:
         origin["DOI"] = source["DatasetDOI"]
+    known = _read(folder) if is_dataset(folder) else {}
     facts = {
         "Name": f"Outputs of {_TOOL} for {source.get('Name') or there.name}",
         "BIDSVersion": _VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": _TOOL, "Version": version}],
-        "SourceDatasets": [origin],
-        "DatasetLinks": {_SOURCE: link},
+        **known,  # what the user added, or another tool
+        "GeneratedBy": _with(known, "GeneratedBy", {"Name": _TOOL, "Version": version}, "Name"),
+        "SourceDatasets": _with(known, "SourceDatasets", origin, "URL"),
+        "DatasetLinks": {**(known.get("DatasetLinks") or {}), _SOURCE: link},
     }
     write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
     unknown = [suffix for suffix in _UNKNOWN_TO_BIDS if suffix in {kind.suffix for kind in kinds}]
@@ -219,15 +224,23 @@ def describe_derivatives(
 def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> None:
     """Write `dseg.tsv`, which names the labels in the segmentations of a data set.
 
+    Other labels that it lists already stay.
+
     Args:
         folder: folder of the data set.
         names: label value to name.
 
     Raises:
+        ValueError: if it exists with other columns.
         OSError: if the file cannot be written.
     """
-    lines = ["index\tname", *(f"{value}\t{name}" for value, name in names.items())]
-    write_whole(Path(folder) / "dseg.tsv", ("\n".join(lines) + "\n").encode())
+    path, columns = Path(folder) / "dseg.tsv", ("index", "name")
+    refuse_other_file(path, columns)
+    rows = {str(value): (value, name) for value, name in names.items()}
+    if path.is_file():
+        known = [cells for _, cells in split_rows(read_text(path), "\t", path)][1:]
+        rows = {cells[0]: cells for cells in known} | rows
+    write_rows(path, [columns, *rows.values()])
 
 
 def source_facts(root: str | os.PathLike, *scans: Path) -> dict[str, Any]:
@@ -285,6 +298,13 @@ def _volumes(folder: Path) -> list[Path]:
 
 def _is_phase(entities: str) -> bool:
     return any(part in entities.split("_") for part in _PHASES)
+
+
+def _with(facts: dict[str, Any], name: str, entry: dict[str, Any], key: str) -> list[Any]:
+    """Put an entry into a list of a description, in the place of the one with its key."""
+    entries = facts.get(name)
+    entries = entries if isinstance(entries, list) else []
+    return [e for e in entries if not isinstance(e, dict) or e.get(key) != entry[key]] + [entry]
 
 
 def _read(folder: Path) -> dict[str, Any]:

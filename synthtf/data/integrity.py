@@ -3,7 +3,10 @@
 nibabel stops reading a compressed file after the last voxel, before the checksum, so that damaged
 files load with wrong voxels. Here the stream is read to its end, where gzip compares checksum and
 length. The size that the header claims is compared with the size of the file first, and no more
-memory is taken than that.
+memory is taken than that. What nibabel repairs in a header is repaired likewise, and said.
+
+Only a checksum would tell of a flipped bit among the voxels of an uncompressed file, or of a field
+of the header that another file could well have, such as another slope, origin or order of axes.
 """
 
 import gzip
@@ -13,49 +16,28 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from nibabel.freesurfer.mghformat import MGHHeader
-from nibabel.nifti1 import Nifti1Header
-from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
+from synthtf.data.contents import HEAD_BYTES, no_file, peek, unlike_its_name
+from synthtf.data.headers import (
+    FileHeader,
+    is_mgh,
+    is_mgh_footer,
+    is_nifti,
+    parse_mgh,
+    parse_nifti,
+)
 from synthtf.data.paths import EXTENSIONS, extension
 
-_HEADER_BYTES = 540  # the longest of the three headers (NIfTI-2)
-_MGH_OFFSET = 284
 _DEFLATE_RATIO = 1032  # largest compression ratio of deflate
 _TRAILING_BYTES = 2**24  # largest footer or padding
-_PADDING, _FOOTER_BYTES = 512, 2**16  # largest padding, and footer of MGH, without a warning
+_PADDING, _FOOTER_BYTES = 512, 2**16  # largest padding, and footer, without a doubt
 _CHUNK = 2**22
-
-
-@dataclass(frozen=True, eq=False)
-class FileHeader:
-    """Header of a volume file.
-
-    Attributes:
-        header: nibabel header, as stored.
-        shape: number of voxels per axis, as stored, all positive.
-        dtype: type of a stored voxel, with its byte order.
-        offset: position of the first voxel in the uncompressed file, in bytes.
-        oriented: whether the file holds a voxel-to-world affine.
-        doubts: contradictions in the file that leave it readable.
-    """
-
-    header: object
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    offset: int
-    oriented: bool
-    doubts: tuple[str, ...] = ()
-
-    @property
-    def num_bytes(self) -> int:
-        """Size of the uncompressed file according to the header."""
-        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+_GZIP = b"\x1f\x8b"
 
 
 def read_header(path: str | os.PathLike) -> FileHeader:
@@ -74,7 +56,7 @@ def read_header(path: str | os.PathLike) -> FileHeader:
     """
     path = _existing(path)
     with _readable(path) as stream:
-        return _parse_header(_read_up_to(stream, _HEADER_BYTES), path)
+        return _parse_header(_read_up_to(stream, HEAD_BYTES), path)
 
 
 def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
@@ -92,7 +74,7 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
     """
     path = _existing(path)
     with _readable(path) as stream:
-        data = bytearray(_read_up_to(stream, _HEADER_BYTES))
+        data = bytearray(_read_up_to(stream, HEAD_BYTES))
         found = _parse_header(bytes(data), path)
         data += _read_up_to(stream, found.num_bytes - len(data))
         if len(data) < found.num_bytes:
@@ -100,11 +82,12 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
                 f"{path} is truncated: the header claims {found.num_bytes:,} bytes, "
                 f"the file holds {len(data):,}; copy it again"
             )
-        rest, blank = _drain(stream, path)
-    footer = isinstance(found.header, MGHHeader)
-    if rest > (_FOOTER_BYTES if footer else _PADDING) or not (blank or footer):
+        start = bytes(data[found.num_bytes :] + _read_up_to(stream, _FOOTER_BYTES))
+        rest = len(start) + _drain(stream, path)
+    fits = is_mgh_footer(start) if _is_mgh(path) else len(start) <= _PADDING and not any(start)
+    if rest > _FOOTER_BYTES or not fits:
         doubt = f"{rest:,} bytes follow the voxels; is the shape in its header right?"
-        found = replace(found, doubts=(*found.doubts, doubt))
+        found = _doubted(found, doubt)
     voxels = np.frombuffer(data, found.dtype, math.prod(found.shape), found.offset)
     return found, voxels.reshape(found.shape, order="F")
 
@@ -113,7 +96,7 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
 def _readable(path: Path) -> Iterator[io.BufferedIOBase]:
     """Open a file, decompressed; errors in it raise a ValueError of one line."""
     try:
-        with gzip.open(path) if _compressed(path) else path.open("rb") as stream:
+        with gzip.open(path) if _is_gzip(path) else path.open("rb") as stream:
             yield stream
     except EOFError as error:
         raise ValueError(
@@ -123,8 +106,13 @@ def _readable(path: Path) -> Iterator[io.BufferedIOBase]:
         raise ValueError(f"{path} is corrupt ({error}); copy it again") from error
 
 
-def _compressed(path: Path) -> bool:
-    return extension(path) in {".nii.gz", ".mgz"}
+def _is_gzip(path: Path) -> bool:
+    """Return whether a file is compressed; its content decides, not its name."""
+    return peek(path).startswith(_GZIP)
+
+
+def _is_mgh(path: Path) -> bool:
+    return extension(path) in {".mgz", ".mgh"}
 
 
 def _existing(path: str | os.PathLike) -> Path:
@@ -132,8 +120,7 @@ def _existing(path: str | os.PathLike) -> Path:
     if not extension(path):
         raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(EXTENSIONS)}")
     if not path.is_file():
-        what = "is a folder, not a volume file" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{path} {what}")
+        raise FileNotFoundError(no_file(path))
     return path
 
 
@@ -148,28 +135,28 @@ def _read_up_to(stream: io.BufferedIOBase, size: int) -> bytearray:
     return data
 
 
-def _drain(stream: io.BufferedIOBase, path: Path) -> tuple[int, bool]:
-    """Read to the end, which makes gzip compare checksum and length.
-
-    Returns:
-        Number of bytes read, and whether all were zero.
-    """
-    rest, blank = 0, True
+def _drain(stream: io.BufferedIOBase, path: Path) -> int:
+    """Read to the end, which makes gzip compare checksum and length; return the bytes read."""
+    rest = 0
     while chunk := stream.read(_CHUNK):
         rest += len(chunk)
-        blank = blank and chunk.count(0) == len(chunk)
         if rest > _TRAILING_BYTES:
             raise ValueError(
                 f"{path} is corrupt: more than {_TRAILING_BYTES:,} bytes follow the voxels"
             )
-    return rest, blank
+    return rest
 
 
 def _parse_header(data: bytes, path: Path) -> FileHeader:
     try:
-        parse = _parse_mgh if extension(path) in {".mgz", ".mgh"} else _parse_nifti
-        found = parse(data)
+        mgh = _is_mgh(path)
+        if (mgh and is_nifti(data)) or (not mgh and is_mgh(data)):
+            kind, ending = ("NIfTI", ".nii") if mgh else ("MGH", ".mgh")
+            raise ValueError(f"it is a file of {kind}; give it a name that ends in {ending}")
+        found = (parse_mgh if mgh else parse_nifti)(data)
     except (HeaderDataError, KeyError, ValueError, OverflowError) as error:
+        if not (is_nifti(data) or is_mgh(data)) and (what := unlike_its_name(data)):
+            raise ValueError(f"{path} {what}") from None
         reason = "its data type is unknown" if isinstance(error, KeyError) else str(error)
         raise ValueError(
             f"{path} is corrupt or not a {extension(path)} volume: {reason}"
@@ -179,68 +166,20 @@ def _parse_header(data: bytes, path: Path) -> FileHeader:
             f"{path} is corrupt: its header claims the shape {found.shape} of {found.dtype}"
         )
     _check_claim(found, path)
+    if _is_gzip(path) != (extension(path) in {".nii.gz", ".mgz"}):
+        is_not = "is" if _is_gzip(path) else "is not"
+        found = _doubted(found, f"it {is_not} compressed, as its name does not say; rename it")
     return found
 
 
-def _parse_nifti(data: bytes) -> FileHeader:
-    sizes = {int.from_bytes(data[:4], order) for order in ("little", "big")}
-    if sizes & {348}:
-        kind, size, magic = Nifti1Header, 348, b"n+1"
-    elif sizes & {540}:
-        kind, size, magic = Nifti2Header, 540, b"n+2"
-    else:
-        raise ValueError("its header is not that of NIfTI")
-    if len(data) < size:
-        raise ValueError("it ends inside the header")
-    header = kind(binaryblock=data[:size], check=False)
-    if int(header["sizeof_hdr"]) != size or bytes(header["magic"].item())[:3] != magic:
-        raise ValueError("its header is not that of a single-file NIfTI")
-    offset = float(header["vox_offset"])
-    # Four bytes between header and voxels tell whether extensions follow.
-    if not size + 4 <= offset < 2**31 or offset != int(offset):
-        raise ValueError(f"its header claims that the voxels start at byte {offset:g}")
-    if not 1 <= int(header["dim"][0]) <= 7:
-        raise ValueError(f"its header claims {int(header['dim'][0])} axes")
-    shape = tuple(int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])])
-    codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
-    dtype = header.get_data_dtype()
-    doubts = [
-        f"its header has the {name} {code}, not 0 to 5; is its orientation right?"
-        for name, code in codes.items()
-        if not 0 <= code <= 5
-    ]
-    if int(header["bitpix"]) not in (0, 8 * dtype.itemsize):
-        doubts.append(
-            f"its header claims {int(header['bitpix'])} bits per voxel, but {dtype} has "
-            f"{8 * dtype.itemsize}; is its data type right?"
-        )
-    return FileHeader(header, shape, dtype, int(offset), max(codes.values()) > 0, tuple(doubts))
-
-
-def _parse_mgh(data: bytes) -> FileHeader:
-    if len(data) < _MGH_OFFSET:
-        raise ValueError("it ends inside the header")
-    header = MGHHeader(binaryblock=data[:_MGH_OFFSET], check=False)
-    if int(header["version"]) != 1:
-        raise ValueError("its header is not that of MGH")
-    shape = tuple(int(n) for n in header["dims"])
-    # FreeSurfer always stores four axes; a single frame does not count as an axis.
-    shape = shape[:3] if shape[3] == 1 else shape
-    # nibabel sets the flag when it fills in a default affine, so that only the bytes are reliable.
-    oriented = int.from_bytes(data[28:30], "big") != 0
-    dtype = np.dtype(header.get_data_dtype()).newbyteorder(">")
-    lengths = np.linalg.norm(header["Mdc"].astype("float64"), axis=1)
-    doubts = ()
-    if oriented and not np.allclose(lengths, 1, atol=1e-3):
-        found = ", ".join(f"{length:.3g}" for length in lengths)
-        doubts = (f"its direction cosines have the lengths {found}, not 1; are they right?",)
-    return FileHeader(header, shape, dtype, _MGH_OFFSET, oriented, doubts)
+def _doubted(found: FileHeader, doubt: str) -> FileHeader:
+    return replace(found, doubts=(*found.doubts, doubt))
 
 
 def _check_claim(found: FileHeader, path: Path) -> None:
     size = path.stat().st_size
     claim = " x ".join(map(str, found.shape))
-    if found.num_bytes > (_DEFLATE_RATIO * size if _compressed(path) else size):
+    if found.num_bytes > (_DEFLATE_RATIO * size if _is_gzip(path) else size):
         raise ValueError(
             f"{path} is truncated or corrupt: its header claims {claim} voxels "
             f"({found.num_bytes:,} bytes), more than its {size:,} bytes can hold"

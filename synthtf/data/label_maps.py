@@ -1,5 +1,6 @@
 """The data set that networks are trained on: label maps, each with the key of its sample."""
 
+import contextlib
 import math
 import warnings
 from collections.abc import Iterator
@@ -31,9 +32,11 @@ class LabelMaps(keras.utils.PyDataset):
     Epochs: `fit` ends an epoch once before its first (see `EpochCounter`), so that its epoch `j`
     holds the numbers of epoch `initial_epoch + j + 1` here. `fit(..., initial_epoch=k)` with
     `LabelMaps(..., initial_epoch=k)` goes on like an uninterrupted run. Keras shuffles the
-    batches of an epoch by default: for the same order, call `fit(maps, shuffle=False)`. Give the
-    length of an epoch as `num_batches`. With a smaller `steps_per_epoch`, a pass goes on in the
-    next epoch, and a run that resumes in between would start the pass again.
+    batches of an epoch by default: for the same order, call `fit(maps, shuffle=False)`. The
+    length of an epoch is `num_batches`, or for a model of `synthtf.tasks` `steps_per_epoch`,
+    which may be larger. For another model, Keras ends an epoch after `num_batches` at the latest;
+    with a smaller `steps_per_epoch`, a pass goes on in the next epoch, and a run that resumes in
+    between would start the pass again.
 
     On construction every map is read once, checked and conformed by nearest neighbour, without
     rotation, to RAS and to the voxel size and shape of the grid. Maps that are all background
@@ -158,6 +161,36 @@ class LabelMaps(keras.utils.PyDataset):
     @epoch.setter
     def epoch(self, epoch: int) -> None:
         self._counter = EpochCounter(as_whole(epoch, "epoch", 0, _LARGEST))
+        self._first = self._next = 0
+
+    @contextlib.contextmanager
+    def in_epochs_of(self, num_batches: int) -> Iterator[None]:
+        """Have epochs of another length for a while.
+
+        The samples are those of `LabelMaps(..., num_batches=num_batches)`. Numbers never repeat
+        before and after.
+
+        Args:
+            num_batches: batches per epoch.
+        """
+        before = self._num_batches
+        self._set_length(as_whole(num_batches, "num_batches", 1, _LARGEST))
+        try:
+            yield
+        finally:
+            self._set_length(before)
+
+    def _set_length(self, num_batches: int) -> None:
+        if num_batches != self._num_batches and self._advances and self._next:
+            # The present epoch begins after all numbers that were handed out.
+            begins = max(self._number(self.epoch, 0), self._next)
+            self._first = begins - self.epoch * num_batches * self.batch_size
+            self._counter = EpochCounter(self.epoch)
+        self._num_batches = num_batches
+
+    def _number(self, epoch: int, index: int) -> int:
+        """First number of a batch."""
+        return self._first + (epoch * len(self) + index) * self.batch_size
 
     def on_epoch_end(self) -> None:
         """Go on to the numbers of the next epoch; called by Keras."""
@@ -184,7 +217,9 @@ class LabelMaps(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must lie in [0, {len(self)}). Received: index={index}")
         epoch = self._counter.draw(index)
-        return self._ahead.get((epoch * len(self) + index) * self.batch_size)
+        number = self._number(epoch, index)
+        self._next = max(self._next, number + self.batch_size)
+        return self._ahead.get(number)
 
     def __iter__(self) -> Iterator[tuple[dict[str, np.ndarray]]]:
         """Iterate over the batches of the current epoch."""

@@ -1,27 +1,44 @@
-"""Lines of look-up tables: tab-separated values, and FreeSurfer's format."""
+"""Rows of label tables in the formats of other packages, read by what their columns are called."""
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from xml.etree import ElementTree
+
+from synthtf.data.delimited import DELIMITERS, number, split_rows
+from synthtf.data.label_sides import split_side
+from synthtf.data.text_files import split_lines
 
 BRAIN = ("yes", "no", "csf")
 SIDES = ("left", "right", "none")
 COLUMNS = ("id", "name", "side", "partner", "output", "tissue", "brain")
-_SIDE_OF = {"left": "left", "lh": "left", "right": "right", "rh": "right"}
-# The case is kept: FreeSurfer's table has both ctx-lh-unknown and ctx-lh-Unknown.
-_SWAPPED = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "lh": "rh", "LH": "RH"}
-_SWAPPED |= {right: left for left, right in _SWAPPED.items()}
-# Left-Thalamus, left thalamus, ctx-lh-bankssts, wm_rh_insula, lh_cortex
-_SIDE = re.compile(
-    r"^(?P<before>(?:[A-Za-z]+[-_])?)"
-    r"(?P<side>left|right|Left|Right|LEFT|RIGHT|lh|rh|LH|RH)(?P<gap>[-_. ])(?P<after>.+)$"
-)
+_TABULAR = ("\t", ";", ",")
+# What the columns are called, without blanks and signs, in the order in which they are looked for.
+_CALLED = {
+    "id": (
+        *("id", "index", "labelid", "labelvalue", "labelnumber", "labelnum", "labelno"),
+        *("labelindex", "value", "no", "number", "num", "key", "idx", "intensity"),
+        *("roiid", "roinumber", "structureid", "regionid", "label"),
+    ),
+    "name": (
+        *("name", "labelname", "structure", "structurename", "region", "regionname", "roiname"),
+        *("labeltext", "anatomy", "roi", "label", "abbreviation"),
+    ),
+    "side": ("side", "hemi", "hemisphere", "laterality"),
+    **{name: (name,) for name in ("partner", "output", "tissue", "brain")},
+}
+_SIDE = {"l": "left", "lh": "left", "left": "left", "r": "right", "rh": "right", "right": "right"}
+_SIDE |= dict.fromkeys(("none", "b", "both", "bilateral", "m", "mid", "midline"), "none")
+_MISSING = ("", "-", "n/a", "N/A", "NA", "nan", "NaN")
+_LABEL = re.compile(r"([+-]?\d+)(?:\.0*)?", re.ASCII)
+_ITK_SNAP = 8  # cells of `id R G B A visible mesh "name"`
 
 
-def parse_rows(lines: list[str], path: Path) -> list[dict]:
-    """Parse the lines of either format that `LabelTable.read` accepts.
+def parse_rows(text: str, path: Path) -> list[dict]:
+    """Parse the text of a table in one of the formats that `LabelTable.read` accepts.
 
     Args:
-        lines: lines of the file.
+        text: content of the file.
         path: path of the file, for the message.
 
     Returns:
@@ -31,88 +48,250 @@ def parse_rows(lines: list[str], path: Path) -> list[dict]:
         ValueError: if a line is malformed or a label is listed twice; the message names file and
             line.
     """
-    content = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
-    content = [(n, line) for n, line in content if not line.lstrip().startswith("#")]
-    if not content:
-        raise ValueError(f"{path} lists no labels")
-    header = [name.strip().lower() for name in content[0][1].split("\t")]
-    tabular = "id" in header
-    if tabular:
-        content = content[1:]
-        if "name" not in header or len(set(header)) < len(header):
-            raise ValueError(
-                f"{path}, line 1: the columns must be id, name and any of {COLUMNS[2:]}. "
-                f"Received: {header}"
-            )
-    rows, seen = [], {}
-    for number, line in content:
-        try:
-            row = _tsv_row(line, header) if tabular else _lut_row(line)
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from None
+    if text.lstrip().startswith("<"):
+        found = _fsl_rows(text, path)
+    else:
+        lines = list(enumerate(split_lines(text), 1))
+        content = [item for item in lines if item[1].strip() and item[1].lstrip()[0] != "#"]
+        if not content:
+            raise ValueError(f"{path} lists no labels")
+        found = _with_header(text, path, lines, content[0]) or _without_header(text, path)
+    seen: dict[int, int] = {}
+    for line, row in found:
         if row["id"] in seen:
             raise ValueError(
-                f"{path}, line {number}: label {row['id']} is listed twice "
+                f"{path}, line {line}: label {row['id']} is listed twice "
                 f"(first in line {seen[row['id']]})"
             )
-        seen[row["id"]] = number
-        rows.append(row)
-    return rows
+        seen[row["id"]] = line
+    if not found:
+        raise ValueError(f"{path} lists no labels")
+    return [row for _, row in found]
 
 
-def _tsv_row(line: str, header: list[str]) -> dict:
-    cells = [cell.strip() for cell in line.split("\t")]
+def fill_columns(rows: list[dict]) -> dict[str, tuple]:
+    """Fill in what rows do not say, from the names of the structures.
+
+    Args:
+        rows: as from `parse_rows`.
+
+    Returns:
+        Column to its values: ids, names, partners, outputs, groups, brain, sides.
+    """
+    if all(row["id"] != 0 for row in rows):
+        rows = [{"id": 0, "name": "background", "brain": "no"}, *rows]
+    named = {row["id"]: split_side(row["name"]) for row in rows}
+    by_name = {_own(row, named[row["id"]]): row["id"] for row in rows}
+    opposite = {
+        row["id"]: row.get("partner", by_name.get(_other(row, named[row["id"]]))) for row in rows
+    }
+    columns: dict[str, list] = {
+        name: [] for name in ("ids", "names", "partners", "outputs", "groups", "brain", "sides")
+    }
+    for row in rows:
+        side, _, bare = named[row["id"]]
+        partner = opposite[row["id"]]
+        # Repeated names do not give a partner; a stated partner is checked later.
+        if "partner" not in row and opposite.get(partner) != row["id"]:
+            partner = None
+        columns["ids"].append(row["id"])
+        columns["names"].append(row["name"])
+        columns["partners"].append(partner)
+        columns["outputs"].append(row.get("output", row["id"]))
+        columns["groups"].append(row.get("tissue", bare))
+        columns["brain"].append(row.get("brain", "yes" if row["id"] else "no"))
+        columns["sides"].append(row.get("side", side))
+    return {name: tuple(column) for name, column in columns.items()}
+
+
+def _own(row: dict, named: tuple[str, str, str]) -> tuple[str, str]:
+    """Name and side of a structure: the side is in its name, or in a column."""
+    return row["name"], row.get("side", "none") if named[0] == "none" else named[0]
+
+
+def _other(row: dict, named: tuple[str, str, str]) -> tuple[str, str] | None:
+    name, side = _own(row, named)
+    if side == "none":
+        return None
+    return named[1] or name, "left" if side == "right" else "right"
+
+
+def _with_header(
+    text: str, path: Path, lines: list[tuple[int, str]], first: tuple[int, str]
+) -> list[tuple[int, dict]] | None:
+    """Rows of a table whose first line, or last remark before it, names its columns."""
+    remarks = [line for n, line in lines if n < first[0] and line.lstrip().startswith("#")]
+    titles = [(0, first[1]), *((1, line.lstrip("# \t")) for line in remarks[-1:])]
+    for keep, title in titles:
+        for delimiter in _TABULAR if keep else (*_TABULAR, " "):
+            if delimiter not in title.strip():
+                continue
+            try:
+                header = next(split_rows(title, delimiter, path))[1]
+                beside = next(split_rows(first[1], delimiter, path))[1]
+            except (ValueError, StopIteration):
+                continue  # its quotes do not match, which is said below with the line
+            columns = _columns(header)
+            if keep and len(beside) != len(header):
+                continue  # words about the table, not its columns
+            if {"id", "name"} <= set(columns):
+                _check_header(header, columns, f"{path}, line {first[0]}")
+                rows = list(split_rows(text, delimiter, path))[1 - keep :]
+                _check_numbers(rows, header, columns, path)
+                return [
+                    (line, _named(path, line, _tabular_row, cells, header, columns, delimiter))
+                    for line, cells in rows
+                ]
+    return None
+
+
+def _columns(header: Sequence[str]) -> dict[str, int]:
+    """Place of each column that has a known name."""
+    called = [re.sub("[^a-z0-9]", "", cell.lower()) for cell in header]
+    columns: dict[str, int] = {}
+    for name, words in _CALLED.items():
+        place = next((called.index(word) for word in words if word in called), None)
+        if name == "name" and place is not None and place == columns.get("id"):
+            words = [word for word in words if word != called[place]]
+            place = next((called.index(word) for word in words if word in called), None)
+        if place is not None:
+            columns[name] = place
+    return columns
+
+
+def _check_header(header: Sequence[str], columns: dict[str, int], place: str) -> None:
+    lower = [cell.lower() for cell in header]
+    twice = [header[i] for i in columns.values() if lower.count(lower[i]) > 1]
+    if twice:
+        raise ValueError(f"{place}: two columns are called {twice[0]!r}; rename one")
+
+
+def _check_numbers(
+    rows: list[tuple[int, list[str]]], header: Sequence[str], columns: dict[str, int], path: Path
+) -> None:
+    """Refuse tables in which another column may be the labels just as well."""
+    chosen = columns["id"]
+    if header[chosen].lower() == "id":
+        return
+    called = [re.sub("[^a-z0-9]", "", cell.lower()) for cell in header]
+    for place, word in enumerate(called):
+        if word not in _CALLED["id"] or place in columns.values():
+            continue
+        others = [(line, c[chosen], c[place]) for line, c in rows if len(c) == len(header)]
+        differ = [line for line, cell, other in others if cell != other]
+        if differ and all(_LABEL.fullmatch(other) for *_, other in others):
+            raise ValueError(
+                f"{path}, line {differ[0]}: the columns {header[chosen]!r} and {header[place]!r} "
+                "both number the labels, and differ; call the right one id"
+            )
+
+
+def _named(path: Path, line: int, parse: Callable[..., dict], *arguments: object) -> dict:
+    try:
+        return parse(*arguments)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {line}: {error}") from None
+
+
+def _tabular_row(
+    cells: list[str], header: Sequence[str], columns: dict[str, int], delimiter: str
+) -> dict:
+    while len(cells) > len(header) and not cells[-1]:
+        cells = cells[:-1]
     if len(cells) != len(header):
         raise ValueError(
-            f"the line must have {len(header)} tab-separated columns. Received: {len(cells)}"
+            f"the line must have {len(header)} {DELIMITERS[delimiter]}-separated columns. "
+            f"Received: {len(cells)}"
         )
-    row = {name: cell for name, cell in zip(header, cells, strict=True) if cell not in {"", "-"}}
+    found = {name: cells[place] for name, place in columns.items()}
+    if any("\n" in cell or "\r" in cell for cell in found.values()):
+        raise ValueError("a cell goes over several lines; do its quotes match?")
+    row: dict = {name: cell for name, cell in found.items() if cell not in _MISSING}
+    if found["name"] not in ("", "-"):
+        row["name"] = found["name"]
     if "id" not in row or "name" not in row:
         raise ValueError("`id` and `name` must not be empty")
     for name in ("id", "partner", "output"):
         if name in row:
             row[name] = _label(row[name])
     # An empty cell means no partner; with a missing column, partners follow from the names.
-    if "partner" in header:
+    if "partner" in columns:
         row.setdefault("partner", None)
+    if "side" in row:
+        row["side"] = _SIDE.get(row["side"].lower(), row["side"])
     for name, allowed in (("side", SIDES), ("brain", BRAIN)):
         if row.get(name, allowed[0]) not in allowed:
             raise ValueError(f"`{name}` must be one of {allowed}. Received: {name}={row[name]!r}")
     return row
 
 
-def _lut_row(line: str) -> dict:
-    cells = line.split("#")[0].split()
-    if len(cells) not in (2, 5, 6) or not all(cell.isdigit() for cell in cells[2:]):
-        raise ValueError(f"the line must be `id name R G B A`. Received: {line.strip()!r}")
+def _without_header(text: str, path: Path) -> list[tuple[int, dict]]:
+    """Rows of FreeSurfer's, Slicer's and ITK-SNAP's tables, or of a list of numbers and names."""
+    reached, failure = 0, None
+    for delimiter in (" ", *_TABULAR):
+        rows: list[tuple[int, dict]] = []
+        line = 0
+        try:
+            for line, cells in split_rows(text, delimiter, path):
+                rows.append((line, _named(path, line, _plain_row, cells)))
+            return rows
+        except ValueError as error:
+            # The delimiter that suits the most lines is the one that was meant.
+            if line > reached or failure is None:
+                reached, failure = line, error
+    raise failure
+
+
+def _plain_row(cells: list[str]) -> dict:
+    end = next((i for i, cell in enumerate(cells) if i > 1 and cell.startswith("#")), len(cells))
+    cells = cells[:end]
+    is_number = [number(cell) is not None for cell in cells]
+    if len(cells) == _ITK_SNAP and all(is_number[:-1]) and not is_number[-1]:
+        return {"id": _label(cells[0]), "name": cells[-1]}
+    colours = next((i for i, numeric in enumerate(is_number[2:]) if not numeric), len(cells) - 2)
+    # What follows the colours is FreeSurfer's type of tissue, or a remark.
+    if len(cells) < 2 or not cells[1] or (len(cells) > 2 and colours < 3):
+        raise ValueError(
+            "the line must be `id name R G B A`, or the first line must name the columns, such as "
+            f"id and name. Received: {' '.join(cells)[:80]!r}"
+        )
+    if "\n" in cells[1] or "\r" in cells[1]:
+        raise ValueError("a name goes over several lines; do its quotes match?")
     return {"id": _label(cells[0]), "name": cells[1]}
 
 
-def _label(text: str) -> int:
+def _fsl_rows(text: str, path: Path) -> list[tuple[int, dict]]:
+    """Rows of an atlas of FSL; in the map of a probabilistic one, 1 is the first label, index 0."""
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError(f"{path}: an atlas of FSL must have no document type of its own")
     try:
-        label = int(text)
-    except ValueError:
-        raise ValueError(f"labels must be whole numbers. Received: {text!r}") from None
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{path}, line {error.position[0]}: not XML ({error})") from error
+    kind = (root.findtext("header/type") or "").strip().lower()
+    if root.tag != "atlas" or kind not in ("label", "probabalistic", "probabilistic"):
+        raise ValueError(
+            f"{path}: must be an atlas of FSL, of the type Label or Probabilistic, where it is XML"
+        )
+    first = 0 if kind == "label" else 1
+    rows = []
+    for count, label in enumerate(root.iterfind("data/label"), 1):
+        name = " ".join("".join(label.itertext()).split())
+        if not name:
+            raise ValueError(f"{path}: label {count} has no name")
+        try:
+            index = _label(label.get("index", ""))
+        except ValueError as error:
+            raise ValueError(f"{path}, label {count}: {error}") from None
+        rows.append((count, {"id": index + first, "name": name}))
+    return rows
+
+
+def _label(text: str) -> int:
+    found = _LABEL.fullmatch(text)
+    if not found:
+        raise ValueError(f"labels must be whole numbers. Received: {text!r}")
+    label = int(found[1])
     if not 0 <= label < 2**31:
         raise ValueError(f"labels must lie in [0, 2^31). Received: {label}")
     return label
-
-
-def split_side(name: str) -> tuple[str, str, str]:
-    """Take the side out of the name of a structure.
-
-    Args:
-        name: name such as "Left-Thalamus" or "ctx-lh-insula".
-
-    Returns:
-        "left", "right" or "none"; the name on the other side, or ""; the name without its side.
-
-    Example:
-        >>> split_side("Left-Thalamus")
-        ('left', 'Right-Thalamus', 'Thalamus')
-    """
-    found = _SIDE.match(name)
-    if not found:
-        return "none", "", name
-    before, side, gap, after = found.group("before", "side", "gap", "after")
-    return _SIDE_OF[side.lower()], f"{before}{_SWAPPED[side]}{gap}{after}", before + after

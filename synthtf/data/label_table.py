@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from synthtf.data.label_rows import BRAIN, COLUMNS, SIDES, parse_rows, split_side
+from synthtf.data.delimited import write_rows
+from synthtf.data.label_rows import BRAIN, COLUMNS, SIDES, fill_columns, parse_rows
+from synthtf.data.label_sides import split_side
+from synthtf.data.tables import refuse_other_file
+from synthtf.data.text_files import read_text
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class LabelTable:
             )
         if 0 not in self.ids:
             raise ValueError(f"`ids` must include 0, the background. Received: ids={self.ids}")
+        if any(len(name.splitlines()) != 1 for name in self.names):
+            raise ValueError(f"`names` must be a line each. Received: names={self.names}")
         known = set(self.ids)
         if len(known) < len(self.ids):
             twice = next(i for i in self.ids if self.ids.count(i) > 1)
@@ -64,16 +70,18 @@ class LabelTable:
     def read(cls, path: str | os.PathLike) -> "LabelTable":
         """Read a table.
 
-        There are two formats. One is tab-separated values with a header line: the columns `id`
-        and `name` are required, and `side`, `partner`, `output`, `tissue` and `brain` are
-        optional ("-" or nothing means none). The other is FreeSurfer's look-up table
-        (`id name R G B A`, comments after #). Missing columns follow from the names: sides and
-        partners from Left- and Right-, lh and rh; the tissue is the name without its side; a
-        label counts as itself, and belongs to the brain unless it is 0. A missing background is
-        added.
+        A table has a header line that names its columns, with tabs, commas or semicolons
+        between them: `id` and `name` are required (or what BIDS, FastSurfer and others call
+        them: index, value, label; LabelName, structure, region), and `side` (or hemi),
+        `partner`, `output`, `tissue` and `brain` are optional ("-", "n/a" or nothing means
+        none). Or it has none, as FreeSurfer's look-up table and Slicer's (`id name R G B A`,
+        and whatever follows), ITK-SNAP's label descriptions, and FSL's atlases (.xml). Text
+        after # is a remark. Missing columns follow from the names: sides and partners from
+        left and right, lh and rh, L and R; the tissue is the name without its side; a label
+        counts as itself, and belongs to the brain unless it is 0. A missing background is added.
 
         Args:
-            path: text file in UTF-8.
+            path: text file in UTF-8 or UTF-16.
 
         Returns:
             The table.
@@ -85,13 +93,9 @@ class LabelTable:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist; give a label table")
+        rows = parse_rows(read_text(path), path)
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not a text file in UTF-8") from error
-        rows = parse_rows(text.splitlines(), path)
-        try:
-            return _build(rows)
+            return cls(**fill_columns(rows))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -112,9 +116,8 @@ class LabelTable:
             >>> LabelTable.from_labels([3, 1]).names
             ('background', 'label 1', 'label 3')
         """
-        return _build(
-            [{"id": i, "name": f"label {i}"} for i in sorted({int(i) for i in ids} - {0})]
-        )
+        values = sorted({int(i) for i in ids} - {0})
+        return cls(**fill_columns([{"id": i, "name": f"label {i}"} for i in values]))
 
     @classmethod
     def of(cls, labels: "LabelTable | Iterable[int] | str | os.PathLike") -> "LabelTable":
@@ -146,15 +149,24 @@ class LabelTable:
         """Write the table as tab-separated values, which `read` reads.
 
         Args:
-            path: text file; replaced if it exists.
+            path: text file; a table of this form is replaced.
+
+        Raises:
+            ValueError: if it is another file.
+            OSError: if it cannot be written.
         """
-        lines = ["\t".join(COLUMNS)]
-        for i in range(len(self.ids)):
-            partner = "-" if self.partners[i] is None else self.partners[i]
-            row = (self.ids[i], self.names[i], self.sides[i], partner)
-            row += (self.outputs[i], self.groups[i], self.brain[i])
-            lines.append("\t".join(map(str, row)))
-        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        refuse_other_file(path, COLUMNS, "\t")
+        partners = ["-" if partner is None else partner for partner in self.partners]
+        columns = (
+            self.ids,
+            self.names,
+            self.sides,
+            partners,
+            self.outputs,
+            self.groups,
+            self.brain,
+        )
+        write_rows(path, [COLUMNS, *zip(*columns, strict=True)], delimiter="\t")
 
     def select(self, ids: Iterable[int]) -> "LabelTable":
         """Return the table of some labels, the background, and the labels that these need.
@@ -373,27 +385,3 @@ def _check_row(
             f"label {label} has the partner {other}, whose partner is {partner[other]}; "
             "partners must be mutual"
         )
-
-
-def _build(rows: list[dict]) -> LabelTable:
-    """Fill in missing columns from the names."""
-    if all(row["id"] != 0 for row in rows):
-        rows = [{"id": 0, "name": "background", "brain": "no"}, *rows]
-    sides = {row["id"]: split_side(row["name"]) for row in rows}
-    by_name = {row["name"]: row["id"] for row in rows}
-    opposite = {row["id"]: row.get("partner", by_name.get(sides[row["id"]][1])) for row in rows}
-    columns: dict[str, list] = {name: [] for name in LabelTable.__dataclass_fields__}
-    for row in rows:
-        side, _, bare = sides[row["id"]]
-        partner = opposite[row["id"]]
-        # Repeated names do not give a partner; a stated partner is checked later.
-        if "partner" not in row and opposite.get(partner) != row["id"]:
-            partner = None
-        columns["ids"].append(row["id"])
-        columns["names"].append(row["name"])
-        columns["partners"].append(partner)
-        columns["outputs"].append(row.get("output", row["id"]))
-        columns["groups"].append(row.get("tissue", bare))
-        columns["brain"].append(row.get("brain", "yes" if row["id"] else "no"))
-        columns["sides"].append(row.get("side", side))
-    return LabelTable(**{name: tuple(column) for name, column in columns.items()})

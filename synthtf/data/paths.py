@@ -1,11 +1,20 @@
 """Input and output files of a command: one file, a folder, or a .txt list of files."""
 
 import os
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthtf.data.contents import first_known, known_file, no_file
+from synthtf.data.own_files import source_of
+from synthtf.data.text_files import read_text, split_lines
+from synthtf.data.writable import check_folder, check_writable
+
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 """Endings of volume files."""
+
+_FILE_ENDINGS = (".keras", ".h5", ".txt", ".csv", ".tsv", ".json", ".png", ".html")
 
 
 def extension(path: str | os.PathLike) -> str:
@@ -42,17 +51,33 @@ def stem(path: str | os.PathLike) -> str:
     return name[: len(name) - len(extension(name))]
 
 
-def expand_inputs(path: str | os.PathLike) -> list[Path]:
+def sidecar_path(output: str | os.PathLike) -> Path:
+    """Return the JSON file of an output.
+
+    Args:
+        output: a volume, or another file, whose ending stays in the name.
+
+    Example:
+        >>> sidecar_path("out/x_seg.nii.gz").as_posix(), sidecar_path("x.lta").as_posix()
+        ('out/x_seg.json', 'x.lta.json')
+    """
+    return Path(output).with_name(f"{stem(output)}.json")
+
+
+def expand_inputs(path: str | os.PathLike, *, derived: bool = True) -> list[Path]:
     """Turn the user's input into a list of files.
 
     Args:
         path: a volume file, a folder (its volumes, sorted by name, without hidden files), or a
             .txt list with one path per line (blank lines and lines that start with # are
-            skipped, relative paths start in the current folder).
+            skipped, relative paths start in the folder of the list).
+        derived: whether volumes of a folder count that synthtf made of others in it, as their
+            JSON files say.
 
     Returns:
-        Paths, at least one. It is not checked whether the files of a list exist, so that one
-        missing file does not stop the others.
+        Paths, at least one. It is not checked whether the files of a list exist, or whether
+        links in a folder lead to files: one missing file does not stop the others, and is named
+        when it is read.
 
     Raises:
         FileNotFoundError: if the path does not exist.
@@ -60,16 +85,44 @@ def expand_inputs(path: str | os.PathLike) -> list[Path]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; give a volume, a folder or a .txt list")
+        raise FileNotFoundError(f"{no_file(path)}; give a volume, a folder or a .txt list")
     if path.is_dir():
-        return _volumes_in(path)
+        return _volumes_in(path, derived)
     if path.suffix.lower() == ".txt":
         return _read_list(path)
     if not extension(path):
         raise ValueError(
             f"{path}: unknown ending; it must be one of {_endings()}, a folder, or a .txt list"
+            f"{known_file(path)}"
         )
     return [path]
+
+
+def expand_scans(path: str | os.PathLike) -> list[Path]:
+    """Turn the user's input into a list of scans, without what synthtf made of them.
+
+    Args:
+        path: as for `expand_inputs`.
+
+    Returns:
+        Paths, at least one.
+
+    Warns:
+        UserWarning: if volumes of the folder are left out.
+
+    Raises:
+        FileNotFoundError: if the path does not exist.
+        ValueError: if there is no scan, as for `expand_inputs`.
+    """
+    files = expand_inputs(path, derived=False)
+    others = [file for file in expand_inputs(path) if file not in set(files)]
+    if others:
+        warnings.warn(
+            f"{path}: left out {len(others)} outputs of synthtf, such as {others[0].name}; name "
+            "them in a .txt list if they are meant",
+            stacklevel=2,
+        )
+    return files
 
 
 def pair_outputs(inputs: str | os.PathLike, output: str | os.PathLike, suffix: str) -> list[Path]:
@@ -92,7 +145,7 @@ def pair_outputs(inputs: str | os.PathLike, output: str | os.PathLike, suffix: s
         ValueError: if kinds or lengths do not match, two inputs share an output, or an output is an
             input.
     """
-    files, output = expand_inputs(inputs), Path(output)
+    files, output = expand_inputs(inputs, derived=False), Path(output)
     kind, target = path_kind(inputs), path_kind(output)
     allowed = ("list", "folder") if kind == "list" else (kind,)
     if target not in allowed:
@@ -164,7 +217,8 @@ def refuse_clashes(
         others: more files that are read.
 
     Raises:
-        ValueError: if there is such an output; the message names it.
+        ValueError: if there is such an output, or one that could not be written; the message
+            names it.
     """
     sources = {_identity(p) for p in (*inputs, *others)}
     seen: dict[str, Path] = {}
@@ -172,6 +226,7 @@ def refuse_clashes(
         identity = _identity(path)
         if identity in sources:
             raise ValueError(f"output {path} is also an input; choose another name or folder")
+        check_writable(path)
         if identity in seen:
             raise ValueError(
                 f"{seen[identity]} and {source} would both be written to {path}; "
@@ -199,6 +254,7 @@ def writable_file(path: str | os.PathLike | None, argument: str) -> Path | None:
         raise ValueError(f"{argument}: no such folder: {file.parent}")
     if extension(file):  # most likely a scan, which must not be lost
         raise ValueError(f"{argument} must not have the ending of a volume. Received: {path}")
+    check_writable(file, argument)
     return file
 
 
@@ -210,13 +266,68 @@ def output_folder(path: str | os.PathLike, argument: str) -> Path:
         argument: what it was given as, for the message.
 
     Raises:
-        ValueError: if it is a file, or lies in one.
+        ValueError: if it is a file, lies in one, could not be made or written to, or does not exist
+            and has the ending of a file.
     """
     folder = Path(path)
-    existing = next(part for part in (folder, *folder.absolute().parents) if part.exists())
-    if not existing.is_dir():
-        raise ValueError(f"{argument} must be a folder. Received: the file {existing}")
+    if not folder.exists() and folder.name.lower().endswith((*EXTENSIONS, *_FILE_ENDINGS)):
+        raise ValueError(f"{argument} must be a folder. Received: the name of a file, {path}")
+    check_folder(folder, f"{argument} {path}")
     return folder
+
+
+def listed_path(name: str, source: str | os.PathLike, line: int) -> Path:
+    """Return a file that a list or a table names; a relative path starts in its folder.
+
+    Args:
+        name: the path as it is written.
+        source: the list or the table.
+        line: number of the line, for the message.
+
+    Raises:
+        ValueError: if the file is there only from the current folder.
+    """
+    path = Path(source).parent / name
+    if not path.exists() and Path(name).exists():
+        raise ValueError(
+            f"{source}, line {line}: {name} is there from the current folder, but relative paths "
+            "start in the folder of the list; move the list here, or write whole paths"
+        )
+    return path
+
+
+def existing_volume(path: str | os.PathLike, argument: str) -> Path:
+    """Return the path of a volume file that exists.
+
+    Args:
+        path: the file.
+        argument: what it was given as, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if its name does not end as that of a volume.
+    """
+    file = existing_file(path, argument)
+    if not extension(file):
+        raise ValueError(
+            f"{argument}: {path}: unknown ending; it must be one of {_endings()}{known_file(path)}"
+        )
+    return file
+
+
+def existing_file(path: str | os.PathLike, argument: str) -> Path:
+    """Return the path of a file that exists.
+
+    Args:
+        path: the file.
+        argument: what it was given as, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{argument}: {no_file(path)}")
+    return Path(path)
 
 
 def path_kind(path: str | os.PathLike) -> str:
@@ -238,27 +349,38 @@ def _endings() -> str:
     return ", ".join(EXTENSIONS)
 
 
-def _volumes_in(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.iterdir() if extension(p) and p.is_file() and p.name[0] != ".")
+def _volumes_in(folder: Path, derived: bool) -> list[Path]:
+    # Links to nothing and folders with such a name are files that somebody misses.
+    files = sorted(p for p in folder.iterdir() if extension(p) and p.name[0] != ".")
+    if not derived:
+        names = {p.name for p in files}
+        sources = {p: source_of(sidecar_path(p)) for p in files}
+        files = [p for p, of in sources.items() if of is None or of.name not in names - {p.name}]
     if not files:
-        raise ValueError(f"{folder} holds no volume; the ending must be one of {_endings()}")
+        raise ValueError(
+            f"{folder} holds no volume; the ending must be one of {_endings()}{first_known(folder)}"
+        )
     return files
 
 
 def _read_list(path: Path) -> list[Path]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; give a list with one path per line")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be a text file in UTF-8, one path per line") from error
-    lines = [line.strip() for line in text.splitlines()]
-    files = [Path(line) for line in lines if line and not line.startswith("#")]
+    files = []
+    for number, line in enumerate(split_lines(read_text(path, paths=True)), 1):
+        name = line.strip()
+        if name and not name.startswith("#"):
+            if len(name) > 1 and name[0] == name[-1] == '"':
+                name = name[1:-1]
+            if not extension(name):  # a remark may follow the path
+                name = re.sub(r"\s+#.*", "", name)
+            if not extension(name):
+                raise ValueError(
+                    f"{path}, line {number}: {name}: unknown ending; it must be one of {_endings()}"
+                )
+            files.append(listed_path(name, path, number))
     if not files:
         raise ValueError(f"{path} is an empty list; write one path per line")
-    for file in files:
-        if not extension(file):
-            raise ValueError(f"{path} lists {file}: unknown ending; it must be one of {_endings()}")
     return files
 
 

@@ -15,6 +15,7 @@ from synthtf.data.map_sources import MapSource
 from synthtf.data.map_survey import MapSurvey, survey_map
 
 SEVERITIES = ("error", "warning", "note")
+LABEL_COLUMNS = ("label", "name", "maps", "smallest", "median", "largest")
 
 _FEW = 0.25  # share of the maps below which a label is rare
 _SPACING_TOLERANCE = 0.01  # relative
@@ -109,8 +110,8 @@ def label_rows(
         table: label table, which adds the names and the labels that never occur. Default: none.
 
     Returns:
-        One dict per label, sorted: "label", "name", "maps", and in mL, or in cm² for 2D maps, the
-        "smallest", "median" and "largest" of the maps that have it.
+        One dict per label, sorted, of `LABEL_COLUMNS`: "label", "name", "maps", and in mL, or in
+        cm² for 2D maps, the "smallest", "median" and "largest" of the maps that have it.
     """
     listed = dict(zip(table.ids, table.names, strict=True)) if table else {}
     sizes = defaultdict(list)
@@ -121,16 +122,10 @@ def label_rows(
     rows = []
     for label in sorted(sizes.keys() | listed.keys()):
         found = sizes.get(label, [0.0])
-        rows.append(
-            {
-                "label": label,
-                "name": listed.get(label, "not listed" if table else ""),
-                "maps": len(sizes.get(label, [])),
-                "smallest": round(float(min(found)), 3),
-                "median": round(float(np.median(found)), 3),
-                "largest": round(float(max(found)), 3),
-            }
-        )
+        name = listed.get(label, "not listed" if table else "")
+        measured = (round(float(f(found)), 3) for f in (min, np.median, max))
+        row = (label, name, len(sizes.get(label, [])), *measured)
+        rows.append(dict(zip(LABEL_COLUMNS, row, strict=True)))
     return rows
 
 

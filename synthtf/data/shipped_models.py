@@ -1,9 +1,13 @@
 """Networks and recipes that come with the package, and the checksums of networks."""
 
+import difflib
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from synthtf.data.whole_files import write_whole
 
 CHECKSUMS = "SHA256SUMS"
 """File in a model's folder with the checksums of the other files, for `sha256sum -c`."""
@@ -23,6 +27,30 @@ def shipped_recipes() -> dict[str, Path]:
     """Return the file of each recipe that comes with the package, by name, without models."""
     models = shipped_models()
     return {p.parent.name: p for p in _files("recipe.json") if p.parent.name not in models}
+
+
+def recipe_file(recipe: str | os.PathLike) -> Path:
+    """Return the file of a recipe: the name of one that comes with the package, or a path.
+
+    Args:
+        recipe: name or path.
+
+    Raises:
+        ValueError: if there is neither such a recipe nor such a file.
+    """
+    recipes = shipped_recipes()
+    if recipe in recipes:
+        return recipes[recipe]
+    if not Path(recipe).is_file():
+        near = nearest(str(recipe), recipes)
+        raise ValueError(f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}{near}")
+    return Path(recipe)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that is most like another."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _files(name: str) -> list[Path]:
@@ -127,11 +155,28 @@ def check_files(folder: str | os.PathLike) -> None:
     sums = Path(folder) / CHECKSUMS
     if not sums.is_file():
         return
-    for line in sums.read_text().splitlines():
-        digest, name = line.split(maxsplit=1)
-        path = sums.parent / Path(name.lstrip("*")).name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    for line in sums.read_bytes().decode("utf-8", "replace").splitlines():
+        digest, _, name = line.partition(" ")
+        path = sums.parent / Path(name.strip().lstrip("*").replace("\0", "?")).name
+        if not path.is_file() or _digest(path) != digest:
             raise ValueError(
                 f"{path}: checksum mismatch with {CHECKSUMS}, it is damaged or was changed; "
-                f"install the package again, or delete {sums} if you changed it"
+                f"copy or install it again, or delete {sums} if you changed it"
             )
+
+
+def write_checksums(folder: str | os.PathLike, names: Sequence[str]) -> None:
+    """Write the checksums of files of a model, in one piece.
+
+    Args:
+        folder: folder of the model.
+        names: names of the files; those that are not there are left out.
+    """
+    paths = [Path(folder) / name for name in names]
+    lines = [f"{_digest(path)}  {path.name}\n" for path in paths if path.is_file()]
+    write_whole(Path(folder) / CHECKSUMS, "".join(lines).encode())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,12 @@
-"""Tables of what was measured, as CSV."""
+"""Tables of what was measured, as CSV, or TSV where the file is called so."""
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from synthtf.data.whole_files import written_aside
+from synthtf.data.delimited import delimiter_of, split_rows, write_rows
+from synthtf.data.file_locks import locked
+from synthtf.data.text_files import read_text
 
 _SCAN = "scan"
 
@@ -13,7 +14,7 @@ _SCAN = "scan"
 def write_table(
     path: str | os.PathLike, columns: Sequence[str], rows: Sequence[Mapping[str, object]]
 ) -> None:
-    """Write a CSV file with a header line; it replaces an existing file only when complete.
+    """Write a table with a header line; it replaces an older one only when complete.
 
     Args:
         path: the file.
@@ -21,39 +22,73 @@ def write_table(
         rows: per row, column name to value; what a row lacks stays empty.
 
     Raises:
-        ValueError: if a row has a value for an unknown column.
+        ValueError: if a row has a value for an unknown column, or the file exists and is no
+            table with these columns.
         OSError: if the file cannot be written.
     """
-    with written_aside(path) as aside, aside.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(columns))
-        writer.writeheader()
-        writer.writerows(rows)
+    refuse_other_file(path, columns)
+    write_rows(path, [list(columns), *(_cells(columns, row) for row in rows)])
+
+
+def refuse_other_file(
+    path: str | os.PathLike, columns: Sequence[str], delimiter: str | None = None
+) -> None:
+    """Refuse to write a table over a file that is no table with the same columns.
+
+    Args:
+        path: the file; it need not exist.
+        columns: names of the columns of the table.
+        delimiter: what stands between them. None: tabs in .tsv, else commas.
+
+    Raises:
+        ValueError: if there is such a file.
+        OSError: if it cannot be read.
+    """
+    if os.path.isfile(path) and os.path.getsize(path):
+        rows = split_rows(_text(Path(path)), delimiter or delimiter_of(path), path, exact=True)
+        if next(rows, (1, []))[1] != list(columns):
+            raise ValueError(
+                f"{path} exists and is another table, without the columns {', '.join(columns)}; "
+                "give another file, or delete it"
+            )
 
 
 class ScanTable:
-    """CSV file with a row per scan that several runs of a command fill.
+    """Table of scans that several runs of a command fill, one after another or at once.
 
-    It is written after every row, so that nothing is lost if the command is killed. Rows that it
-    held before stay, until their scan is measured again.
+    A scan is written as its absolute path, whatever folder a command runs in, and a path in
+    the file that is relative starts in the folder of the file. A link to a file is a scan of
+    its own; links to folders are followed. The file is locked, read again and replaced for
+    each scan, so that nothing is lost if a command is killed or others write to it. Rows of
+    other scans stay, until their scan is measured again, and so do columns that others added.
 
     Args:
-        path: the file; it need not exist. Its first column, `scan`, holds the scans' paths.
+        path: the file; it need not exist. Its column `scan` holds the scans' paths.
+        keys: columns that tell the rows of a scan apart, where it has several.
 
     Raises:
         ValueError: if it is another kind of file.
         OSError: if it cannot be read.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, keys: Sequence[str] = ()) -> None:
         self.path = Path(path)
-        self._columns: list[str] | None = None
-        self._rows: dict[str, dict[str, object]] = {}
-        if self.path.is_file() and self.path.stat().st_size:
-            self._read()
+        # A link stays one, and all who write to the file lock the same.
+        self._file = Path(os.path.realpath(path))
+        self._keys = (_SCAN, *keys)
+        self._wanted: list[str] | None = None
+        self._columns: list[str] = []
+        self._rows: list[list[str]] = []
+        self._folders: dict[str, str] = {}
+        self._measured: set[str] | None = None
+        self._read()
 
     def __contains__(self, scan: object) -> bool:
-        """Whether there is a row for a scan."""
-        return os.path.abspath(scan) in self._rows
+        """Whether there was a row for a scan, with a value, when the file was last read."""
+        if self._measured is None:
+            filled = (row for row in self._rows if sum(map(bool, row)) > 1)
+            self._measured = {self._place_in(row) for row in filled}
+        return self._place(scan) in self._measured
 
     def begin(self, columns: Sequence[str]) -> None:
         """Say what is measured, and write the table.
@@ -62,49 +97,110 @@ class ScanTable:
             columns: names of the columns after `scan`, in order.
 
         Raises:
-            ValueError: if the file has other columns.
+            ValueError: if the file lacks one of them.
             OSError: if it cannot be written.
         """
-        wanted = [_SCAN, *columns]
-        if self._columns not in (None, wanted):
-            raise ValueError(
-                f"{self.path} holds {len(self._columns)} other columns, as of another model; "
-                "give another file, or delete it"
-            )
-        self._columns = wanted
-        self._write()
+        self._wanted = [_SCAN, *columns]
+        with locked(self._file):
+            self._read()
+            self._write()
 
-    def add(self, scan: str | os.PathLike, row: Mapping[str, object]) -> None:
-        """Write the row of a scan, in place of its row so far.
+    def add(self, scan: str | os.PathLike, *rows: Mapping[str, object]) -> None:
+        """Write the rows of a scan, in place of its rows so far.
 
         Args:
             scan: its path.
-            row: column name to value.
+            rows: per row, column name to value.
 
         Raises:
-            ValueError: if there is a value for an unknown column.
+            ValueError: if there is a value for an unknown column, or the file has become
+                another.
             OSError: if the file cannot be written.
         """
-        self._rows[os.path.abspath(scan)] = {_SCAN: os.fspath(scan), **row}
-        self._write()
+        written = [_cells(self._wanted, {**row, _SCAN: self._place(scan)}) for row in rows]
+        with locked(self._file):
+            self._read()
+            self._put(self._place(scan), written)
+            self._write()
+
+    def _put(self, place: str, written: list[list[str]]) -> None:
+        """Replace the rows of a scan; columns of others keep what they say of the same row."""
+        at = [self._columns.index(name) for name in self._wanted]
+        keys = [self._columns.index(name) for name in self._keys]
+        older = [i for i, row in enumerate(self._rows) if self._place_in(row) == place]
+        known = {tuple(self._rows[i][k] for k in keys[1:]): self._rows[i] for i in reversed(older)}
+        new = []
+        for cells in written:
+            row = [""] * len(self._columns)
+            for index, cell in zip(at, cells, strict=True):
+                row[index] = cell
+            before = known.get(tuple(row[k] for k in keys[1:]), row)
+            new.append([row[i] if i in at else before[i] for i in range(len(row))])
+        first = older[0] if older else len(self._rows)
+        kept = [row for i, row in enumerate(self._rows) if i not in older]
+        self._rows, self._measured = [*kept[:first], *new, *kept[first:]], None
 
     def _write(self) -> None:
-        write_table(self.path, self._columns, list(self._rows.values()))
+        mode = self._file.stat().st_mode if self._file.exists() else None
+        write_rows(self._file, [self._columns, *self._rows])
+        if mode is not None:  # others of the group may write to it as well
+            os.chmod(self._file, mode)
 
     def _read(self) -> None:
-        try:
-            with self.path.open(newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream, strict=True)
-                rows, columns = list(reader), list(reader.fieldnames or [])
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise ValueError(f"{self.path}: not a CSV file in UTF-8; give another file") from error
-        if columns[:1] != [_SCAN] or any(None in row or not row[_SCAN] for row in rows):
+        """Read the file as it is now."""
+        self._measured = None
+        found = []
+        if self._file.is_file() and self._file.stat().st_size:
+            found = list(
+                split_rows(_text(self.path), delimiter_of(self.path), self.path, exact=True)
+            )
+        if not found:
+            self._columns, self._rows = list(self._wanted or ()), []
+            return
+        (_, self._columns), *lines = found
+        if self._columns.count(_SCAN) != 1:
             raise ValueError(
-                f"{self.path} exists and is no table of scans, with `{_SCAN}` as its first column; "
+                f"{self.path} exists and is no table of scans, with a column `{_SCAN}`; "
                 "give another file"
             )
-        self._columns = columns
-        self._rows = {os.path.abspath(row[_SCAN]): row for row in rows}
+        size, scan = len(self._columns), self._columns.index(_SCAN)
+        self._rows = [[*row, *[""] * (size - len(row))] for _, row in lines]
+        for (line, _), row in zip(lines, self._rows, strict=True):
+            if len(row) > size or not row[scan]:
+                raise ValueError(
+                    f"{self.path}, line {line}: is no table of scans, a row must have {size} "
+                    f"cells and a `{_SCAN}`; correct it, or give another file"
+                )
+        lacking = [name for name in self._wanted or () if self._columns.count(name) != 1]
+        if lacking:
+            raise ValueError(
+                f"{self.path} holds {size} other columns, as of another model, and not "
+                f"{lacking[0]!r}; give another file, or delete it"
+            )
+
+    def _place_in(self, row: list[str]) -> str:
+        scan = row[self._columns.index(_SCAN)]
+        return self._place(os.path.join(self._file.parent, scan))
+
+    def _place(self, scan: object) -> str:
+        folder, name = os.path.split(os.path.join(os.getcwd(), os.fspath(scan)))
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)
+
+
+def _cells(columns: Sequence[str], row: Mapping[str, object]) -> list[str]:
+    unknown = set(row) - set(columns)
+    if unknown:
+        raise ValueError(f"unexpected columns, none of {columns}: {sorted(unknown)}")
+    return ["" if row.get(name) is None else str(row[name]) for name in columns]
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, paths=True)
+    except ValueError as error:
+        raise ValueError(f"{error}; give another file") from error
 
 
 def volume_columns(names: Mapping[int, str], labels: Sequence[int]) -> dict[int, str]:

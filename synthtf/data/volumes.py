@@ -22,12 +22,21 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from synthtf.data.integrity import FileHeader, read_header, read_verified
+from synthtf.data.headers import FileHeader
+from synthtf.data.integrity import read_header, read_verified
 
 _SPACING_RANGE = (0.25, 8.0)  # mm; usual for scans of a head
 _FORM_TOLERANCE = 0.01  # mm, at the corners of the volume
 _FARTHEST = 1e6  # mm; one kilometre, beyond any scanner
+_CLOSEST = 1e-6  # mm; a nanometre, below any microscope
+_SIZE_TOLERANCE = 0.01  # relative, between the two places where a header has the voxel size
+_SLOPES = (1e-12, 1e12)  # factors of intensities that are likely
+_UNITS = {1: "metres", 3: "micrometres"}
 _MAX_LABEL = 2**31 - 1
+_SURFACES = (1009, 2002, 2005)  # NIfTI's intents: triangle, node index, shape
+# Vector, displacement and points; FSL's warps and fields of topup.
+_FIELDS = (1006, 1007, 1008, *range(2006, 2010), *range(2016, 2019))
+_VERTICES = [10 * 4**order + 2 for order in range(4, 8)]  # of FreeSurfer's icosahedra
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +96,15 @@ def read_volume(
 ) -> Volume:
     """Read a .nii, .nii.gz, .mgz or .mgh file; the module's docstring states the rules.
 
-    The file is verified to its end: checksum, length, and a header that the file can hold.
+    The file is verified to its end: checksum, length, and a header that the file can hold. A
+    header that nibabel repairs is read as it does, with a warning. Files without a checksum (.nii,
+    .mgh) may have wrong voxels that nothing shows: compress what is stored or copied.
 
     Args:
         path: file to read.
         labels: read a label map: whole numbers in [0, 2^31), as int32. Default False.
-        frames: accept several frames or vector components, as the last axis of `data`. Default
-            False.
+        frames: accept several frames, as the last axis of `data`; a single one has no axis.
+            Default False.
         dtype: type of an image, "float32" or "float64". Default "float32".
 
     Returns:
@@ -140,7 +151,7 @@ def read_with_notes(
     notes += [f"{path}: {doubt}" for doubt in found.doubts]
     shape, ndim = _spatial_shape(found, path, frames, notes)
     affine = _affine(found, path, ndim, notes)
-    voxels = _scaled(voxels.reshape(shape, order="F"), _scaling(found, path))
+    voxels = _scaled(voxels.reshape(shape, order="F"), _scaling(found, path, notes))
     data = as_labels(voxels, str(path)) if labels else _to_image(voxels, dtype, str(path), notes)
     volume = Volume(data, affine, found.header, path, ndim)
     _note_spacing(volume, notes)
@@ -208,11 +219,13 @@ def _spatial_shape(
         kind = "complex" if found.dtype.kind == "c" else "colour"
         raise ValueError(f"{path}: voxels must be real numbers. Received: {kind} voxels")
     shape = found.shape
+    if what := _no_image(found):
+        raise ValueError(f"{path} must be an image. Received: {what}, of shape {shape}")
     if len(shape) < 2:
         raise ValueError(f"{path}: there must be two or three axes. Received: shape {shape}")
     spatial = shape[:2] if len(shape) == 2 or shape[2] == 1 else shape[:3]
     rest = shape[3:]
-    if frames:
+    if frames and math.prod(rest) > 1:
         return (*spatial, math.prod(rest)), len(spatial)
     if math.prod(rest) > 1:
         raise ValueError(
@@ -224,17 +237,43 @@ def _spatial_shape(
     return spatial, len(spatial)
 
 
-def _scaling(found: FileHeader, path: Path) -> tuple[float, float]:
+def _no_image(found: FileHeader) -> str:
+    """Say what a file is that has numbers on no grid, or vectors; empty for an image."""
+    intent = 0
+    if isinstance(found.header, nib.Nifti1Header):
+        intent = int(found.header["intent_code"])
+    if intent in range(3000, 3100):
+        return "CIFTI, which holds surfaces"
+    if intent in _SURFACES or _is_overlay(found.shape):
+        return "a surface overlay, or another list of numbers without a grid"
+    if intent in _FIELDS and math.prod(found.shape[3:]) > 1:
+        return "a field of vectors, such as a transform, which has no intensities"
+    return ""
+
+
+def _is_overlay(shape: tuple[int, ...]) -> bool:
+    """Return whether values lie on a line, one for each vertex, perhaps folded."""
+    spatial = shape[:3]
+    flat = [n for n in spatial if n > 1]
+    on_a_line = len(spatial) > 2 and len(flat) == 1
+    return on_a_line or (1 in spatial[:2] and math.prod(spatial) in _VERTICES)
+
+
+def _scaling(found: FileHeader, path: Path, notes: list[str]) -> tuple[float, float]:
+    """Return slope and intercept of the voxels; NaN, which nibabel writes, and 0 mean none."""
     if isinstance(found.header, nib.freesurfer.mghformat.MGHHeader):
         return 1.0, 0.0
     try:
-        # NaN, which nibabel writes, and 0 mean no scaling.
-        if math.isinf(found.header["scl_slope"]):
-            raise nib.spatialimages.HeaderDataError("its header scales voxels by infinity")
         slope, inter = found.header.get_slope_inter()
     except nib.spatialimages.HeaderDataError as error:
         raise ValueError(f"{path} is corrupt: {error}") from error
-    return (1.0, 0.0) if slope is None else (float(slope), float(inter))
+    if slope is None:
+        if math.isinf(found.header["scl_slope"]):
+            notes.append(f"{path}: its header scales voxels by infinity; they are not scaled")
+        return 1.0, 0.0
+    if not _SLOPES[0] <= abs(slope) <= _SLOPES[1]:
+        notes.append(f"{path}: its header scales voxels by {slope:g}; is that right?")
+    return float(slope), float(inter)
 
 
 def _scaled(voxels: np.ndarray, scaling: tuple[float, float]) -> np.ndarray:
@@ -261,7 +300,7 @@ def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.nd
         raise ValueError(f"{path}: its header has no usable affine ({error}); repair it") from error
     columns = affine[:3, :ndim]
     lengths = np.sqrt((columns**2).sum(0))
-    usable = np.isfinite(affine).all() and (lengths > 0).all()
+    usable = np.isfinite(affine).all() and (lengths > _CLOSEST).all()
     # Unit columns make the test independent of the voxel size.
     if not usable or np.linalg.svd(columns / lengths, compute_uv=False)[-1] < 1e-4:
         raise ValueError(
@@ -277,8 +316,9 @@ def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.nd
             f"{path}: its header sets no orientation; left and right are unknown, and "
             f"{''.join(nib.aff2axcodes(affine))} is assumed"
         )
-    elif hasattr(header, "get_qform"):
+    elif isinstance(header, nib.Nifti1Header):
         _note_forms(header, found.shape, path, notes)
+        _note_sizes(header, lengths, path, notes)
     return affine
 
 
@@ -297,6 +337,17 @@ def _note_forms(header: object, shape: tuple[int, ...], path: Path, notes: list[
         notes.append(
             f"{path}: its qform and sform differ, by up to {apart:.3g} mm; the sform is used"
         )
+
+
+def _note_sizes(
+    header: nib.Nifti1Header, lengths: np.ndarray, path: Path, notes: list[str]
+) -> None:
+    sizes = np.asarray(header["pixdim"][1 : 1 + len(lengths)], "float64")
+    if not (np.abs(sizes - lengths) <= _SIZE_TOLERANCE * lengths).all():
+        sizes, used = (" x ".join(f"{mm:.4g}" for mm in found) for found in (sizes, lengths))
+        notes.append(f"{path}: its pixdim says voxels of {sizes} mm, its affine {used}, as used")
+    if unit := _UNITS.get(int(header["xyzt_units"]) & 7):
+        notes.append(f"{path}: its header is in {unit}; its numbers are read as mm")
 
 
 def _note_spacing(volume: Volume, notes: list[str]) -> None:

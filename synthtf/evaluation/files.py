@@ -9,12 +9,13 @@ from synthtf.batch import Outcome, for_each_file
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.pairing import name_partnerless, pair_files
 from synthtf.data.paths import writable_file
-from synthtf.data.tables import format_table, write_table
+from synthtf.data.tables import ScanTable, format_table
 from synthtf.data.volumes import read_volume
 from synthtf.evaluation.averages import MEASURES, mean_over_labels, mean_over_scans
 from synthtf.evaluation.comparing import evaluate
 from synthtf.usage import usage_errors
 
+_TABLE = ("scan", "label", "name", *MEASURES)
 _COLUMNS = {
     "label": "d",
     "name": "",
@@ -38,7 +39,7 @@ def evaluate_files(
         predictions: a file, a folder, or a .txt list.
         references: the same kind; see `pair_files`.
         labels: table of the names of labels.
-        csv: file to write, with a row per scan and label.
+        csv: file with a row per scan and label; rows of other scans in it stay.
 
     Returns:
         How many were compared, and which failed or have no partner; as text a table of the means.
@@ -51,19 +52,24 @@ def evaluate_files(
         pairs, alone = pair_files(predictions, references)
         table = LabelTable.read(labels) if labels else None
         output = writable_file(csv, "--csv")
+        rows = None if output is None else ScanTable(output, keys=["label"])
+        if rows is not None:
+            rows.begin(["label", "name", *MEASURES])
     found: dict[Path, list[dict]] = {}
 
     def evaluate_one(pair: tuple[Path, Path]) -> None:
         prediction, reference = (read_volume(path, labels=True) for path in pair)
-        used = {*count_labels(prediction.data), *count_labels(reference.data)}
-        known = table or LabelTable.from_labels(used)
-        found[pair[0]] = evaluate(prediction, reference, known)
+        counts = [count_labels(volume.data) for volume in (prediction, reference)]
+        known = table or LabelTable.from_labels({*counts[0], *counts[1]})
+        for path, found_there in zip(pair, counts, strict=True):
+            known.check(found_there, str(path))
+        result = evaluate(prediction, reference, known)
+        if rows is not None:
+            rows.add(pair[0], *result)
+        found[pair[0]] = result
 
     outcome = for_each_file("evaluate", pairs, evaluate_one, name=lambda pair: pair[0])
     outcome = name_partnerless("evaluate", alone, outcome)
-    if output is not None:
-        rows = [{"scan": path, **row} for path, result in found.items() for row in result]
-        write_table(output, ["scan", "label", "name", *MEASURES], rows)
     return replace(outcome, text=_summary(found) if found else "")
 
 

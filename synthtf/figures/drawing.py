@@ -58,8 +58,20 @@ def save(figure: "Figure", path: str | Path) -> Path:
     """Write a figure, and make its folder if absent."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    take_names_as_they_are(figure)
     figure.savefig(path, facecolor=figure.get_facecolor())
     return path
+
+
+def take_names_as_they_are(figure: "Figure") -> None:
+    """Let the texts of a figure hold any name of a file: $ is no formula, and bytes are no text."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        words = text.get_text()
+        if "$" in words and "\\math" not in words:  # which matplotlib itself writes at axes
+            text.set_parse_math(False)
+        text.set_text(words.encode("utf-8", "replace").decode())
 
 
 def draw_slice(

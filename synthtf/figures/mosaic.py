@@ -22,6 +22,7 @@ from synthtf.figures.drawing import (
     painted,
     same_grid,
     slices_through,
+    take_names_as_they_are,
 )
 from synthtf.ranges import as_whole
 
@@ -335,6 +336,7 @@ def _encoded(figure: object) -> bytes:
     with warnings.catch_warnings():
         # Characters that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
+        take_names_as_they_are(figure)
         figure.savefig(stream, format="png", facecolor=figure.get_facecolor())
     return stream.getvalue()
 

@@ -9,6 +9,7 @@ _MODULES = {
     "Cleaning": "components",
     "CohortOptions": "cohorts.cohort",
     "ConformedGrid": "conform",
+    "Correction": "imaging",
     "EmptyMaskWarning": "stripping",
     "EmptySegmentationWarning": "segmenting",
     "MemoryBudget": "patches.memory",
@@ -20,6 +21,8 @@ _MODULES = {
     "apply_to_files": "cohorts.applying",
     "apply_to_points": "applying",
     "apply_transform": "applying",
+    "correct": "imaging",
+    "correct_cohort": "cohorts.imaging",
     "describe_run": "describing",
     "export_model": "exporting",
     "normalize_intensity": "normalize",
@@ -29,6 +32,8 @@ _MODULES = {
     "segment_cohort": "cohorts.segmenting",
     "strip": "stripping",
     "strip_cohort": "cohorts.stripping",
+    "super_resolve": "imaging",
+    "super_resolve_cohort": "cohorts.imaging",
 }
 
 __all__ = list(_MODULES)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from synthtf.inference.intensity_range import IntensityRange
+
 _THRESHOLD = 0.1  # of the robust range: above noise in air, below tissue in a bias field
 _MIN_SHARE = 1e-3  # of the voxels of a slice: ignores isolated bright voxels
 _MIN_EXTENT = 50.0  # mm: a smaller box is more likely a wrong threshold than a head
@@ -15,7 +17,8 @@ def foreground_box(
     """Bounding box of the foreground of a volume, with a margin.
 
     A slice counts as foreground if more than one voxel in a thousand lies above a
-    tenth of the range between the first and the 99th percentile. In doubt - no
+    tenth of the range between the first and the 99th percentile, padding being background (see
+    `IntensityRange`). In doubt - no
     contrast, or a box below 50 mm along some axis - nothing is cut off.
 
     Args:
@@ -33,6 +36,7 @@ def foreground_box(
         (slice(10, 90, None), slice(10, 90, None), slice(10, 90, None))
     """
     everything = tuple(slice(0, n) for n in image.shape)
+    image = IntensityRange.of(image).apply(image)
     low, high = np.percentile(image, (1, 99))
     if not high > low:
         return everything

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from synthtf.inference.intensity_range import IntensityRange
+
 HOUNSFIELD_WINDOW = (0.0, 80.0)
 """Window of CT in which brain tissue differs, in Hounsfield units."""
 
@@ -13,7 +15,8 @@ def normalize_intensity(
 ) -> np.ndarray:
     """Clip an image between two percentiles and map them to 0 and 1.
 
-    Where the percentiles coincide, as for a small object in a large background,
+    Percentiles are those of what was measured: padding becomes background first, see
+    `IntensityRange`. Where the percentiles coincide, as for a small object in a large background,
     the minimum and maximum take their place; a constant image becomes zero,
     with a warning.
 
@@ -48,8 +51,7 @@ def normalize_intensity(
             f"Expected finite intensities. Received {image.size} voxels; "
             f"{np.count_nonzero(~np.isfinite(image))} are NaN or infinite: replace them first"
         )
-    if ct:
-        image = clip_to_window(image)
+    image = clip_to_window(image) if ct else IntensityRange.of(image).apply(image)
     bottom, top = (float(value) for value in np.percentile(image, percentiles))
     if bottom == top:
         bottom, top = float(image.min()), float(image.max())

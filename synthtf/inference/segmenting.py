@@ -16,7 +16,9 @@ from synthtf.inference.conform import Box, ConformedGrid, Gain
 from synthtf.inference.intensities import IntensityModel
 from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
+from synthtf.inference.plausible import ImplausibleWarning, doubt
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
+from synthtf.inference.scan_intensities import fit_intensities
 
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
@@ -46,11 +48,13 @@ class Segmentation:
         volumes: Label value to volume in mm³, for all output labels but the
             background. They are sums of posteriors, hence finer than a count of
             voxels.
+        doubt: Why the result is of no use; None if it may be.
     """
 
     labels: Volume
     posteriors: Volume | None
     volumes: dict[int, float]
+    doubt: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -72,12 +76,12 @@ def segment(
 ) -> Segmentation:
     """Segment a scan with a trained network.
 
-    The scan is brought to RAS orientation and the network's spacing and cropped to its
-    foreground. Where that is larger than what the network was trained on, the network is
-    first used to find the brain in it. What is left is normalised between percentiles and
-    padded. The posteriors of the network are the prior of a Gaussian mixture of the scan's
-    intensities, which sharpens them. They are brought back to the scan's own grid, with what is
-    known of the intensities there, before the most likely label is taken.
+    Padding becomes background (see `IntensityRange`). The scan is brought to RAS orientation and
+    the network's spacing and cropped to its foreground. Where that is larger than what the network
+    was trained on, the network is first used to find the brain in it. What is left is normalised
+    between percentiles and padded. The posteriors of the network are the prior of a Gaussian
+    mixture of the scan's intensities, which sharpens them. They are brought back to the scan's own
+    grid, with what is known of the intensities there, before the most likely label is taken.
 
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
@@ -106,7 +110,8 @@ def segment(
         FileNotFoundError: If a file is missing.
 
     Warns:
-        UserWarning: If the voxels have an unlikely size.
+        UserWarning: If the voxels have an unlikely size, or odd intensities (see
+            `fit_intensities`), or the result is of no use.
 
     Reference:
         Steps and defaults of SynthSeg (Billot et al., Medical Image Analysis, 2023); Van Leemput
@@ -118,6 +123,7 @@ def segment(
     if data.ndim != 3 or volume.data.ndim != volume.ndim:
         raise ValueError(f"{volume.name}: expected one frame. Received: {volume.data.shape}")
     warn_of_spacing(volume, run)
+    data = fit_intensities(data, volume.name, ct)
     grid = ConformedGrid.of(data.shape, volume.affine, run.spacing)
     scan_bytes = SCAN_BYTES
     if posteriors:
@@ -145,25 +151,47 @@ def segment(
         else None,
         volumes=_volumes(predicted, grid.affine, run.output_labels),
     )
+    reason = _doubt(run, grid, image, box, predicted, result)
+    if reason is not None:
+        kind = EmptySegmentationWarning if result.is_empty else ImplausibleWarning
+        warnings.warn(f"{volume.name}: {reason}", kind, stacklevel=2)
+    return dataclasses.replace(result, doubt=reason)
+
+
+def _doubt(
+    run: "Run",
+    grid: ConformedGrid,
+    image: np.ndarray,
+    box: Box,
+    posteriors: np.ndarray,
+    result: Segmentation,
+) -> str | None:
+    """Why a segmentation is of no use, if it is not."""
     if result.is_empty:
-        warnings.warn(
-            f"{volume.name}: nothing was found, every voxel is background; check the orientation "
-            "of the scan and that the model suits it",
-            EmptySegmentationWarning,
-            stacklevel=2,
+        return (
+            "nothing was found, every voxel is background; check the orientation of the scan and "
+            "that the model suits it"
         )
-    return result
+    if image.min() == image.max():
+        return f"the image is constant, every voxel is {image.max():g}"
+    inside = np.zeros(grid.shape, bool)
+    inside[box] = _brain(run, posteriors)
+    reason = doubt(inside, run.spacing, run)
+    return None if reason is None else f"what was found cannot be a brain: {reason}"
+
+
+def _brain(run: "Run", posteriors: np.ndarray) -> np.ndarray:
+    """Where the brain is more likely than not."""
+    brain = run.table.brain_outputs
+    channels = [i for i, value in enumerate(run.output_labels) if i and value in brain]
+    return posteriors[..., channels].sum(axis=-1) > 0.5
 
 
 def _brain_box(run: "Run", image: np.ndarray, ct: bool, budget: ScanBudget) -> Box:
     """Part of a conformed scan to segment: the brain, or the foreground where that is small."""
-    brain = {run.table.mapping[label] for label in run.table.brain_labels}
-    channels = [i for i, value in enumerate(run.output_labels) if i and value in brain]
-    channels = channels or list(range(1, len(run.output_labels)))
 
     def find(normalized: np.ndarray) -> np.ndarray:
-        posteriors = predict(run, normalized, len(run.output_labels), budget=budget)
-        return posteriors[..., channels].sum(axis=-1) > 0.5
+        return _brain(run, predict(run, normalized, len(run.output_labels), budget=budget))
 
     return brain_box(run, image, ct, find, budget)
 

@@ -13,7 +13,9 @@ from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.defaults import BORDER
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
+from synthtf.inference.plausible import ImplausibleWarning, doubt
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
+from synthtf.inference.scan_intensities import fit_intensities
 
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
@@ -31,42 +33,24 @@ class Stripping:
     """What `strip` returns, all on the grid and with the frames of the scan.
 
     Attributes:
-        image: The scan; outside of the mask 0, its lowest value where that is negative, or what
-            was asked for.
+        image: The scan; outside of the mask 0, its lowest value but for padding where that is
+            negative, or what was asked for.
         mask: Brain as 1, uint8.
         distance: Signed distance to the border of the brain in mm, float32, negative within;
             truncated at what the network was trained on.
+        doubt: Why the result is of no use; None if it may be.
     """
 
     image: Volume
     mask: Volume
     distance: Volume
+    doubt: str | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether some frame has no brain."""
         masks = self.mask.data.reshape(*self.mask.data.shape[: self.mask.ndim], -1)
         return not masks.any(axis=tuple(range(self.mask.ndim))).all()
-
-
-def read_frames(path: "str | PathLike", dtype: str = "float32") -> Volume:
-    """Read a scan of one frame or several.
-
-    Args:
-        path: A volume file.
-        dtype: Type of the numbers, "float32" or "float64".
-
-    Returns:
-        The volume; the frames are the last axis if there are several.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or not a volume.
-    """
-    volume = read_volume(path, frames=True, dtype=dtype)
-    if volume.data.shape[-1] > 1:
-        return volume
-    return dataclasses.replace(volume, data=volume.data[..., 0])
 
 
 def strip(
@@ -82,11 +66,11 @@ def strip(
 ) -> Stripping:
     """Remove from a scan what is not brain, with a trained network.
 
-    The scan is brought to RAS orientation and the network's spacing and cropped to its
-    foreground, in which the brain is found first where that is larger than what the network was
-    trained on. The distances that the network predicts are brought back to the scan's own grid.
-    The mask is where they are below the border; its largest component is kept and its holes
-    filled. Each frame is stripped by itself.
+    Padding becomes background (see `IntensityRange`). The scan is brought to RAS orientation and
+    the network's spacing and cropped to its foreground, in which the brain is found first where
+    that is larger than what the network was trained on. The distances that the network predicts
+    are brought back to the scan's own grid. The mask is where they are below the border; its
+    largest component is kept and its holes filled. Each frame is stripped by itself.
 
     Args:
         scan: A volume, or its file; of one frame or several. A 2D image counts as a slice of one
@@ -111,7 +95,8 @@ def strip(
         FileNotFoundError: If a file is missing.
 
     Warns:
-        UserWarning: If the voxels have an unlikely size.
+        UserWarning: If the voxels have an unlikely size, or odd intensities (see
+            `fit_intensities`), or the result is of no use.
 
     Reference:
         Hoopes et al., SynthStrip: skull-stripping for any brain image, NeuroImage 2022.
@@ -122,30 +107,43 @@ def strip(
         raise ValueError(
             f"`border` must be within the {limit:g} mm that the network knows. Received: {border:g}"
         )
-    volume = scan if isinstance(scan, Volume) else read_frames(scan)
+    volume = scan if isinstance(scan, Volume) else read_volume(scan, frames=True)
     warn_of_spacing(volume, run)
     limits = (budget or MemoryBudget()).for_scan(volume.data.size * SCAN_BYTES)
     frames = volume.data.reshape((*(*volume.shape, 1)[:3], -1))
+    fit = fit_intensities(frames, volume.name, ct)
     masks, distances = np.empty(frames.shape, np.uint8), np.empty(frames.shape, np.float32)
     for index in range(frames.shape[-1]):
-        distance = _distance(run, volume, frames[..., index], limit, csf, flip, ct, limits)
+        distance = _distance(run, volume, fit[..., index], limit, csf, flip, ct, limits)
         distances[..., index] = distance
         masks[..., index] = largest_filled(distance < border)
-    background = min(0, frames.min()) if fill is None else fill
+    background = min(0, fit.min()) if fill is None else fill
     stripped = np.where(masks, frames, np.array(background, frames.dtype))
     image, mask, distance = (
         Volume(data.reshape(volume.data.shape), volume.affine, volume.header, ndim=volume.ndim)
         for data in (stripped, masks, distances)
     )
     result = Stripping(image, mask, distance)
+    reason = _doubt(run, volume, result)
+    if reason is not None:
+        kind = EmptyMaskWarning if result.is_empty else ImplausibleWarning
+        warnings.warn(f"{volume.name}: {reason}", kind, stacklevel=2)
+    return dataclasses.replace(result, doubt=reason)
+
+
+def _doubt(run: "Run", volume: Volume, result: Stripping) -> str | None:
+    """Why a mask is of no use, if it is not."""
     if result.is_empty:
-        warnings.warn(
-            f"{volume.name}: no brain was found; check the orientation of the scan and that the "
-            "model suits it",
-            EmptyMaskWarning,
-            stacklevel=2,
-        )
-    return result
+        return "no brain was found; check the orientation of the scan and that the model suits it"
+    if volume.data.min() == volume.data.max():
+        return f"the image is constant, every voxel is {volume.data.max():g}"
+    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    masks = result.mask.data.reshape((*(*volume.shape, 1)[:3], -1))
+    for index in range(masks.shape[-1]):
+        reason = doubt(masks[..., index] > 0, spacing, run)
+        if reason is not None:
+            return f"the mask cannot be a brain: {reason}"
+    return None
 
 
 def _distance(

@@ -2,7 +2,8 @@
 
 import os
 
-from synthtf.data.paths import writable_file
+from synthtf.data.paths import existing_file, writable_file
+from synthtf.data.whole_files import written_aside
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
@@ -28,6 +29,7 @@ def convert_weights(
         ValueError: if the output is no .keras file, or the weights do not suit the kind.
     """
     with usage_errors():
+        existing_file(weights, "WEIGHTS")
         path = writable_file(output, "-o")
         if path.suffix != ".keras":
             raise ValueError(f"-o must be a file with the extension .keras. Received: {output}")
@@ -35,5 +37,6 @@ def convert_weights(
     from synthtf.interop.published import load_published
 
     model = load_published(weights, kind)
-    model.save(path)
+    with written_aside(path) as aside:
+        model.save(aside)
     return f"{path}: {model.name}, {model.count_params():,} weights"

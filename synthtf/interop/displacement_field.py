@@ -1,14 +1,7 @@
-"""Displacement fields in NIfTI files: `u` of `T(x) = x + u(x)` in mm, on the fixed image's grid.
+"""Fields in NIfTI files: `u` of `T(x) = x + u(x)` or `T(x)` itself in mm, on the fixed grid.
 
-    axes                  intent              components
-    (x, y, z, 1, 3)       1007 (vector)       LPS: ITK, ANTs
-    (x, y, z, 1, 3)       1006 (dispvect)     RAS: the NIfTI standard; ITK turns it into LPS
-    (x, y, z, 3)          0, 1006 or 1007     RAS: written here, with 1006
-
-FSL's warps, which also have four axes, are recognised by their intents (2006 to 2009) and refused.
-
-Reference:
-    The NIfTI-1 standard (nifti1.h); ITK's `itkNiftiImageIO`.
+Displacements of ITK, ANTs and NiftyReg and in RAS are read, and positions of SPM and NiftyReg;
+`field_kinds` tells them apart. Written are displacements in RAS, or in LPS for ITK and ANTs.
 """
 
 import gzip
@@ -17,13 +10,20 @@ import warnings
 
 import nibabel as nib
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from synthtf.data.grid import Grid
-from synthtf.data.integrity import FileHeader, read_verified
+from synthtf.data.integrity import read_verified
 from synthtf.data.paths import extension
 from synthtf.data.transforms import Displacement, Transform
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
+from synthtf.interop.field_kinds import (
+    collapses,
+    field_kind,
+    look_like_positions,
+    looks_like_a_scan,
+)
 from synthtf.interop.small_files import naming
 from synthtf.interop.transform_format import TransformFormat
 
@@ -33,7 +33,7 @@ _TO_RAS = np.array([-1, -1, 1], np.float32)
 
 @np.errstate(all="ignore")  # Damaged numbers are refused below.
 def read_displacement_field(path: str | os.PathLike) -> Displacement:
-    """Read a displacement field of ITK or in RAS; the module's docstring lists the formats.
+    """Read a field of displacements or positions; `field_kinds` lists what is understood.
 
     Args:
         path: path of a .nii.gz or .nii file.
@@ -43,14 +43,17 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, is not a displacement field, or holds NaN or infinity.
+        ValueError: if the file is damaged, is no field or of a kind that is not understood, holds
+            displacements that are NaN or infinite, or if its vectors cannot be what its header
+            says; or if it is a scan of three frames.
 
     Warns:
-        UserWarning: if the header contradicts the file, or holds no voxel-to-world affine.
+        UserWarning: if the header contradicts the file, or holds no voxel-to-world affine; if some
+            positions are NaN, as in fields of SPM: these voxels move like the closest that does.
     """
     found, voxels = read_verified(path)
     with naming(path):
-        to_ras = _TO_RAS if _is_lps(found) else np.ones(3, np.float32)
+        kind = field_kind(found)
         field = voxels.reshape((*found.shape[:3], 3), order="F")
         try:
             slope, inter = found.header.get_slope_inter()
@@ -63,9 +66,27 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
         doubts = list(found.doubts)
         if not found.oriented:
             doubts.append("its header sets no orientation; left and right are unknown")
+        to_ras = _TO_RAS if kind.lps else np.ones(3, np.float32)
+        field = np.multiply(field, to_ras, dtype=np.float32, casting="unsafe", order="C")
+        positions = kind.positions
+        if positions is None:
+            positions = look_like_positions(field * to_ras, grid)
+            field = field * to_ras if positions else field
+        if positions:
+            field = _as_displacements(field, grid, doubts)
+        elif look_like_positions(field, grid):
+            raise ValueError(
+                "its vectors grow with the coordinates as positions do, and its header says "
+                "displacements; if they are positions in RAS mm, set its intent code to 1008, "
+                "else subtract the coordinates"
+            )
+        if looks_like_a_scan(found, field, grid):
+            raise ValueError(
+                "its header says nothing of vectors, and its numbers are those of a scan of three "
+                "frames; if it is a field of displacements in RAS mm, set its intent code to 1006"
+            )
         for doubt in doubts:
             warnings.warn(f"{path}: {doubt}", UserWarning, stacklevel=2)
-        field = np.multiply(field, to_ras, dtype=np.float32, casting="unsafe", order="C")
         return Displacement(field, grid.affine, grid)
 
 
@@ -97,19 +118,27 @@ def write_displacement_field(
     write_whole(path, gzip.compress(data, 4, mtime=0) if extension(path) == ".nii.gz" else data)
 
 
-def _is_lps(found: FileHeader) -> bool:
-    """Return whether the components are LPS; refuse a file without a displacement field."""
-    intent = int(found.header["intent_code"])
-    axes = found.shape[3:]
-    if axes == (1, 3) and intent in (_DISPVECT, _VECTOR):
-        return intent == _VECTOR
-    if axes == (3,) and intent in (0, _DISPVECT, _VECTOR):
-        return False
-    raise ValueError(
-        "unknown transform type; a displacement field must have the axes (x, y, z, 1, 3) with "
-        "intent 1007 (ITK, LPS) or 1006 (RAS), or (x, y, z, 3) with intent 0, 1006 or 1007 (RAS). "
-        f"Received: axes {found.shape}, intent {intent}"
-    )
+def _as_displacements(field: np.ndarray, grid: Grid, doubts: list[str]) -> np.ndarray:
+    """Subtract the coordinates from positions, and fill in what has none."""
+    moved = np.empty_like(field)
+    for rows, points in grid.slabs():
+        moved[rows] = field[rows] - points
+    missing = ~np.isfinite(moved).all(-1)
+    if missing.all():
+        raise ValueError("no voxel of it has a position, all are NaN or infinite")
+    if missing.any():
+        closest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+        moved = moved[tuple(closest)]
+        doubts.append(
+            f"{np.count_nonzero(missing):,} voxels have no position (NaN); they move like the "
+            "closest that has one"
+        )
+    if collapses(moved, grid):
+        raise ValueError(
+            "its header says that it holds positions in mm, but they do not grow with the "
+            "coordinates; does it hold displacements?"
+        )
+    return moved
 
 
 def _format(itk: bool) -> TransformFormat:

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthtf.data.own_files import refuse_foreign_folder
 from synthtf.data.whole_files import write_whole
 from synthtf.version import __version__
 
@@ -24,6 +25,7 @@ FORMATS = {
 """For each format, the name of its file, its name in Keras, and the library it needs."""
 
 FACTS = "network.json"
+_TABLE = "labels.tsv"
 
 
 def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") -> Path:
@@ -44,8 +46,8 @@ def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") 
         UserWarning: if the format is not exact for this network; see the README.
 
     Raises:
-        ValueError: if the format is unknown, its library is not installed, or the backend is not
-            TensorFlow.
+        ValueError: if the format is unknown, its library is not installed, the backend is not
+            TensorFlow, or the folder holds files of these names that are of no export.
     """
     import keras
 
@@ -62,6 +64,7 @@ def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") 
             "KERAS_BACKEND=tensorflow"
         )
     _need(library, kind)
+    refuse_foreign_folder(folder, FACTS, (name, _TABLE))
     model = run.task_model
     path = Path(folder) / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +79,7 @@ def export_run(model: Any, folder: str | os.PathLike, kind: str = "savedmodel") 
     _call(model, run.multiple)
     model.export(path, format=keras_name, verbose=False)
     write_whole(path.parent / FACTS, (json.dumps(_facts(run), indent=2) + "\n").encode())
-    run.table.write(path.parent / "labels.tsv")
+    run.table.write(path.parent / _TABLE)
     return path
 
 

@@ -16,6 +16,7 @@ import os
 import numpy as np
 
 from synthtf.data.grid import Grid
+from synthtf.data.text_files import encode, split_lines
 from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
@@ -76,11 +77,11 @@ def write_lta(
         "dst volume info",
         *_geometry_lines(fixed),
     ]
-    write_whole(path, ("\n".join(lines) + "\n").encode())
+    write_whole(path, encode("\n".join(lines) + "\n"))
 
 
 def _parse(text: str) -> Affine:
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in split_lines(text)]
     starts = {name: _find(lines, f"{name} volume info") for name in ("src", "dst")}
     header = _fields(lines[: starts["src"]])
     if "type" not in header or "nxforms" not in header:
@@ -143,10 +144,12 @@ def _geometry_lines(image: Volume | Grid) -> list[str]:
     matrix = grid.affine[:3, :3]
     spacing = np.linalg.norm(matrix, axis=0)
     centre = grid.affine[:3, 3] + matrix @ np.array(grid.shape) / 2
-    path = getattr(image, "path", None)
+    path = str(getattr(image, "path", None) or "unknown")
+    if len(path.splitlines()) != 1:  # the format has a line for a name
+        path = "unknown"
     return [
         "valid = 1  # volume info valid",
-        f"filename = {path or 'unknown'}",
+        f"filename = {path}",
         "volume = {} {} {}".format(*grid.shape),
         f"voxelsize = {_words(spacing)}",
         *(f"{name}   = {_words(matrix[:, i] / spacing[i])}" for i, name in enumerate(_AXES)),

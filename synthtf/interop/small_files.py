@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from synthtf.data.contents import HEAD_BYTES, no_file, not_the_content
+
 _MAX_BYTES = 2**20  # an affine transform takes a few thousand bytes
 
 
@@ -25,13 +27,14 @@ def read_small(path: str | os.PathLike) -> bytes:
     """
     path = Path(path)
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{path} {what}; give the file of a transform")
+        raise FileNotFoundError(f"{no_file(path)}; give the file of a transform")
     with path.open("rb") as file:
         data = file.read(_MAX_BYTES + 1)
     if not 0 < len(data) <= _MAX_BYTES:
         size = "an empty file" if not data else "more"
         raise ValueError(f"{path} must be an affine transform of at most 1 MB. Received: {size}")
+    if what := not_the_content(data[:HEAD_BYTES]):
+        raise ValueError(f"{path} {what}")
     return data
 
 
@@ -39,7 +42,7 @@ def read_text(path: str | os.PathLike) -> str:
     """Read a text file of at most 1 MB.
 
     Args:
-        path: path of the file, in UTF-8.
+        path: path of the file, in UTF-8; it may name files whose names are not.
 
     Returns:
         Its text.
@@ -48,12 +51,7 @@ def read_text(path: str | os.PathLike) -> str:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is empty, too large, or not text.
     """
-    try:
-        text = read_small(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be a text file. Received: bytes that are not UTF-8") from (
-            error
-        )
+    text = read_small(path).decode("utf-8-sig", "surrogateescape")
     if "\0" in text:
         raise ValueError(f"{path} must be a text file. Received: zero bytes")
     return text

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from synthtf.interop.h5 import StoredTensor, ordered_tensors
+from synthtf.interop.ordered_h5 import StoredTensor, ordered_tensors
 from synthtf.networks.synthmorph import pooling_detector, velocity_unet
 
 DETECTOR, DEFORMABLE = "detector", "deformable"
@@ -65,7 +65,7 @@ def load_synthmorph_detector(path: str | os.PathLike) -> keras.Model:
         )
         layers = [layer for layer in model.layers if layer.weights]
         for layer, (kernel, bias) in zip(layers, found.convolutions, strict=True):
-            layer.kernel.assign(kernel.read())
+            layer.kernel.assign(_written(kernel.read(), kernel, path))
             layer.bias.assign(bias.read())
     return model
 
@@ -111,7 +111,7 @@ def load_synthmorph_deformable(path: str | os.PathLike, regularization: float = 
         # In the order of a functional model's graph, which is the network's own.
         layers = [layer for layer in model.layers if layer.weights]
         for layer, (kernel, start, slope, bias) in zip(layers, found.convolutions, strict=True):
-            values = hyper @ kernel.read() + start.read()
+            values = _written(hyper @ kernel.read() + start.read(), kernel, path)
             layer.kernel.assign(values.reshape(layer.kernel.shape))
             layer.bias.assign(hyper @ slope.read() + bias.read())
     return model
@@ -203,6 +203,13 @@ class _Rest:
         return ValueError(
             f"{self.path}: the tensor {tensor.name} {reason}. Received: {tensor.shape}"
         )
+
+
+def _written(values: np.ndarray, tensor: StoredTensor, path: str | os.PathLike) -> np.ndarray:
+    """Refuse a kernel that is all zero, as one that was never written."""
+    if not values.any():
+        raise ValueError(f"{path}: the tensor {tensor.name} is all zero: it was never written")
+    return values
 
 
 def _shown(shape: Sequence[int | None]) -> str:

@@ -61,6 +61,12 @@ def load_synthseg(path: str | os.PathLike, part: str | None = None) -> keras.Mod
         for large-scale analysis of heterogeneous clinical brain MRI datasets, PNAS 2023.
     """
     networks = load_synthseg_parts(path, None if part is None else (part,))
+    for name, network in networks.items():
+        if network.output.shape[-1] < 2:
+            raise ValueError(
+                f"{path}: the tensor {name}_likelihood/bias must have a value per label, two or "
+                "more. Received: 1; it is the network of SynthSR or another that makes an image"
+            )
     if len(networks) == 1:
         return next(iter(networks.values()))
     if not set(ROBUST) <= set(networks):

@@ -4,7 +4,7 @@ import os
 
 import keras
 
-from synthtf.interop.synthseg import load_synthseg
+from synthtf.interop.synthseg import load_synthseg_parts
 from synthtf.networks import with_logits
 
 
@@ -33,7 +33,7 @@ def load_synthsr(path: str | os.PathLike, channels: int = 1) -> keras.Model:
         brain scans into high-resolution T1-weighted images for 3D morphometry, Science Advances
         2023.
     """
-    network = load_synthseg(path, "unet")
+    network = load_synthseg_parts(path, ("unet",))["unet"]
     found = network.input.shape[-1]
     if found != channels:
         first = network.get_layer("down_0_conv_0").kernel.shape

@@ -7,6 +7,7 @@
     .mat          ITK (ANTs), affine, MATLAB 4             fixed to moving, LPS mm
     .nii.gz .nii  displacement field of (x, y, z, 3)       fixed to moving, RAS mm
     .nii.gz .nii  ITK, displacement field, five axes       fixed to moving, LPS mm
+    .nii.gz .nii  SPM, NiftyReg, field of positions        fixed to moving, RAS mm; read only
 
 Two formats may share an ending. The content decides when a file is read, and the name when it is
 written: `...GenericAffine.mat` and `...Warp.nii.gz` are written for ITK and ANTs, other names for
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from synthtf.data.contents import no_file
 from synthtf.data.grid import Grid
 from synthtf.data.paths import extension
 from synthtf.data.transforms import Affine, Transform, compose
@@ -40,6 +42,15 @@ ENDINGS = tuple(dict.fromkeys(ending for known in FORMATS for ending in known.en
 """Endings of the files of transforms."""
 
 _INVERSE = ":inverse"
+_CONVERTERS = {
+    ".m3z": "mri_warp_convert",
+    ".mgz": "mri_warp_convert",
+    ".h5": "CompositeTransformUtil --disassemble",
+    ".hdf5": "CompositeTransformUtil --disassemble",
+    ".xfm": "lta_convert --inmni ... --outlta",
+    ".dat": "lta_convert --inreg ... --outlta",
+    ".1d": "cat_matvec",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class TransformFile:
         for file in files:
             transform_extension(file.path)
             if not file.path.is_file():
-                raise FileNotFoundError(f"{file.path} does not exist; give a transform")
+                raise FileNotFoundError(f"{no_file(file.path)}; give a transform")
         return files
 
     @property
@@ -102,6 +113,7 @@ def transform_extension(path: str | os.PathLike) -> str:
     if ending not in ENDINGS:
         raise ValueError(
             f"{path}: unknown transform type; the ending must be one of {', '.join(ENDINGS)}"
+            + (f"; convert it with {_CONVERTERS[ending]}" if ending in _CONVERTERS else "")
         )
     return ending
 

@@ -1,7 +1,8 @@
 """Synthesis steps as Keras layers, one per file, grouped in the order of a recipe.
 
 `anatomy` (label maps), `geometry` (transforms), `contrast` (signal), `acquisition` (coils,
-noise, k-space, slices), `preprocessing` (steps between the scan and the network).
+noise, k-space, slices), `preprocessing` (steps between the scan and the network), `targets` (what
+the network shall return besides labels).
 """
 
 from synthtf.layers.acquisition.average_down import AverageDown
@@ -64,12 +65,17 @@ from synthtf.layers.preprocessing.random_padding import RandomPadding
 from synthtf.layers.preprocessing.random_patch_swap import RandomPatchSwap
 from synthtf.layers.preprocessing.random_quantization import RandomQuantization
 from synthtf.layers.preprocessing.random_window import RandomWindow
+from synthtf.layers.targets.keep_gain import KeepGain
+from synthtf.layers.targets.keep_image import KeepImage
+from synthtf.layers.targets.render_contrast import RenderContrast
 
 __all__ = [
     "AlignPairs",
     "AverageDown",
     "ComposeTransforms",
     "IntegrateVelocity",
+    "KeepGain",
+    "KeepImage",
     "MapLabels",
     "MinMaxNormalize",
     "OneHot",
@@ -122,6 +128,7 @@ __all__ = [
     "RandomWarp",
     "RandomWindow",
     "RandomZipper",
+    "RenderContrast",
     "Resample",
     "SignalModel",
     "SignedDistance",

@@ -33,6 +33,7 @@ def border_distance_loss(
     """
     y_true, y_pred = float32_pair(y_true, y_pred)
     axes = spatial_axes(y_pred)
-    weights = ops.where(ops.abs(y_true) < focus, 1.0, weight)
+    near = ops.cast(ops.abs(y_true) < focus, "float32")
+    weights = near + weight * (1.0 - near)
     errors = ops.sum(weights * ops.square(y_true - y_pred), axes)
     return ops.mean(errors / ops.maximum(ops.sum(weights, axes), 1e-5), axis=-1)

@@ -152,7 +152,7 @@ def _box_sum(x: Tensor, window: int) -> Tensor:
     for axis in range(ndim):
         shape = [1] * ndim
         shape[axis] = window
-        kernel = ops.reshape(ops.eye(channels), (*[1] * ndim, channels, channels))
+        kernel = ops.reshape(ops.eye(channels, dtype=x.dtype), (*[1] * ndim, channels, channels))
         kernel = ops.broadcast_to(kernel, (*shape, channels, channels))
         x = ops.conv(x, kernel, padding="same", data_format="channels_last")
     return x

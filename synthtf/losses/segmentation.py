@@ -23,7 +23,7 @@ class SoftDice(keras.losses.Loss):
         smooth: s, in voxels, as in SynthSeg.
         reduction: how Keras reduces the losses of a batch.
         name: name of the loss.
-        dtype: data type of the computation. Default float32.
+        dtype: data type of the computation.
     Input shape: one-hot labels or partial volumes, and posteriors, `(batch, *spatial, classes)`.
     Output shape: `(batch,)`, then reduced.
     Raises: ValueError if the shapes differ, or if the background is the only class and left out.
@@ -43,7 +43,7 @@ class SoftDice(keras.losses.Loss):
         smooth: float = 1e-7,
         reduction: str | None = "sum_over_batch_size",
         name: str = "soft_dice",
-        dtype: Any = None,
+        dtype: Any = "float32",
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not 0 < smooth <= 1e6:
@@ -77,7 +77,7 @@ class DiceCrossEntropy(keras.losses.Loss):
         smooth: the same as in `SoftDice`.
         reduction: how Keras reduces the losses of a batch.
         name: name of the loss.
-        dtype: data type of the computation. Default float32.
+        dtype: data type of the computation.
     Input shape: one-hot labels or partial volumes, and posteriors, `(batch, *spatial, classes)`.
     Output shape: `(batch,)`, then reduced.
     Raises: ValueError if the weight is negative, or as in `SoftDice`.
@@ -96,7 +96,7 @@ class DiceCrossEntropy(keras.losses.Loss):
         smooth: float = 1e-7,
         reduction: str | None = "sum_over_batch_size",
         name: str = "dice_cross_entropy",
-        dtype: Any = None,
+        dtype: Any = "float32",
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.weight = as_number(weight, "weight", 0)
@@ -136,7 +136,7 @@ class LogitsL2(keras.losses.Loss):
         target: distance of the logits from 0, above 0.
         reduction: how Keras reduces the losses of a batch.
         name: name of the loss.
-        dtype: data type of the computation. Default float32.
+        dtype: data type of the computation.
     Input shape: one-hot labels with the background first, and logits,
         `(batch, *spatial, classes)`.
     Output shape: `(batch,)`, then reduced.
@@ -156,7 +156,7 @@ class LogitsL2(keras.losses.Loss):
         target: float = 5.0,
         reduction: str | None = "sum_over_batch_size",
         name: str = "logits_l2",
-        dtype: Any = None,
+        dtype: Any = "float32",
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not target > 0:

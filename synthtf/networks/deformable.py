@@ -11,6 +11,7 @@ from synthtf.networks.detectors import feature_detector
 from synthtf.networks.hyper_conv import HyperConv
 from synthtf.networks.parts import DEFORMABLE, FEATURES
 from synthtf.networks.sizes import DetectorConfig, RegistrationConfig
+from synthtf.networks.spatial import spatial_layer
 
 Tensor = Any
 
@@ -71,7 +72,9 @@ def registration_unet(
     moving, fixed = inputs.values()
     hyper = None
     if config.hyper_units:
-        hyper = inputs["regularization"] = layers.Input((1,), name="regularization")
+        hyper = inputs["regularization"] = layers.Input(
+            (1,), dtype="float32", name="regularization"
+        )
         for index in range(_HYPER_LAYERS):
             hyper = layers.Dense(
                 config.hyper_units,
@@ -106,8 +109,8 @@ def _features(moving: Tensor, fixed: Tensor, ndim: int, config: DetectorConfig) 
     # The detector's maps are of any size; each counts the same here.
     maps = layers.GroupNormalization(-1, center=False, scale=False, name="features_norm")(maps)
     if not config.halve:
-        maps = _layer("AveragePooling", ndim)(2, name="coarse_features")(maps)
-    coarse = _layer("AveragePooling", ndim)(2, name="coarse_images")(images)
+        maps = spatial_layer("AveragePooling", ndim)(2, name="coarse_features")(maps)
+    coarse = spatial_layer("AveragePooling", ndim)(2, name="coarse_images")(images)
     return ops.split(layers.Concatenate(name="features_and_images")([maps, coarse]), 2, axis=0)
 
 
@@ -120,17 +123,17 @@ def _velocity(x: Tensor, hyper: Tensor | None, ndim: int, config: RegistrationCo
     for index, features in enumerate(config.encoder):
         x = _convolve(x, hyper, f"encoder_{index}", features, ndim, config)
         skips.append(x)
-        x = _layer("MaxPooling", ndim)(2, name=f"encoder_{index}_pool")(x)
+        x = spatial_layer("MaxPooling", ndim)(2, name=f"encoder_{index}_pool")(x)
     for index, features in enumerate(config.decoder[:levels]):
         x = _convolve(x, hyper, f"decoder_{index}", features, ndim, config)
         if to_the_top or index < levels - 1:
-            x = _layer("UpSampling", ndim)(2, name=f"decoder_{index}_upsample")(x)
+            x = spatial_layer("UpSampling", ndim)(2, name=f"decoder_{index}_upsample")(x)
             x = layers.Concatenate(name=f"decoder_{index}_concat")([x, skips.pop()])
     for index, features in enumerate(config.decoder[levels:]):
         x = _convolve(x, hyper, f"final_{index}", features, ndim, config)
     # Half precision would round displacements of ten voxels to a hundredth.
     if hyper is None:
-        x = _layer("Conv", ndim)(
+        x = spatial_layer("Conv", ndim)(
             ndim,
             3,
             padding="same",
@@ -150,7 +153,7 @@ def _convolve(
     x: Tensor, hyper: Tensor | None, name: str, features: int, ndim: int, config: RegistrationConfig
 ) -> Tensor:
     if hyper is None:
-        conv = _layer("Conv", ndim)
+        conv = spatial_layer("Conv", ndim)
         x = conv(features, 3, padding="same", kernel_initializer="he_normal", name=name)(x)
     else:
         x = HyperConv(features, name=name)([x, hyper])
@@ -160,7 +163,3 @@ def _convolve(
 def _displacement(velocity: Tensor, name: str, config: RegistrationConfig) -> Tensor:
     field = IntegrateVelocity(config.integration_steps, name=f"{name}_integrate")(velocity)
     return UpsampleField(2, name=f"{name}_upsample")(field)
-
-
-def _layer(kind: str, ndim: int) -> type[layers.Layer]:
-    return getattr(layers, f"{kind}{ndim}D")

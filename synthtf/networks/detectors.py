@@ -8,6 +8,7 @@ from keras import layers, ops
 from synthtf.layers.base import SynthesisLayer
 from synthtf.networks.parts import AFFINE, DETECTOR, FEATURES
 from synthtf.networks.sizes import DetectorConfig
+from synthtf.networks.spatial import spatial_layer
 from synthtf.networks.unets import unet
 from synthtf.ops.affine import fit_affine_both_ways, homogeneous, invert_affine, with_anchors
 from synthtf.ops.labels import barycenter
@@ -90,7 +91,7 @@ def feature_detector(ndim: int, config: DetectorConfig) -> keras.Model:
     backbone = config.backbone
     x = image
     if config.halve:
-        x = getattr(layers, f"Conv{ndim}D")(
+        x = spatial_layer("Conv", ndim)(
             backbone.features,
             backbone.kernel_size,
             strides=2,
@@ -163,7 +164,9 @@ class FitTransform(SynthesisLayer):
         weights = robust
         if self.kind == "rigid":
             matrix = _rigid(matrix, moving, fixed, weights)
-        scale = ops.concatenate([ops.ones((ndim, ndim)), ops.full((ndim, 1), unit)], axis=1)
+        scale = ops.concatenate(
+            [ops.ones((ndim, ndim), "float32"), ops.full((ndim, 1), unit, "float32")], axis=1
+        )
         return homogeneous(matrix[:, :ndim] * scale)
 
     def output_spec(self, inputs: list[Any]) -> Any:

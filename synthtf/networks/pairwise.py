@@ -9,6 +9,7 @@ from keras import layers, ops
 from synthtf.layers.base import SynthesisLayer, as_image
 from synthtf.layers.geometry.integrate_velocity import IntegrateVelocity
 from synthtf.layers.geometry.upsample_field import upsampling_matrix
+from synthtf.networks.spatial import spatial_layer
 from synthtf.ops.linear import apply_along_axes
 
 Tensor = Any
@@ -60,14 +61,16 @@ def pairwise_unet(
     for index, features in enumerate(encoder):
         x = _convolve(x, f"encoder_{index}", features, ndim)
         skips.append(x)
-        x = _layer("MaxPooling", ndim)(2, name=f"encoder_{index}_pool")(x)
+        x = spatial_layer("MaxPooling", ndim)(2, name=f"encoder_{index}_pool")(x)
     x = _convolve(x, "lowest", decoder[0], ndim)
     for index, features in enumerate(decoder[1:]):
         x = UpsampleLinear(name=f"decoder_{index}_upsample")(x)
         x = layers.Concatenate(name=f"decoder_{index}_concat")([x, skips.pop()])
         x = _convolve(x, f"decoder_{index}", features, ndim)
-    x = _layer("Conv", ndim)(ndim, 1, dtype="float32", name="output_conv")(x)
-    conv = _layer("Conv", ndim)(ndim, 3, padding="same", dtype="float32", name="velocity_conv")
+    x = spatial_layer("Conv", ndim)(ndim, 1, dtype="float32", name="output_conv")(x)
+    conv = spatial_layer("Conv", ndim)(
+        ndim, 3, padding="same", dtype="float32", name="velocity_conv"
+    )
     velocity = conv(x)
     outputs = {
         "velocity": velocity,
@@ -78,7 +81,7 @@ def pairwise_unet(
 
 
 def _convolve(x: Tensor, name: str, features: int, ndim: int) -> Tensor:
-    conv = _layer("Conv", ndim)
+    conv = spatial_layer("Conv", ndim)
     return conv(features, 3, padding="same", activation="relu", name=name)(x)
 
 
@@ -100,7 +103,3 @@ class UpsampleLinear(SynthesisLayer):
         batch, *sizes, channels = inputs.shape
         sizes = [None if n is None else 2 * n for n in sizes]
         return keras.KerasTensor((batch, *sizes, channels), "float32")
-
-
-def _layer(kind: str, ndim: int) -> type[layers.Layer]:
-    return getattr(layers, f"{kind}{ndim}D")

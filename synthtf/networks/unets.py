@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from synthtf.networks.parts import LOGITS, MIXTURE, PRIOR_LOGITS, SIDE_LOGIT, STRUCTURE_LOGITS
 from synthtf.networks.sizes import UNetConfig
+from synthtf.networks.spatial import spatial_layer
 
 Tensor = Any
 
@@ -107,7 +108,7 @@ def unet(
     if fine is not None:
         x = _refine(x, fine, ndim, config)
     # Without float32, logits have three digits, and a distance of 100 mm a step of 0.5 mm.
-    conv = functools.partial(_layer("Conv", ndim), kernel_size=1, dtype="float32")
+    conv = functools.partial(spatial_layer("Conv", ndim), kernel_size=1, dtype="float32")
     name_1 = STRUCTURE_LOGITS if sides is not None else LOGITS
     name_0 = PRIOR_LOGITS if config.mixture_channels else name_1
     output = conv(num_outputs if sides is None else len(sides) - 2, name=name_0)(x)
@@ -159,14 +160,14 @@ def _encode(x: Tensor, ndim: int, config: UNetConfig) -> list[Tensor]:
         features.append(x)
         x = _normalize(x, f"down_{level}_norm", config)
         if level < config.levels - 1:
-            x = _layer("MaxPooling", ndim)(2, name=f"down_{level}_pool")(x)
+            x = spatial_layer("MaxPooling", ndim)(2, name=f"down_{level}_pool")(x)
     return [*features[:-1], x]
 
 
 def _decode(features: list[Tensor], ndim: int, config: UNetConfig) -> Tensor:
     *skips, x = features
     for level in reversed(range(config.levels - 1)):
-        x = _layer("UpSampling", ndim)(2, name=f"up_{level}_upsample")(x)
+        x = spatial_layer("UpSampling", ndim)(2, name=f"up_{level}_upsample")(x)
         if level >= config.without_skips:
             x = layers.Concatenate(name=f"up_{level}_concat")([skips[level], x])
         x = _convolve(x, f"up_{level}", level, ndim, config)
@@ -175,17 +176,19 @@ def _decode(features: list[Tensor], ndim: int, config: UNetConfig) -> Tensor:
 
 
 def _fine_convolve(x: Tensor, prefix: str, ndim: int, config: UNetConfig) -> Tensor:
-    conv = functools.partial(_layer("Conv", ndim), padding="same", activation=config.activation)
+    conv = functools.partial(
+        spatial_layer("Conv", ndim), padding="same", activation=config.activation
+    )
     return conv(config.fine_features, config.kernel_size, name=f"{prefix}_conv")(x)
 
 
 def _shrink(fine: Tensor, ndim: int, config: UNetConfig) -> Tensor:
     x = _normalize(fine, "fine_down_norm", config)
-    return _layer("MaxPooling", ndim)(2, name="fine_down_pool")(x)
+    return spatial_layer("MaxPooling", ndim)(2, name="fine_down_pool")(x)
 
 
 def _refine(x: Tensor, fine: Tensor, ndim: int, config: UNetConfig) -> Tensor:
-    x = _layer("UpSampling", ndim)(2, name="fine_up_upsample")(x)
+    x = spatial_layer("UpSampling", ndim)(2, name="fine_up_upsample")(x)
     both = layers.Concatenate(name="fine_up_concat")([fine, x])
     both = _fine_convolve(both, "fine_up", ndim, config)
     return layers.Concatenate(name="fine_concat")([_normalize(both, "fine_up_norm", config), x])
@@ -224,7 +227,9 @@ def _append_sides(structures: Tensor, side: Tensor) -> Tensor:
 def _mixture_channels(image: Tensor, features: Tensor, ndim: int, config: UNetConfig) -> Tensor:
     """Mix the image and the first features into channels of mean 0 and variance 1."""
     x = layers.Concatenate(dtype="float32", name="mixture_concat")([image, features])
-    x = _layer("Conv", ndim)(config.mixture_channels, 1, dtype="float32", name="mixture_conv")(x)
+    x = spatial_layer("Conv", ndim)(
+        config.mixture_channels, 1, dtype="float32", name="mixture_conv"
+    )(x)
     norm = layers.GroupNormalization(
         -1,
         epsilon=_INSTANCE_EPSILON,
@@ -243,7 +248,7 @@ def _log_likelihood(channels: Tensor, prior_logits: Tensor, ndim: int) -> Tensor
     starts with the prior in place of the posterior.
     """
     powers = ops.concatenate([channels, ops.square(channels)], axis=-1)
-    sparse = _layer("AveragePooling", ndim)(1, strides=2, dtype="float32", name=MIXTURE)
+    sparse = spatial_layer("AveragePooling", ndim)(1, strides=2, dtype="float32", name=MIXTURE)
     sparse_powers, sparse_logits = sparse(powers), sparse(prior_logits)
     posterior = ops.softmax(sparse_logits, axis=-1)
     for _ in range(_MIXTURE_STEPS - 1):
@@ -274,7 +279,7 @@ def _evaluate(powers: Tensor, mean: Tensor, variance: Tensor, ndim: int) -> Tens
 
 def _convolve(x: Tensor, prefix: str, level: int, ndim: int, config: UNetConfig) -> Tensor:
     for index in range(config.convolutions):
-        x = _layer("Conv", ndim)(
+        x = spatial_layer("Conv", ndim)(
             config.level_features(level),
             config.kernel_size,
             padding="same",
@@ -293,7 +298,3 @@ def _normalize(x: Tensor, name: str, config: UNetConfig) -> Tensor:
         )
         return layer(x)
     return x
-
-
-def _layer(kind: str, ndim: int) -> type[layers.Layer]:
-    return getattr(layers, f"{kind}{ndim}D")

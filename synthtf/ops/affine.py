@@ -206,7 +206,7 @@ def with_anchors(source: Tensor, target: Tensor, weights: Tensor) -> tuple[Tenso
     ndim = source.shape[-1]
     corners = np.concatenate([np.eye(ndim), -np.eye(ndim)]).astype("float32") / 2
     anchors = ops.broadcast_to(corners, (ops.shape(source)[0], *corners.shape))
-    low = ops.full((ops.shape(source)[0], 2 * ndim), _ANCHOR)
+    low = ops.full((ops.shape(source)[0], 2 * ndim), _ANCHOR, "float32")
     return (
         ops.concatenate([source, anchors], axis=1),
         ops.concatenate([target, anchors], axis=1),

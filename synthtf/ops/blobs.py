@@ -131,7 +131,7 @@ def direction_noise(coefficients: Tensor, surroundings: Windows) -> Tensor:
     num, degree = coefficients.shape[1], coefficients.shape[-1] - 1
     ndim = len(surroundings.offsets)
     widths = tuple(surroundings.squared.shape[2:])
-    weights = ops.convert_to_tensor(_monomial_std(degree, ndim))
+    weights = ops.convert_to_tensor(_monomial_std(degree, ndim), "float32")
     coefficients = ops.reshape(coefficients * weights, (-1, 2, *(degree + 1,) * ndim))
     powers = [_powers(ops.reshape(x, (-1, x.shape[-1])), degree) for x in surroundings.offsets]
     low, high = (
@@ -215,6 +215,6 @@ def spline_matrix(size: int, num_points: int) -> Tensor:
          [0.5 0.5]
          [0.2 0.8]]
     """
-    distance = ops.abs(control_offset(ops.full((1,), num_points), size, num_points))
+    distance = ops.abs(control_offset(ops.full((1,), num_points, "int32"), size, num_points))
     weight = ops.power(ops.relu(2.0 - distance), 3) - 4.0 * ops.power(ops.relu(1.0 - distance), 3)
     return weight / ops.sum(weight, axis=-1, keepdims=True)

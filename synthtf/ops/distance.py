@@ -34,7 +34,7 @@ def distance_to(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:
         Computing 2012.
     """
     far = float(limit) ** 2
-    squared = ops.where(mask, 0.0, far)
+    squared = far * ops.cast(ops.logical_not(mask), "float32")
     for axis, mm in enumerate(spacing, start=1):
         squared = _lower_envelope(squared, axis, float(mm), far)
     return ops.sqrt(squared)
@@ -43,6 +43,8 @@ def distance_to(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:
 def _lower_envelope(values: Tensor, axis: int, mm: float, far: float) -> Tensor:
     """Return the minimum over shifts along an axis of the shifted values plus the squared shift."""
     reach = math.ceil(math.sqrt(far) / mm) - 1  # voxels; beyond, the square alone is `far`
+    if values.shape[axis] is not None:
+        reach = min(reach, values.shape[axis] - 1)
     pads = [(reach, reach) if a == axis else (0, 0) for a in range(len(values.shape))]
     padded = ops.pad(values, pads, constant_values=far)
     size = ops.shape(values)[axis]

@@ -31,7 +31,10 @@ def matrix_sqrt(matrix: Tensor) -> Tensor:
     Reference:
         Denman and Beavers, The matrix sign function and computations in systems, 1976.
     """
-    root, inverse_root = matrix, ops.zeros_like(matrix) + ops.eye(matrix.shape[-1])
+    root, inverse_root = (
+        matrix,
+        ops.zeros_like(matrix) + ops.eye(matrix.shape[-1], dtype=matrix.dtype),
+    )
     for _ in range(_ITERATIONS):
         root, inverse_root = (
             (root + ops.linalg.inv(inverse_root)) / 2,

@@ -40,7 +40,7 @@ def nearest_label(
         Computing 2012.
     """
     far = float(limit) ** 2
-    squared = ops.where(mask, 0.0, far)
+    squared = far * ops.cast(ops.logical_not(mask), "float32")
     nearest = labels
     for axis, mm in enumerate(spacing, start=1):
         squared, nearest = _along_axis(squared, nearest, axis, float(mm), far)
@@ -51,6 +51,8 @@ def _along_axis(
     squared: Tensor, nearest: Tensor, axis: int, mm: float, far: float
 ) -> tuple[Tensor, Tensor]:
     reach = math.ceil(math.sqrt(far) / mm) - 1  # voxels; beyond, the square alone is `far`
+    if squared.shape[axis] is not None:
+        reach = min(reach, squared.shape[axis] - 1)
     pads = [(reach, reach) if a == axis else (0, 0) for a in range(len(squared.shape))]
     distances = ops.pad(squared, pads, constant_values=far)
     values = ops.pad(nearest, pads)

@@ -219,7 +219,7 @@ def upsample(field: Tensor, shape: Sequence[int]) -> Tensor:
     """
     grid = tuple(field.shape[1:])
     matrices = [
-        None if n == m else upsample_matrix(ops.full((1,), m), n, m)
+        None if n == m else upsample_matrix(ops.full((1,), m, "int32"), n, m)
         for n, m in zip(shape, grid, strict=True)
     ]
     return apply_along_axes(field[..., None], matrices)[..., 0]

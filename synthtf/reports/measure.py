@@ -12,7 +12,7 @@ import numpy as np
 
 from synthtf.data.geometry import orientation, reorient
 from synthtf.data.grid import Grid
-from synthtf.data.label_rows import split_side
+from synthtf.data.label_sides import split_side
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.data.paths import stem
 from synthtf.data.volumes import Volume, as_labels, read_with_notes

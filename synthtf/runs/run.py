@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.data.label_table import LabelTable
-from synthtf.data.shipped_models import check_files, find_model
-from synthtf.data.whole_files import check_archive, write_whole, written_aside
+from synthtf.data.own_files import refuse_foreign_folder
+from synthtf.data.shipped_models import CHECKSUMS, check_files, find_model, write_checksums
+from synthtf.data.whole_files import write_whole, written_aside
 from synthtf.version import __version__
 
 if TYPE_CHECKING:
@@ -64,12 +65,17 @@ class Run:
             table: label table.
             recipe: of the synthesis.
             metadata: with at least "task", "shape", "spacing", "multiple" and "output_labels".
+
+        Raises:
+            ValueError: if the folder holds files of these names that are of no run.
         """
+        refuse_foreign_folder(folder, FACTS, (TABLE, RECIPE, MODEL))
         run = cls(Path(folder), table, recipe, {"synthtf": __version__, **metadata})
         run.folder.mkdir(parents=True, exist_ok=True)
+        run.update()  # first: it says that the other files are synthtf's
+        run._unseal()
         table.write(run.folder / TABLE)
         recipe.save(run.folder / RECIPE)
-        run.update()
         return run
 
     @classmethod
@@ -124,12 +130,18 @@ class Run:
         return saved
 
     def update(self, **facts: Any) -> None:
-        """Add facts to the metadata and write them, in one piece."""
+        """Add facts to the metadata and write them, in one piece; then all checksums."""
         self.metadata.update(facts)
+        self._unseal()
         write_whole(self.folder / FACTS, (json.dumps(self.metadata, indent=2) + "\n").encode())
+        write_checksums(self.folder, (MODEL, *_TEXTS))
+
+    def _unseal(self) -> None:
+        """Delete the checksums, so that a run is never refused for being killed in between."""
+        (self.folder / CHECKSUMS).unlink(missing_ok=True)
 
     def save_model(self, network: "keras.Model", copy: "keras.Model | None" = None) -> None:
-        """Write the task network, in one piece.
+        """Write the task network, in one piece; then all checksums.
 
         Args:
             network: its weights are written.
@@ -138,8 +150,12 @@ class Run:
         if copy is not None and copy is not network:
             copy.set_weights(network.get_weights())
             network = copy
+        from synthtf.runs.model_file import write_network
+
         with written_aside(self.folder / MODEL) as aside:
-            network.save(aside)
+            write_network(network, aside)
+            self._unseal()
+        write_checksums(self.folder, (MODEL, *_TEXTS))
 
     @property
     def name(self) -> str:
@@ -209,19 +225,13 @@ class Run:
             FileNotFoundError: if the run has not saved one yet.
             ValueError: if the file is not a Keras model that is safe to load.
         """
-        import keras
-
         from synthtf import xla
+        from synthtf.runs.model_file import read_network
 
         path = self.folder / MODEL
         if not path.is_file():
             raise FileNotFoundError(f"{path}: not found; has the training finished an epoch?")
-        check_archive(path)
-        try:
-            return xla.choose(keras.models.load_model(path, compile=False, safe_mode=True))
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(f"{path}: not a model that can be loaded, {reason}") from error
+        return xla.choose(read_network(path))
 
 
 def as_run(model: Any) -> Run:
@@ -257,7 +267,10 @@ def _read_facts(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: expected an object, received {type(facts).__name__}")
     missing = [name for name in _REQUIRED if name not in facts]
     if missing:
-        raise ValueError(f"{path}: lacks {missing}; is it of a newer version?")
+        raise ValueError(
+            f"{path}: lacks {missing}; it was written by synthtf {facts.get('synthtf')}, and this "
+            f"is synthtf {__version__}"
+        )
     shape, spacing = facts["shape"], facts["spacing"]
     ndim = len(shape) if isinstance(shape, list) else 0
     for name, valid, expected in (

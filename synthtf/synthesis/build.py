@@ -76,7 +76,7 @@ def build(
         "labels": keras.Input((*(None,) * len(scene.shape), 1), dtype="int32", name="labels"),
         "key": keras.Input((2,), dtype="int32", name="key"),
     }
-    chain = _Chain(inputs["labels"], inputs["key"], scene.shape)
+    chain = _Chain(inputs["labels"], inputs["key"], scene.shape, bound)
     for stage in group(bound):
         getattr(chain, stage.kind)(stage)
     outputs = chain.outputs()
@@ -106,6 +106,7 @@ class _Chain:
 
     Attributes:
         parts: symbolic tensors by name; see `SynthesisLayer`.
+        targets: symbolic images that are kept, by name of the step.
         key: symbolic keys.
         shape: spatial shape of the images.
         is_placed: whether the parts are on the grid of the images.
@@ -113,12 +114,16 @@ class _Chain:
             the flips that swap its labels; None once a step has changed the labels themselves.
     """
 
-    def __init__(self, labels: Any, key: Any, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, labels: Any, key: Any, shape: tuple[int, ...], steps: Sequence[SynthesisLayer]
+    ) -> None:
         self.parts = {"labels": labels}
+        self.targets: dict[str, Any] = {}
         self.key = key
         self.shape = shape
         self.is_placed = False
         self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (labels, None, [])
+        self._steps = {step.name: step for step in steps}
         self._count = 0
 
     def source(self, stage: Stage) -> None:
@@ -163,12 +168,16 @@ class _Chain:
         self._place()
         (step,) = stage.steps
         before = self.trail
+        if step.gives == ("target",):
+            return self._keep(step)
         if "image" in step.gives and "image" not in step.takes and "image" in self.parts:
             return self._replace_image(step)
         also = [part for part in step.also if part in self.parts]
         inputs = [self._part(part) for part in (*step.takes, *also)]
         random = {"key": self.key} if isinstance(step, RandomLayer) else {}
         outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
+        for name, target in self.targets.items() if step.hides else ():
+            self.targets[name] = step([target, *inputs[1:]], **random)
         gives = (*step.gives, *also)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         self.parts.update(zip(gives, outputs, strict=True))
@@ -186,12 +195,21 @@ class _Chain:
         return None
 
     def outputs(self) -> dict[str, Any]:
-        """Give the target and the normalised image."""
+        """Give the label map, the normalised image and what is kept."""
         self._place()
         found = {"labels": self.parts["labels"]}
         if "image" in self.parts:
             found["image"] = layers.MinMaxNormalize(name="image")(self.parts["image"])
-        return found
+        return {**found, **self.targets}
+
+    def _keep(self, step: SynthesisLayer) -> None:
+        """Keep a part, or the gain of a step, as a target."""
+        (taken,) = step.takes
+        part = self._part(taken)
+        if hasattr(step, "of"):
+            gain = self._steps[step.of]
+            part = gain(ops.ones_like(part), key=self.key)
+        self.targets[step.name] = step(part)
 
     def _part(self, name: str) -> Any:
         """Give a part, or the one that it is the same as."""
@@ -222,6 +240,9 @@ class _Chain:
             move = layers.Resample(shape=self.shape, name=self._name(f"moved_{part}"))
             moved = move(self.parts[part], transform)
             self.parts[part] = self._swapped(moved, flips) if part in LABEL_MAPS else moved
+        for name, target in self.targets.items():
+            move = layers.Resample(shape=self.shape, name=self._name(f"moved_{name}"))
+            self.targets[name] = move(target, transform)
         if self.trail is None:
             self.trail = (self.parts["labels"], None, [])
         self._follow(transform, flips)

@@ -1,13 +1,12 @@
 """The steps of a recipe file: entries, and the layers that they stand for."""
 
-import difflib
 import inspect
-from collections.abc import Iterable
 from typing import Any
 
 import keras
 
 from synthtf import layers
+from synthtf.data.shipped_models import nearest
 from synthtf.layers.base import SynthesisLayer
 
 # Of an entry that are not arguments of its layer.
@@ -111,9 +110,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Suggest the known name that is most like another."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

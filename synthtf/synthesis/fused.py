@@ -66,7 +66,7 @@ class LinearSteps(_OfSteps):
             for d, matrix in enumerate(matrices):
                 if matrix is not None:
                     if "active" in draws:
-                        still = ops.eye(matrix.shape[-1])[None]
+                        still = ops.eye(matrix.shape[-1], dtype=matrix.dtype)[None]
                         matrix = ops.where(expand(draws["active"], matrix), matrix, still)
                     before = product[d]
                     product[d] = matrix if before is None else matrix_product(matrix, before)

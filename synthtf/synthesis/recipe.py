@@ -10,11 +10,12 @@ import keras
 
 from synthtf.arguments import Limited
 from synthtf.data.label_table import LabelTable
-from synthtf.data.shipped_models import shipped_recipes
+from synthtf.data.shipped_models import nearest, recipe_file, shipped_recipes
+from synthtf.data.whole_files import write_whole
 from synthtf.layers.base import SynthesisLayer
 from synthtf.ranges import Range
 from synthtf.synthesis import build
-from synthtf.synthesis.entries import as_entry, as_step, check_known, nearest, remake
+from synthtf.synthesis.entries import as_entry, as_step, check_known, remake
 from synthtf.synthesis.stages import check_order, group
 
 _RESERVED = ("labels", "key", "image", "target")
@@ -102,15 +103,7 @@ class Recipe:
                 "`recipe` must be a `Recipe`, a list of layers, the name of a preset or the path "
                 f"of a JSON file. Received: recipe={recipe!r}"
             )
-        recipes = shipped_recipes()
-        if recipe in recipes:
-            return cls.preset(recipe)
-        if not Path(recipe).is_file():
-            near = nearest(str(recipe), recipes)
-            raise ValueError(
-                f"{recipe}: neither a file nor one of the recipes {tuple(recipes)}{near}"
-            )
-        return cls.load(recipe)
+        return cls.load(recipe_file(recipe))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,6 +119,11 @@ class Recipe:
     def makes_image(self) -> bool:
         """Whether a step makes an image of the labels."""
         return any("image" in step.gives for step in self.steps)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the steps that keep a target, which the model gives besides the labels."""
+        return tuple(step.name for step in self.steps if step.gives == ("target",))
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -263,9 +261,9 @@ class Recipe:
 
         Returns:
             Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to
-            `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`;
-            without an image if no step makes one. The input may be of any size: its centre comes
-            to lie in the centre.
+            `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`
+            and each of the recipe's `targets`, `(batch, *shape, channels)`; without an image if
+            no step makes one. The input may be of any size: its centre comes to lie in the centre.
 
         Raises:
             ValueError: if the shape or the label table does not fit.
@@ -300,11 +298,14 @@ class Recipe:
             entries = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"recipe: not JSON, {error}") from None
-        return cls(entries)
+        try:
+            return cls(entries)
+        except RecursionError:
+            raise ValueError("recipe: its entries are nested too deeply") from None
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a recipe file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        write_whole(path, self.to_json().encode())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recipe":

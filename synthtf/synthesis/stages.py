@@ -64,9 +64,12 @@ def check_order(steps: Sequence[SynthesisLayer]) -> None:
         for part in step.takes:
             if part not in made_by and part not in LABEL_MAPS:
                 raise ValueError(f"{where}: takes {_A[part]}, but no step before it makes one")
+        of = getattr(step, "of", None)
+        if of is not None and of not in [earlier.name for earlier in steps[:number]]:
+            raise ValueError(f"{where}: no step before it has the name `{of}`")
         _check_late(step, made_by, where)
         for part in step.gives:
-            if part != "labels":
+            if part not in ("labels", "target"):
                 made_by.setdefault(part, step.name)
         if "maps" in step.takes and "image" in step.gives:
             made_by.pop("maps", None)  # used up

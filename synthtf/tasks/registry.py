@@ -11,6 +11,7 @@ _CLASSES = (
     "segmenting.options.SegmentationTask",
     "stripping.options.StrippingTask",
     "registering.options.RegistrationTask",
+    "regressing.options.RegressionTask",
 )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthtf.options import Options, options_of, signature_of
 from synthtf.ranges import Range, per_axis
-from synthtf.training.plan import DEFAULT_RECIPE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +30,7 @@ class Task(Options):
         summary: what the network does, after "train a network to".
         maps_per_sample: label maps that make one training sample, that of the model it builds.
         needs_brain: whether a label table must say what the brain is.
+        default_recipe: name of the recipe that is taken if none is given.
     """
 
     name: ClassVar[str]
@@ -38,6 +38,7 @@ class Task(Options):
     summary: ClassVar[str]
     maps_per_sample: ClassVar[int] = 1
     needs_brain: ClassVar[bool] = False
+    default_recipe: ClassVar[str] = "heads"
 
     @property
     def multiple(self) -> int:
@@ -83,7 +84,7 @@ class Task(Options):
         shape: Sequence[int],
         labels: Any,
         spacing: Range = 1.0,
-        recipe: Any = DEFAULT_RECIPE,
+        recipe: Any = None,
         network: Any = None,
     ) -> "CombinedModel":
         """Make the combined model, which can be trained, used and kept as a run.
@@ -92,7 +93,8 @@ class Task(Options):
             shape: spatial shape of the synthetic images, two or three axes.
             labels: label values that occur, or a label table or its path.
             spacing: mm per voxel, a scalar or one per axis.
-            recipe: recipe of the synthesis: its name, its file, or as it is.
+            recipe: recipe of the synthesis: its name, its file, or as it is. None: the
+                `default_recipe`.
             network: Keras model to train instead of a new one of the size in the options.
 
         Raises:
@@ -102,7 +104,8 @@ class Task(Options):
         from synthtf.networks import network_multiple
         from synthtf.synthesis import Recipe
 
-        shape, recipe, facts = tuple(shape), Recipe.of(recipe), self.facts()
+        shape, facts = tuple(shape), self.facts()
+        recipe = Recipe.of(self.default_recipe if recipe is None else recipe)
         if not recipe.makes_image:
             raise ValueError(
                 "`recipe` must have a step that makes an image, such as RandomIntensity. "
@@ -118,10 +121,10 @@ class Task(Options):
             )
         table = recipe.table(labels, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)
-        images = [x for name, x in model.synthesis.output.items() if "labels" not in name]
-        if images[0].shape[-1] != model.task_model.inputs[0].shape[-1]:
+        image = next(x for name, x in model.synthesis.output.items() if "labels" not in name)
+        if image.shape[-1] != model.task_model.inputs[0].shape[-1]:
             raise ValueError(
-                f"`network` must take the channels of the recipe's images, {images[0].shape[-1]}. "
+                f"`network` must take the channels of the recipe's images, {image.shape[-1]}. "
                 f"Received: a network of {model.task_model.inputs[0].shape[-1]}"
             )
         facts["shape"], facts["spacing"] = list(shape), list(spacing)
@@ -187,7 +190,7 @@ def task_function(task: type[Task]) -> "Callable[..., CombinedModel]":
         shape: Sequence[int],
         labels: Any,
         spacing: Range = 1.0,
-        recipe: Any = DEFAULT_RECIPE,
+        recipe: Any = None,
         **options: Any,
     ) -> "CombinedModel":
         network = options.get("network")
@@ -208,7 +211,8 @@ _ARGUMENTS = """Args:
     shape: spatial shape of the synthetic images, two or three axes.
     labels: label values that occur, or a label table or its path.
     spacing: mm per voxel, a scalar or one per axis.
-    recipe: recipe of the synthesis: its name, its file, or as it is.
+    recipe: recipe of the synthesis: its name, its file, or as it is. None: the one that suits the
+        task.
 """
 _RESULT = """Returns:
     Keras model that fits on `synthtf.data.LabelMaps`. `.synthesis` makes images and targets,

@@ -1,12 +1,15 @@
 """One Keras model that synthesises and learns."""
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+from keras import tree
 
 from synthtf import xla
+from synthtf.data.label_maps import LabelMaps
 from synthtf.runs.run import Run
 from synthtf.training.step_cost import warn_of_cost
 
@@ -138,21 +141,108 @@ class CombinedModel(keras.Model):
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
-        *args: Any,
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
         class_weight: Any = None,
         sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does, on label maps and keys alone.
 
-        Warns first if a step will take long, unless `verbose` is 0.
+        Warns first if a step will take long, unless `verbose` is 0. Synthesis has no end: with
+        `LabelMaps`, `steps_per_epoch` and `validation_steps` may be any numbers, and give the
+        samples of data sets of so many batches.
 
         Raises:
             ValueError: if targets or weights are given: the targets come from the synthesis.
         """
         _refuse({"y": y, "class_weight": class_weight, "sample_weight": sample_weight})
+        if isinstance(validation_data, list | tuple):
+            _refuse({"validation_data": (validation_data[1:] or None) and validation_data})
+            validation_data = validation_data[0]
         warn_of_cost(self, x, verbose)
-        return super().fit(x, None, batch_size, epochs, verbose, *args, **kwargs)
+        self._initial_epoch = None  # that of a backup which an earlier call restored
+        if isinstance(x, LabelMaps):
+            # Wherever the number comes from: CallbackList is Keras' own container.
+            restored = _RestoredEpoch(x, initial_epoch)
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.append(restored)
+            else:
+                callbacks = [*tree.flatten(callbacks or []), restored]
+        with (
+            _in_epochs_of(x, steps_per_epoch) as steps,
+            _in_epochs_of(validation_data, validation_steps) as validation,
+        ):
+            return super().fit(
+                x,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps,
+                validation_steps=validation,
+                **kwargs,
+            )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Evaluate as `keras.Model.evaluate` does, on label maps and keys alone; see `fit`."""
+        _refuse({"y": y, "sample_weight": sample_weight})
+        with _in_epochs_of(x, steps) as steps:
+            return super().evaluate(
+                x, batch_size=batch_size, verbose=verbose, steps=steps, **kwargs
+            )
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Predict as `keras.Model.predict` does, on label maps and keys; see `fit`."""
+        with _in_epochs_of(x, steps) as steps:
+            return super().predict(x, batch_size, verbose, steps, **kwargs)
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, **kw: Any
+    ) -> Any:
+        """Train as `keras.Model.train_on_batch` does, on label maps and keys alone."""
+        _refuse({"y": y, "sample_weight": sample_weight, "class_weight": class_weight})
+        return super().train_on_batch(x, **kw)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kw: Any) -> Any:
+        """Evaluate as `keras.Model.test_on_batch` does, on label maps and keys alone."""
+        _refuse({"y": y, "sample_weight": sample_weight})
+        return super().test_on_batch(x, **kw)
+
+    def _run_through_graph(self, inputs: Any, **functions: Any) -> Any:
+        # Called by Keras; with both functions by `clone_model` alone.
+        if len(functions) == 2:
+            name = type(self).__name__
+            raise ValueError(
+                f"`keras.models.clone_model` would lose the objective of a {name}: call "
+                f"{name}.from_config(model.get_config()). Received: model={self.name!r}"
+            )
+        return super()._run_through_graph(inputs, **functions)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Build the optimizer, without which TensorFlow would trace the graph twice."""
@@ -209,6 +299,30 @@ class CombinedModel(keras.Model):
         if texts is not None:
             model._run = Run.from_texts(texts, model.task_model)
         return model
+
+
+class _RestoredEpoch(keras.callbacks.Callback):
+    """Tell label maps where `BackupAndRestore` resumes, so that their numbers go on."""
+
+    def __init__(self, maps: LabelMaps, first: int) -> None:
+        super().__init__()
+        self.maps, self.first = maps, first
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Set the epoch, which `fit` has ended once already."""
+        restored = self.model._initial_epoch or 0
+        if restored > self.first:
+            self.maps.epoch = max(self.maps.epoch, restored + 1)
+
+
+@contextlib.contextmanager
+def _in_epochs_of(maps: Any, steps: int | None) -> Iterator[int | None]:
+    """Let label maps have epochs of so many steps; give what is left for Keras to do."""
+    if not isinstance(maps, LabelMaps) or steps is None:
+        yield steps
+        return
+    with maps.in_epochs_of(steps):
+        yield None
 
 
 def _refuse(arguments: dict[str, Any]) -> None:

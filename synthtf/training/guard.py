@@ -1,10 +1,9 @@
 """A guard over what a network is shown: samples that nothing can be learnt from are noticed."""
 
-import csv
 import functools
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ import keras
 import numpy as np
 
 from synthtf import xla
+from synthtf.data.delimited import append_rows
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable, count_labels
-from synthtf.runs.run import RECIPE, TABLE
+from synthtf.runs.run import RECIPE, TABLE, Run
 
 GUARD = "guard.csv"
 """File of a run that lists the samples with faults."""
@@ -120,33 +120,135 @@ def middle_counts(labels: np.ndarray, shape: Sequence[int]) -> dict[int, int]:
     return count_labels(labels[box])
 
 
+class FaultList:
+    """The samples with faults of a training, in `guard.csv` of its run folder.
+
+    Args:
+        maps: the label maps of the training.
+        folder: of the run.
+    """
+
+    def __init__(self, maps: LabelMaps, folder: Path) -> None:
+        self.maps = maps
+        self.path = Path(folder) / GUARD
+
+    def numbers(self, epoch: int, batch: int) -> range:
+        """Give the sample numbers of a step of an epoch of `fit`."""
+        # `fit` ends an epoch once before its first: see `EpochCounter`.
+        first = ((epoch + 1) * len(self.maps) + batch) * self.maps.batch_size
+        return range(first, first + self.maps.batch_size)
+
+    def add(self, epoch: int, entries: Sequence[tuple[int, list[str], list[int]]]) -> None:
+        """Append samples.
+
+        Args:
+            epoch: of all of them.
+            entries: number, faults and lost labels of each.
+        """
+        if not entries:
+            return
+        rows: list[tuple] = [] if self.path.exists() else [COLUMNS]
+        for number, faults, lost in entries:
+            name = self.maps.names[self.maps.map_index(number)]
+            lost_labels = " ".join(map(str, lost))
+            rows.append((self.maps.seed, number, name, epoch, "; ".join(faults), lost_labels))
+        append_rows(self.path, rows)
+
+
+class FiniteGuard(keras.callbacks.Callback):
+    """Stop a training whose loss or weights are no longer finite.
+
+    The checkpoint of the last epoch stays. The samples of the step are listed in `guard.csv`, and
+    `run.json` says why the training stopped.
+
+    Args:
+        faults: the list.
+        run: the run.
+    """
+
+    def __init__(self, faults: FaultList, run: Run) -> None:
+        super().__init__()
+        self.faults, self.run = faults, run
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Remember the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Check the loss.
+
+        Raises:
+            ValueError: if it is not finite.
+        """
+        self._batch = batch
+        loss = (logs or {}).get("loss")
+        if loss is not None and not np.isfinite(float(loss)):
+            self.stop("loss")
+
+    def stop(self, what: str) -> None:
+        """Stop after a step.
+
+        Args:
+            what: is not finite, "loss" or "weights".
+
+        Raises:
+            ValueError: always.
+        """
+        numbers = self.faults.numbers(self._epoch, self._batch)
+        self.faults.add(self._epoch, [(number, [f"{what} not finite"], []) for number in numbers])
+        keys = ", ".join(f"({self.faults.maps.seed}, {number})" for number in numbers)
+        reason = (
+            f"the {what} became not finite in step {self._batch + 1} of epoch {self._epoch + 1}, "
+            f"with the samples of the keys {keys}"
+        )
+        self.run.update(stopped=reason)
+        raise ValueError(
+            f"{self.run.folder}: {reason}, which {self.faults.path.name} lists. "
+            + (
+                f"The checkpoint after epoch {self._epoch} is kept: resume from it with a lower "
+                "learning rate"
+                if self._epoch
+                else "Begin again with a lower learning rate"
+            )
+        )
+
+
 class SampleGuard(keras.callbacks.Callback):
     """Look at the samples of a training now and then, and stop it if most are useless.
 
     It synthesises the batch of a step once more: of the first steps, until `FIRST` samples are
     checked, then of every so many. Samples with a fault (see `find_faults`) or without a label
     that their map shows in the same place are listed in `guard.csv`, and counted in one line after
-    each epoch that has any. So are those of the step after which the loss is not finite.
+    each epoch that has any.
 
     Args:
-        maps: the label maps of the training.
+        faults: the list, of the label maps of the training.
         table: of their labels.
-        folder: of the run.
         every: steps between checks.
 
     Raises:
         ValueError: during `fit`, if more than half of the first `FIRST` samples have a fault.
     """
 
-    def __init__(self, maps: LabelMaps, table: LabelTable, folder: Path, every: int = 50) -> None:
+    def __init__(self, faults: FaultList, table: LabelTable, every: int = 50) -> None:
         super().__init__()
-        self.maps, self.every = maps, every
-        self.path = Path(folder) / GUARD
+        self.faults, self.every = faults, every
         self.table = table
         self.checked = self.bad = 0
         self._total: Counter = Counter()
         self._steps = 0
         self._clear()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What a resumed training needs to check the same samples."""
+        counts = {"checked": self.checked, "bad": self.bad, "steps": self._steps}
+        return counts | {"total": dict(self._total)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; from the beginning if it is empty."""
+        self.checked, self.bad = state.get("checked", 0), state.get("bad", 0)
+        self._steps, self._total = state.get("steps", 0), Counter(state.get("total", {}))
 
     @functools.cached_property
     def target(self) -> Target:
@@ -164,26 +266,14 @@ class SampleGuard(keras.callbacks.Callback):
             self.check(batch)
         self._steps += 1
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """List the samples after which the loss is not finite."""
-        loss = (logs or {}).get("loss")
-        if loss is not None and not np.isfinite(float(loss)):
-            self._write([(number, ["loss not finite"], []) for number in self.numbers(batch)])
-
     def on_train_end(self, logs: Any = None) -> None:
         """Report the last epoch."""
         self._report()
 
-    def numbers(self, batch: int) -> range:
-        """Give the sample numbers of a step of this epoch."""
-        # `fit` ends an epoch once before its first: see `EpochCounter`.
-        first = ((self._epoch + 1) * len(self.maps) + batch) * self.maps.batch_size
-        return range(first, first + self.maps.batch_size)
-
     def check(self, batch: int) -> None:
         """Synthesise the samples of a step again and look for faults."""
-        numbers = self.numbers(batch)
-        singles = [self.maps.sample(number)[0] for number in numbers]
+        numbers = self.faults.numbers(self._epoch, batch)
+        singles = [self.faults.maps.sample(number)[0] for number in numbers]
         inputs = {name: np.concatenate([one[name] for one in singles]) for name in singles[0]}
         outputs = xla.call_once(self.model.synthesis, inputs)
         names = [name for name in _IMAGES if name in outputs]
@@ -200,7 +290,7 @@ class SampleGuard(keras.callbacks.Callback):
             source = inputs["labels"][row, ..., 0] if len(names) == 1 else None
             found.append((number, *self._look(image, labels, source)))
         self._count(found)
-        self._write([entry for entry in found if entry[1] or entry[2]])
+        self.faults.add(self._epoch, [entry for entry in found if entry[1] or entry[2]])
         if self.checked - len(found) < FIRST <= self.checked:
             self._stop_if_most_are_bad(found)
 
@@ -220,57 +310,43 @@ class SampleGuard(keras.callbacks.Callback):
         self.checked += len(found)
         self._seen += len(found)
         for _, faults, lost in found:
-            self._faults.update(faults)
+            self._kinds.update(faults)
             self._total.update(faults)
             self._lost.update(lost)
             self._with_lost += bool(lost)
             self._with_fault += bool(faults)
             self.bad += bool(faults)
 
-    def _write(self, entries: Sequence[tuple[int, list[str], list[int]]]) -> None:
-        if not entries:
-            return
-        new = not self.path.exists()
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(COLUMNS)
-            for number, faults, lost in entries:
-                name = self.maps.names[self.maps.map_index(number)]
-                lost_labels = " ".join(map(str, lost))
-                row = (self.maps.seed, number, name, self._epoch, "; ".join(faults), lost_labels)
-                writer.writerow(row)
-
     def _stop_if_most_are_bad(self, found: Sequence[tuple[int, list[str], list[int]]]) -> None:
         if self.bad <= self.checked / 2:
             return
         kinds = ", ".join(f"{n} {fault}" for fault, n in self._total.most_common())
         number = next((number for number, faults, _ in found if faults), found[-1][0])
-        folder = self.path.parent
+        path, seed = self.faults.path, self.faults.maps.seed
         raise ValueError(
             f"{self.bad} of the first {self.checked} samples are useless ({kinds}): correct the "
-            f"recipe, the shape or the maps. {self.path} lists them; to look at one again: synthtf "
-            f"synthesize MAPS -o DIR --replay {self.maps.seed} {number} --recipe {folder / RECIPE} "
-            f"--labels {folder / TABLE}, and the --shape and --spacing of this training"
+            f"recipe, the shape or the maps. {path} lists them; to look at one again: synthtf "
+            f"synthesize MAPS -o DIR --replay {seed} {number} --recipe {path.parent / RECIPE} "
+            f"--labels {path.parent / TABLE}, and the --shape and --spacing of this training"
         )
 
     def _report(self) -> None:
         parts = []
         if self._with_fault:
-            kinds = ", ".join(f"{n} {fault}" for fault, n in self._faults.most_common())
+            kinds = ", ".join(f"{n} {fault}" for fault, n in self._kinds.most_common())
             parts.append(f"{self._with_fault} useless ({kinds})")
         if self._with_lost:
             labels = ", ".join(str(label) for label, _ in self._lost.most_common(5))
             more = ", ..." if len(self._lost) > 5 else ""
             parts.append(f"{self._with_lost} without all their labels ({labels}{more})")
         if parts:
-            text = f"of {self._seen} samples checked: {'; '.join(parts)}; see {self.path}"
+            text = f"of {self._seen} samples checked: {'; '.join(parts)}; see {self.faults.path}"
             _print_line(text)
         self._clear()
 
     def _clear(self) -> None:
         self._seen = self._with_fault = self._with_lost = 0
-        self._faults: Counter = Counter()
+        self._kinds: Counter = Counter()
         self._lost: Counter = Counter()
 
 

@@ -1,6 +1,5 @@
 """Training a combined model into a run folder: log, checkpoints, figures, resume."""
 
-import json
 import math
 import time
 from pathlib import Path
@@ -11,14 +10,24 @@ import numpy as np
 
 from synthtf import figures, xla
 from synthtf.data.label_maps import LabelMaps
+from synthtf.data.whole_files import written_aside
+from synthtf.messages import print_line
 from synthtf.runs.precision import in_float32
 from synthtf.runs.run import Run
+from synthtf.training.checkpoint import (
+    CURVE,
+    LOG,
+    Checkpoint,
+    SaveRun,
+    clean,
+    draw_curve,
+    finished_epochs,
+)
 from synthtf.training.combined import CombinedModel
-from synthtf.training.guard import GUARD, SampleGuard
+from synthtf.training.guard import GUARD, FaultList, FiniteGuard, SampleGuard
 from synthtf.training.progress import ProgressBar
 from synthtf.training.schedule import Schedule
 
-LOG, CHECKPOINTS = "log.csv", "checkpoints"
 _SHEET_SAMPLES = 12
 _MEASURED = 0.05  # of the minutes, after which the epochs are planned
 
@@ -60,6 +69,13 @@ class CosineBudget(keras.callbacks.Callback):
         return max(done + 1, min(done + int(left), self.schedule.epochs))
 
     @property
+    def plan(self) -> dict[str, int | None]:
+        """What `run.json` shall say of the epochs planned for the minutes, if it does not yet."""
+        in_minutes = self.schedule.minutes is not None and self.schedule.anneal
+        plan = self.planned if in_minutes else None
+        return {} if self.run.metadata.get("planned_epochs") == plan else {"planned_epochs": plan}
+
+    @property
     def minutes(self) -> float:
         """Minutes trained so far, earlier parts of a resumed run included."""
         return self.spent + (time.monotonic() - self._start) / 60
@@ -78,9 +94,8 @@ class CosineBudget(keras.callbacks.Callback):
             self._times["second epoch"] = self.minutes
         if self.planned is None and epoch and self.minutes >= _MEASURED * self.schedule.minutes:
             self.planned = self._plan(epoch, self._duration(epoch))
-        plan = None if self.schedule.minutes is None else self.planned
-        if self.run.metadata.get("planned_epochs") != plan:
-            self.run.update(planned_epochs=plan)
+        if self.plan:
+            self.run.update(**self.plan)
         # Minutes that are enough for all epochs change nothing, before their plan neither.
         progress = min(epoch / (self.planned or self.schedule.epochs), 1.0)
         fall = (1 + math.cos(math.pi * progress)) / 2
@@ -109,45 +124,6 @@ class CosineBudget(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class SaveRun(keras.callbacks.Callback):
-    """Write the task network, the facts of the training and the learning curve, every epoch.
-
-    The network is written in float32, in which it can be used on any machine; its weights are, in
-    whatever precision it is trained. They are the moving average, if the schedule has one.
-
-    Args:
-        run: where to.
-        budget: which knows the minutes.
-    """
-
-    def __init__(self, run: Run, budget: CosineBudget) -> None:
-        super().__init__()
-        self.run = run
-        self.budget = budget
-        self._network = None
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write."""
-        self._network = self._network or in_float32(self.model.task_model)
-        average = keras.callbacks.SwapEMAWeights()
-        average.set_model(self.model)
-        if self.budget.schedule.average:
-            average.on_test_begin()
-        self.run.save_model(self.model.task_model, self._network)
-        if self.budget.schedule.average:
-            average.on_test_end()
-        self.run.update(
-            epochs_done=epoch + 1,
-            steps_done=int(self.model.optimizer.iterations),
-            minutes_done=round(self.budget.minutes, 2),
-            last_epoch={name: float(value) for name, value in (logs or {}).items()},
-        )
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Draw the learning curve."""
-        figures.learning_curve(self.run.folder / LOG, self.run.folder / "learning_curve.png")
-
-
 def train(
     run: Run,
     model: CombinedModel,
@@ -159,8 +135,10 @@ def train(
 ) -> None:
     """Train a combined model and keep everything in a run folder.
 
-    Writes `log.csv` (a row per epoch), `checkpoints/`, `samples.png`, `learning_curve.png`
-    and after every epoch the task network; and `guard.csv` if samples have faults.
+    Writes after every epoch the checkpoint, from which all else is made: the task network,
+    `log.csv` (a row per epoch), and `guard.csv` if samples have faults. A training that is killed
+    at any moment goes on from the checkpoint to the same result. `samples.png` and
+    `learning_curve.png` are drawn before and after.
 
     Args:
         run: made by `Run.create`, or loaded to resume it.
@@ -172,59 +150,91 @@ def train(
         jit_compile: compile with XLA; "auto" does so where it is faster.
 
     Raises:
-        ValueError: if the run holds a checkpoint and `resume` is not set, or if most of the
-            first samples are useless, see `SampleGuard`.
+        ValueError: if the run holds a checkpoint and `resume` is not set, or it is that of another
+            optimizer; if the loss or a weight is not finite; or if most of the first samples are
+            useless, see `SampleGuard`.
+        OSError: if a file cannot be written; the last checkpoint then stays.
     """
-    done = finished_epochs(run.folder)
-    if done and not resume:
-        raise ValueError(
-            f"{run.folder}: holds a training of {done} epochs; resume it or choose another folder"
-        )
-    if not done:
-        (run.folder / GUARD).unlink(missing_ok=True)
-        sample_sheet(model.synthesis, maps, run.folder / "samples.png", model.maps_per_sample)
-    budget = CosineBudget(schedule, run, done)
-    run.update(schedule=schedule.to_dict(), batch_size=maps.batch_size, steps_per_epoch=len(maps))
+    state = Checkpoint.read(run.folder)
+    if state:
+        _check_resume(run, state, schedule, resume)
+    clean(run.folder)
+    if state:
+        _say_where(run, state, verbose)
+        state.publish_texts(run.folder)
+        run.metadata["minutes_done"] = state.facts["minutes_done"]
+    else:
+        for name in (GUARD, LOG, CURVE):
+            (run.folder / name).unlink(missing_ok=True)
+        with written_aside(run.folder / "samples.png") as aside:
+            sample_sheet(model.synthesis, maps, aside, model.maps_per_sample)
+    budget = CosineBudget(schedule, run, state.epochs if state else 0)
+    # In one piece: a plan is known by the minutes that it was made for.
+    run.update(schedule=schedule.to_dict(), **budget.plan)
     if not schedule.epochs:
         run.save_model(model.task_model, in_float32(model.task_model))
         run.update(epochs_done=0, steps_done=0, minutes_done=0.0)
         return
-    guard = SampleGuard(maps, run.table, run.folder, schedule.check_every)
+    faults = FaultList(maps, run.folder)
+    finite, guard = FiniteGuard(faults, run), SampleGuard(faults, run.table, schedule.check_every)
+    guard.restore(state.guard if state else {})
 
     for warming_up, last in ((True, model.warm_up), (False, schedule.epochs)):
-        first = maps.epoch = finished_epochs(run.folder)
-        if first >= min(last, budget.planned or last) or (first and budget.is_over):
+        state = Checkpoint.read(run.folder)
+        first = maps.epoch = state.epochs if state else 0
+        over = first >= min(last, budget.planned or last) or (first and budget.is_over)
+        is_published = not state or run.metadata.get("epochs_done") == first
+        if over and is_published:
             continue
         model.warming_up = warming_up
         model.compile(schedule.make_optimizer(), jit_compile=jit_compile)
-        backup = keras.callbacks.BackupAndRestore(
-            run.folder / CHECKPOINTS, double_checkpoint=True, delete_checkpoint=False
-        )
-        log = keras.callbacks.CSVLogger(run.folder / LOG, append=first > 0)
-        # The backup comes last: Keras rounds weights as it swaps them with their average.
-        callbacks = [budget, keras.callbacks.TerminateOnNaN(), log, SaveRun(run, budget), backup]
+        model.optimizer.build(model.trainable_variables)
+        if state:
+            state.restore(model)
+            if not is_published:
+                network = in_float32(model.task_model)
+                state.publish(run, model, network, bool(schedule.average))
+        if over:
+            continue
+        callbacks = [budget, finite, SaveRun(run, budget, finite, guard, state)]
         if schedule.check_every:
             callbacks.insert(0, guard)
         if verbose == "bar":
             callbacks.append(ProgressBar(budget))
         lines = 0 if verbose == "bar" else verbose
+        options = {"initial_epoch": first, "epochs": last, "shuffle": False, "verbose": lines}
         try:
-            model.fit(maps, epochs=last, callbacks=callbacks, shuffle=False, verbose=lines)
-        finally:
-            # Keras leaves it open after an error, and has none before the training begins.
-            if getattr(log, "csv_file", None) is not None:
-                log.csv_file.close()
+            model.fit(maps, callbacks=callbacks, **options)
+        except KeyboardInterrupt:
+            done = finished_epochs(run.folder)
+            print_line(f"{run.folder}: interrupted after epoch {done}, from which it can resume")
+            raise
+    draw_curve(run.folder)
 
 
-def finished_epochs(folder: Path) -> int:
-    """Number of epochs that the last checkpoint in a run folder stands for, 0 if there is none."""
-    path = Path(folder) / CHECKPOINTS / "training_metadata.json"
-    if not path.is_file():
-        return 0
-    try:
-        return int(json.loads(path.read_text())["epoch"])
-    except (ValueError, KeyError):
-        raise ValueError(f"{path}: not a checkpoint that can be read") from None
+def _check_resume(run: Run, state: Checkpoint, schedule: Schedule, resume: bool) -> None:
+    """Refuse to train over a checkpoint, or to go on from it with another optimizer."""
+    if not resume:
+        raise ValueError(
+            f"{run.folder}: holds a training of {state.epochs} epochs; resume it or choose "
+            "another folder"
+        )
+    before = run.metadata.get("schedule", {})
+    for name in ("optimizer", "average"):
+        value = getattr(schedule, name)
+        if before.get(name, value) != value:
+            raise ValueError(
+                f"{run.folder}: cannot resume with another `{name}`. Expected: {before[name]!r}. "
+                f"Received: {value!r}"
+            )
+
+
+def _say_where(run: Run, state: Checkpoint, verbose: int | str) -> None:
+    """Say where a training goes on."""
+    stopped = run.metadata.get("stopped")
+    if stopped or verbose:
+        why = f"; before, {stopped}" if stopped else ""
+        print_line(f"{run.folder}: goes on from the checkpoint after epoch {state.epochs}{why}")
 
 
 def sample_sheet(

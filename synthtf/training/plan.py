@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from synthtf.arguments import Limits, as_shape
-from synthtf.options import Options, option, options, options_of
+from synthtf.options import Options, option, options
 from synthtf.ranges import Range, as_spacing
 
 _LARGEST = 2**31 - 1
@@ -43,9 +43,9 @@ class TrainingPlan(Options):
         metavar="TABLE",
     )
     recipe: Any = option(
-        "heads",
-        "recipe of the synthesis: its file, or the name of a preset such as heads or "
-        "synthmorph-brains",
+        None,
+        "recipe of the synthesis: its file, or the name of a preset such as tutorial or "
+        "synthmorph-brains; none for the one that suits the task, see `synthtf info --recipes`",
         metavar="JSON|NAME",
     )
     spacing: Annotated[Range, as_spacing] | None = option(
@@ -77,5 +77,8 @@ class TrainingPlan(Options):
         metavar="RUN",
     )
 
-
-DEFAULT_RECIPE = options_of(TrainingPlan)["recipe"].default
+    def __post_init__(self) -> None:
+        """Check the values, and choose the recipe of the task if none is given."""
+        super().__post_init__()
+        if self.recipe is None:
+            object.__setattr__(self, "recipe", self.task.default_recipe)

@@ -1,6 +1,5 @@
 """What will go wrong in a training, found before it: label maps, table, recipe, shape, memory."""
 
-import csv
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from synthtf.data.geometry import resampled_size
 from synthtf.data.label_table import LabelTable
 from synthtf.data.map_survey import MapSurvey
 from synthtf.data.preflight import (
+    LABEL_COLUMNS,
     SEVERITIES,
     Finding,
     all_labels,
@@ -21,6 +21,7 @@ from synthtf.data.preflight import (
     shortened,
     survey_maps,
 )
+from synthtf.data.tables import refuse_other_file, write_table
 from synthtf.layers import RandomDeface, RandomFlip, RandomMask
 from synthtf.ranges import per_axis
 from synthtf.synthesis import Recipe
@@ -76,11 +77,8 @@ class Preflight:
         return ", ".join(f"{n} {s}{'s' * (n != 1)}" for n, s in counts)
 
     def write_labels(self, path: str | os.PathLike) -> None:
-        """Write the table of labels as CSV."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.labels[0]) if self.labels else ["label"])
-            writer.writeheader()
-            writer.writerows(self.labels)
+        """Write the table of labels as CSV; another table is not replaced."""
+        write_table(path, LABEL_COLUMNS, self.labels)
 
 
 def preflight(
@@ -124,6 +122,8 @@ def check_training(
     """
     from tqdm import tqdm
 
+    if table is not None:
+        refuse_other_file(table, LABEL_COLUMNS)
     found = preflight(paths, plan, lambda items: tqdm(items, unit="map", disable=None))
     if table is not None:
         found.write_labels(table)
@@ -160,7 +160,13 @@ def _sides_for_flips(
     try:
         known = all_labels(surveys) & set(table.ids)
         found = table.select({0, *known})
-        _ = found.flip_pairs, found.output_pairs
+        pairs, _ = found.flip_pairs, found.output_pairs
+        if not pairs:
+            message = (
+                "the recipe flips, but the table has no left-right pairs: labels are not swapped. "
+                "If structures have sides, say so in their names or a column `side`"
+            )
+            yield Finding("warning", "flip", message)
     except ValueError as error:
         yield Finding("error", "flip", f"the recipe flips, but {error}")
 

@@ -115,13 +115,13 @@ def synthesize(
         compiled: Compile the model first, which pays for more than a few samples.
 
     Returns:
-        "image" and "labels", `(*spatial)`.
+        "image", "labels" and the targets that the recipe keeps, `(*spatial)`.
     """
     batch = maps.sample(number)[0]
     output = synthesis.predict_on_batch(batch) if compiled else synthesis(batch)
     return {
-        name: np.asarray(keras.ops.convert_to_numpy(output[name]))[0, ..., 0]
-        for name in ("image", "labels")
+        name: np.asarray(keras.ops.convert_to_numpy(tensor))[0, ..., 0]
+        for name, tensor in output.items()
     }
 
 
@@ -168,9 +168,9 @@ def write_samples(
     The sheet shows for each image its key and the steps that were applied to it, of those that
     are not applied to all.
 
-    Sample `k` of a label map called `a.nii.gz` becomes `a_000k_image.nii.gz` and
-    `a_000k_labels.nii.gz`, on one grid in RAS orientation whose centre is that of the conformed
-    map. Files of the same name are overwritten.
+    Sample `k` of a label map called `a.nii.gz` becomes `a_000k_image.nii.gz`,
+    `a_000k_labels.nii.gz` and a file for each target that the recipe keeps, on one grid in RAS
+    orientation whose centre is that of the conformed map. Files of the same name are overwritten.
 
     Args:
         maps: Label maps.
@@ -186,16 +186,19 @@ def write_samples(
     for number in numbers:
         index = maps.map_index(number)
         output = synthesize(synthesis, maps, number)
-        image, labels = output["image"], output["labels"]
+        image = output["image"]
         affine = _affine_of_output(maps.affine(index), maps.shape, image.shape)
         name = f"{maps.names[index]}_{number:04d}"
+        for part, volume in output.items():
+            write_volume(output_in(folder, f"{name}_{part}.nii.gz"), volume, affine=affine)
         written.append(output_in(folder, f"{name}_image.nii.gz"))
-        write_volume(written[-1], image, affine=affine)
-        write_volume(output_in(folder, f"{name}_labels.nii.gz"), labels, affine=affine)
         if len(shown) < _SHEET_IMAGES:
             shown.append(picture(image))
             steps = applied_steps(synthesis, (maps.seed, number))
             titles.append(_title(name, f"key {maps.seed}, {number}", steps, image.ndim))
+            for target in sorted(output.keys() - {"image", "labels"}):
+                shown.append(picture(output[target]))
+                titles.append(_title(name, f"target {target}", [], image.ndim))
     figures.contact_sheet(shown, folder / SHEET, titles)
     return written
 

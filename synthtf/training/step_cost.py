@@ -98,12 +98,13 @@ def warn_of_cost(model: "CombinedModel", data: Any, verbose: int | str = "auto")
 def measured_rate() -> float:
     """Operations per second of convolutions on this machine as it is now."""
     shape = (1, *(_SIDE,) * 3, _CHANNELS)
-    image = keras.ops.ones(shape)
-    kernel = keras.ops.ones((3, 3, 3, _CHANNELS, _CHANNELS))
+    image = keras.ops.ones(shape, "float32")
+    kernel = keras.ops.ones((3, 3, 3, _CHANNELS, _CHANNELS), "float32")
     durations = []
     for _ in range(4):
         start = time.perf_counter()
-        np.asarray(keras.ops.convert_to_numpy(keras.ops.conv(image, kernel, padding="same")))
+        made = keras.ops.conv(image, kernel, padding="same", data_format="channels_last")
+        np.asarray(keras.ops.convert_to_numpy(made))
         durations.append(time.perf_counter() - start)
     # The first one also compiles, or wakes threads.
     return 2 * 27 * _CHANNELS**2 * _SIDE**3 / min(durations[1:])

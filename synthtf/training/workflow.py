@@ -14,7 +14,8 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
 from synthtf.runs.run import RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
-from synthtf.training.loop import finished_epochs, train
+from synthtf.training.checkpoint import finished_epochs
+from synthtf.training.loop import train
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
 
@@ -48,7 +49,7 @@ def train_run(
         ValueError: if a file, range or shape does not fit.
     """
     keras.utils.set_random_seed(plan.seed)
-    keras.config.set_dtype_policy(plan.precision)
+    _set_keras(plan.precision)
     table, recipe = load_table(plan.labels), Recipe.of(plan.recipe)
     start = None if plan.start is None else as_run(plan.start)
     if start is not None:
@@ -64,16 +65,27 @@ def train_run(
         "precision": plan.precision,
         "seed": plan.seed,
         "num_maps": data.num_maps,
+        "batch_size": data.batch_size,
+        "steps_per_epoch": len(data),
     }
-    if resume and (Path(folder) / RECIPE).is_file():
+    done = finished_epochs(Path(folder))
+    if done and not resume:
+        raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
+    if done:
         run = Run.load(folder)
         _refuse_difference(run, recipe, table, facts)
     else:
-        if finished_epochs(Path(folder)):
-            raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
         run = Run.create(folder, table, recipe, facts)
     train(run, model, data, schedule, resume, verbose, plan.jit_compile)
     return run
+
+
+def _set_keras(precision: str) -> None:
+    """Set all that a keras.json may have changed: a run is the same on each machine."""
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_dtype_policy(precision)
 
 
 def load_table(labels: Any) -> LabelTable | None:

@@ -1,10 +1,15 @@
+import shutil
 import types
 import warnings
 
 import numpy as np
 import pytest
+import registration_runs
+import stripping_runs
+from bad_volumes import SIDE, affine, labels
 
 from synthtf.data.label_table import LabelTable
+from synthtf.data.transforms import Affine
 from synthtf.data.volume_writer import write_volume
 
 
@@ -80,3 +85,24 @@ def error_lines(capsys):
         return [x for x in capsys.readouterr().err.splitlines() if " GB of memory for " not in x]
 
     return lines
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory, contrast_run):
+    """A folder with what the commands need beside scans."""
+    folder = tmp_path_factory.mktemp("runs ü")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (stripping_runs, registration_runs):
+            patch.setattr(module, "SHAPE", (SIDE,) * 3)
+        stripping_runs.write_run(folder / "stripping")
+        registration_runs.write_run(folder / "registration", "deformable")
+    shutil.copytree(contrast_run, folder / "segmentation")
+    write_volume(folder / "fixed.nii.gz", labels(), affine=affine())
+    from synthtf.interop.transform_files import write_transform
+    from synthtf.synthesis import Recipe
+
+    write_transform(folder / "still.tfm", Affine(np.eye(4)), fixed=None, moving=None)
+    still = Recipe.preset("tutorial").without("warp", "affine", "resolution", "bias")
+    still.save(folder / "recipe.json")
+    (folder / "table.tsv").write_text("id\tname\n0\tair\n1\tgrey\n2\twhite\n")
+    return folder

@@ -123,7 +123,32 @@ def test_points_move_with_the_image(folder, transform):
         "-4.000000,0.000000,0.000000,b",
     ]
     assert run(f"--inverse {transform} moved.csv back.tsv") == 0
-    assert "5.000000,1.000000,-2.000000,a" in (folder / "back.tsv").read_text()
+    assert "5.000000\t1.000000\t-2.000000\ta" in (folder / "back.tsv").read_text()
+
+
+def test_columns_of_points_are_found_by_their_names(folder, capsys):
+    text = '# CoordinateSystem = LPS\n# columns = id,z,y,x,label\nf1,-2,-1,-5,"a, b"\n'
+    (folder / "points.fcsv").write_text(text)
+    assert run("shift.lta points.fcsv moved.fcsv") == 0
+    assert (folder / "moved.fcsv").read_text().splitlines() == [
+        *text.splitlines()[:2],
+        'f1,-2.000000,-1.000000,-1.000000,"a, b"',
+    ]
+    (folder / "ants.csv").write_text("x,y,z,t\n-5,-1,-2,0\n")
+    assert run("shift.lta ants.csv moved.csv") == 1
+    assert (
+        "synthtf apply: ants.csv: columns x, y, z, t are those of ANTs" in capsys.readouterr().err
+    )
+    assert run("--points lps shift.lta ants.csv moved.csv") == 0
+    assert (folder / "moved.csv").read_text().endswith("-1.000000,-1.000000,-2.000000,0\n")
+
+
+def test_an_error_names_file_and_line_once(folder, capsys):
+    (folder / "bad.csv").write_text("x,y,z\n1,2,3\n1,2\n")
+    assert run("shift.lta bad.csv moved.csv") == 1
+    assert capsys.readouterr().err == (
+        "synthtf apply: bad.csv: line 3: x, y and z must be three numbers. Received: '1 2'\n"
+    )
 
 
 def test_frames_and_slices_keep_their_axes(folder):
@@ -191,6 +216,7 @@ def test_a_malformed_transform_fails(folder, capsys):
         ("shift.lta scan.nii.gz a.nii.gz ref.nii.gz", "received 3 files"),
         ("shift.lta scan.nii.gz a.csv", "expected two volumes"),
         ("shift.lta scan.png a.png", "expected two volumes"),
+        ("shift.lta a.mrk.json b.mrk.json", "markups of Slicer are read as .fcsv; save them so"),
         ("shift.lta scan.nii.gz scan.nii.gz", "output scan.nii.gz is also an input"),
         ("shift.lta scan.nii.gz ./../{here}/labels.nii.gz labels.nii.gz b.nii.gz", "also an input"),
         ("shift.lta scan.nii.gz a.nii.gz labels.nii.gz a.nii.gz", "output a.nii.gz is also"),

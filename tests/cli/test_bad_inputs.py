@@ -1,177 +1,44 @@
 """What users throw at the commands that read volumes: one table of faults, one of commands."""
 
-import gzip
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
-import registration_runs
-import stripping_runs
+from bad_volumes import (
+    BATCHES,
+    GOOD,
+    LABELS,
+    NO_LABELS,
+    REFUSED,
+    WARNED,
+    affine,
+    apply,
+    evaluate,
+    labels,
+    register,
+    run,
+    segment,
+    strip,
+    synthesize,
+    train,
+)
 
 from synthtf.cli.main import main
-from synthtf.data.transforms import Affine
 from synthtf.data.volume_writer import write_volume
-from synthtf.interop.transform_files import write_transform
-from synthtf.synthesis import Recipe
-
-SIDE, MM = 24, 2.0
-GOOD = "good.nii.gz"
-
-
-def affine():
-    matrix = np.diag([MM, MM, MM, 1.0])
-    matrix[:3, 3] = -MM * (SIDE - 1) / 2
-    return matrix
-
-
-def labels():
-    """A ball in a ball: a label map, and an image that each of the networks makes sense of."""
-    distance = np.linalg.norm(np.indices((SIDE,) * 3).T * MM + affine()[:3, 3], axis=-1)
-    return np.select([distance < 9, distance < 16], [2, 1], 0).astype("int16")
-
-
-def volume(data=None, matrix=None, **fields):
-    """The bytes of a .nii whose header fields are not corrected."""
-    image = nib.Nifti1Image(
-        labels() if data is None else data, affine() if matrix is None else matrix
-    )
-    data = image.to_bytes()
-    header = nib.Nifti1Header(data[:348], check=False)
-    for name, value in fields.items():
-        header[name] = value
-    return header.binaryblock + data[348:]
-
-
-def flipped(data):
-    damaged = bytearray(data)
-    damaged[len(data) // 2] ^= 8
-    return bytes(damaged)
-
-
-# File name: content, and what each command says of it.
-REFUSED = {
-    "truncated.nii.gz": (lambda: gzip.compress(volume(), mtime=0)[:-300], "truncated"),
-    "short.nii": (lambda: volume()[:-1], "truncated"),
-    "flipped.nii.gz": (lambda: flipped(gzip.compress(volume(), mtime=0)), "corrupt"),
-    "huge.nii": (
-        lambda: volume(dim=[3, *[32000] * 3, 1, 1, 1, 1]),
-        "claims 32000 x 32000 x 32000 voxels",
-    ),
-    "web.nii.gz": (lambda: b"<html>404</html>" * 40, "corrupt"),
-    "empty.mgz": (lambda: b"", "corrupt"),
-    "colour.nii": (
-        lambda: volume(np.zeros((4, 4, 4), [(c, "u1") for c in "RGB"])),
-        "voxels must be real numbers. Received: colour",
-    ),
-    "complex.nii": (
-        lambda: volume(np.ones((4, 4, 4), "complex64")),
-        "voxels must be real numbers. Received: complex",
-    ),
-    "singular.nii": (
-        lambda: volume(srow_x=[0, 0, 0, 1], sform_code=1, qform_code=0),
-        "affine is singular",
-    ),
-    "nowhere.nii": (
-        lambda: volume(srow_x=[1, 0, 0, np.nan], sform_code=1, qform_code=0),
-        "affine is singular",
-    ),
-    "far.nii": (
-        lambda: volume(srow_x=[MM, 0, 0, 1e30], sform_code=1, qform_code=0),
-        "km away",
-    ),
-    "frames.nii": (lambda: volume(np.stack([labels()] * 3, -1)), "4 axes (3 frames"),
-}
-NO_LABELS = {
-    "real.nii": (lambda: volume(labels() + np.float32(0.25)), "must be whole numbers; is this"),
-    "nan.nii": (
-        lambda: volume(np.full((4, 4, 4), np.nan, "f4")),
-        "is this an image? Received: nan",
-    ),
-    "negative.nii": (lambda: volume(-labels()), "[0, 2^31); relabel it. Received: -"),
-    "large.nii": (lambda: volume(labels() * 2.0**33), "must lie in [0, 2^31); relabel"),
-}
-WARNED = {
-    "forms.nii.gz": (
-        lambda: gzip.compress(volume(qform_code=1, sform_code=1, qoffset_x=7)),
-        "its qform and sform differ",
-    ),
-    "unset.nii": (
-        lambda: volume(qform_code=0, sform_code=0, pixdim=[1, MM, MM, MM, 1, 1, 1, 1]),
-        "its header sets no orientation",
-    ),
-    "axis.nii": (
-        lambda: volume(labels()[..., None]),
-        "the fourth axis, of length one, was dropped",
-    ),
-    "longer.nii": (lambda: volume() + b"more", "4 bytes follow the voxels"),
-    "int64.nii": (lambda: volume(bitpix=32), "claims 32 bits per voxel, but int16 has 16"),
-}
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory, contrast_run):
-    """A folder with what the commands need beside scans."""
-    folder = tmp_path_factory.mktemp("runs ü")
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (stripping_runs, registration_runs):
-            patch.setattr(module, "SHAPE", (SIDE,) * 3)
-        stripping_runs.write_run(folder / "stripping")
-        registration_runs.write_run(folder / "registration", "deformable")
-    shutil.copytree(contrast_run, folder / "segmentation")
-    write_volume(folder / "fixed.nii.gz", labels(), affine=affine())
-    write_transform(folder / "still.tfm", Affine(np.eye(4)), fixed=None, moving=None)
-    still = Recipe.preset("tutorial").without("warp", "affine", "resolution", "bias")
-    still.save(folder / "recipe.json")
-    (folder / "table.tsv").write_text("id\tname\n0\tair\n1\tgrey\n2\twhite\n")
-    return folder
-
-
-def segment(runs, scans, out):
-    return ["segment", scans, "-o", out, "--model", runs / "segmentation"]
-
-
-def strip(runs, scans, out):
-    return ["strip", scans, "-m", out, "--model", runs / "stripping"]
-
-
-def register(runs, scans, out):
-    model = ("--model", runs / "registration")
-    return ["register", scans, runs / "fixed.nii.gz", *model, "-o", out]
-
-
-def apply(runs, scans, out):
-    files = sorted(scans.iterdir()) if scans.is_dir() else [scans]
-    pairs = [path for file in files for path in (file, out / f"{file.name}_moved.nii.gz")]
-    return ["apply", runs / "still.tfm", *pairs]
-
-
-def evaluate(runs, scans, out):
-    return ["evaluate", scans, scans, "--csv", f"{out}.csv"]
-
-
-def synthesize(runs, scans, out):
-    return ["synthesize", scans, "-o", out, "-n", 1, "--recipe", runs / "recipe.json"]
-
-
-def train(runs, scans, out):
-    size = ("--features", 2, "--levels", 1, "--epochs", 1, "--steps-per-epoch", 1)
-    return ["train", "segmentation", scans, "-o", out, *size, "--recipe", runs / "recipe.json"]
-
-
-BATCHES = (segment, strip, register, apply, evaluate, synthesize)
-LABELS = (evaluate, synthesize)
-
-
-def run(words):
-    return main([str(word) for word in words])
 
 
 def save(folder, files):
     """Write files of a table, and a good one."""
     folder.mkdir()
     for name, (make, _) in files.items():
-        (folder / name).write_bytes(make())
+        content = make()
+        if content is None:
+            (folder / name).mkdir()
+        elif isinstance(content, str):
+            (folder / name).symlink_to(content)
+        else:
+            (folder / name).write_bytes(content)
     write_volume(folder / GOOD, labels(), affine=affine())
     return folder
 
@@ -182,7 +49,7 @@ def lines_about(text, path):
 
 def faults_of(command):
     files = REFUSED | NO_LABELS if command in LABELS else dict(REFUSED)
-    if command is apply:  # moves each frame
+    if command in (apply, strip):  # which take each frame by itself
         del files["frames.nii"]
     return files
 
@@ -199,8 +66,6 @@ def test_a_folder_of_bad_doubtful_and_good_files(runs, tmp_path, capsys, command
         failures = [line for line in lines_about(error, scans / name) if line.startswith(start)]
         assert len(failures) == 1 and message in failures[0], (name, error)
     for name, (_, message) in WARNED.items():
-        if command is apply and name == "axis.nii":  # which is kept there, as a frame
-            continue
         lines = lines_about(error, scans / name)
         assert [line for line in lines if line.startswith("warning: ") and message in line], name
     assert "Traceback" not in error and GOOD not in error
@@ -398,3 +263,21 @@ def test_damaged_runs(runs, tmp_path, capsys, command, name):
     line = capsys.readouterr().err.splitlines()[-1]
     assert line.startswith("synthtf ") and name in line and message in line
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.nii.gz").exists()
+
+
+def test_strip_takes_each_frame_by_itself(runs, tmp_path):
+    frames = np.stack([labels(), 3 * labels()[::-1]], -1).astype("float32")
+    write_volume(tmp_path / "four.nii", frames, affine=affine())
+    out = {flag: tmp_path / f"{flag[1:]}.nii" for flag in ("-o", "-m", "-d")}
+    words = [word for pair in out.items() for word in pair]
+    model = ("--model", runs / "stripping", "--no-flip")
+    assert run(["strip", tmp_path / "four.nii", *words, *model]) == 0
+    for index in range(2):
+        one = tmp_path / "one.nii"
+        write_volume(one, frames[..., index], affine=affine())
+        single = {flag: tmp_path / f"{flag[1:]}1.nii" for flag in out}
+        words = [word for pair in single.items() for word in pair]
+        assert run(["strip", one, *words, *model]) == 0
+        for flag, path in out.items():
+            found, expected = nib.load(path).get_fdata(), nib.load(single[flag]).get_fdata()
+            np.testing.assert_allclose(found[..., index], expected, atol=1e-5)

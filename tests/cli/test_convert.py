@@ -51,12 +51,12 @@ def test_wrong_files(weights, tmp_path, capsys):
     output = tmp_path / "model.keras"
     text = tmp_path / "text.h5"
     text.write_text("not at all")
-    for path, words, message in (
-        (tmp_path / "none.h5", [], "does not exist"),
-        (text, [], "is not a readable HDF5 file"),
-        (weights, ["--kind", "synthseg"], "of SynthSeg's networks"),
+    for path, words, status, message in (
+        (tmp_path / "none.h5", [], 2, "does not exist"),
+        (text, [], 1, "is not a readable HDF5 file"),
+        (weights, ["--kind", "synthseg"], 1, "of SynthSeg's networks"),
     ):
-        assert main(["convert", str(path), "-o", str(output), *words]) == 1
+        assert main(["convert", str(path), "-o", str(output), *words]) == status
         error = capsys.readouterr().err
         assert error.startswith("synthtf convert: ") and message in error
         assert error.count("\n") == 1

@@ -32,6 +32,7 @@ TINY = DemoSettings(
 
 # Voxels of 8 mm miss the smallest structures, and one step teaches nothing.
 @pytest.mark.filterwarnings("ignore:.*nothing was found:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*cannot be a brain:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*listed labels that never occur:UserWarning")
 def test_the_whole_walk(tmp_path, capsys):
     result = run_demo(tmp_path / "demo", TINY)

@@ -1,4 +1,5 @@
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -70,6 +71,33 @@ def test_folders_and_a_table_of_all(tmp_path, capsys):
     ]
 
 
+def test_rows_of_other_scans_and_names_that_are_not_utf8_stay(tmp_path, monkeypatch):
+    for name in ("a", os.fsdecode(b"M\xfcller")):
+        for side in ("found", "wanted"):
+            save(tmp_path / side / f"{name}.nii.gz")
+        monkeypatch.chdir(tmp_path / "found")
+        words = [f"{name}.nii.gz", f"../wanted/{name}.nii.gz", "--csv", "../all.csv"]
+        for _ in range(2):
+            assert main(["evaluate", *words]) == 0
+    with (tmp_path / "all.csv").open(encoding="utf-8", errors="surrogateescape") as stream:
+        rows = list(csv.DictReader(stream))
+    found = tmp_path / "found"
+    assert [(row["scan"], row["label"]) for row in rows] == [
+        (str(found / f"{name}.nii.gz"), label)
+        for name in ("a", os.fsdecode(b"M\xfcller"))
+        for label in ("4", "9")
+    ]
+
+
+def test_a_table_of_others_is_refused(tmp_path, capsys):
+    save(tmp_path / "a.nii.gz")
+    (tmp_path / "ages.csv").write_text("scan,age\nx,5\n")
+    words = [str(tmp_path / "a.nii.gz")] * 2
+    assert main(["evaluate", *words, "--csv", str(tmp_path / "ages.csv")]) == 2
+    assert "holds 2 other columns" in capsys.readouterr().err
+    assert (tmp_path / "ages.csv").read_text() == "scan,age\nx,5\n"
+
+
 def test_other_grids_fail_and_the_rest_goes_on(tmp_path, capsys):
     save(tmp_path / "found" / "a.nii", affine=np.diag([1, 1, 3, 1.0]))
     save(tmp_path / "found" / "b.nii")
@@ -104,4 +132,4 @@ def test_an_unlisted_label_is_named(tmp_path, capsys):
     (tmp_path / "few.tsv").write_text("id\tname\n4\tventricle\n")
     words = [str(tmp_path / "a.nii")] * 2
     assert main(["evaluate", *words, "--labels", str(tmp_path / "few.tsv")]) == 1
-    assert "label 9 is not in the table" in capsys.readouterr().err
+    assert "the table does not list: 9 (8 voxels)" in capsys.readouterr().err

@@ -2,6 +2,7 @@ import csv
 import hashlib
 import importlib
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from synthtf.cli.main import main
+from synthtf.data.tables import ScanTable
 from synthtf.inference import segment
 
 
@@ -238,6 +240,50 @@ def test_volumes_so_far_are_kept_when_interrupted(
     assert main(words) == 0
     assert "0 done, 3 skipped, 0 failed" in capsys.readouterr().err
     assert model.loads == loads
+
+
+def test_a_name_that_is_not_utf8_stops_no_other(model, save_scan, tmp_path, capsys):
+    odd = os.fsdecode(b"a_M\xfcller")
+    save_scan(tmp_path / "scans" / f"{odd}.nii.gz")
+    save_scan(tmp_path / "scans" / "b.nii.gz")
+    words = ["segment", str(tmp_path / "scans"), "-o", str(tmp_path / "out")]
+    words += ["--model", model.folder, "--vol", str(tmp_path / "v.csv")]
+    assert main(words) == 0
+    assert "2 done, 0 failed" in capsys.readouterr().err
+    assert read(tmp_path / "out" / f"{odd}_seg.nii.gz").any()
+    assert json.loads((tmp_path / "out" / f"{odd}_seg.json").read_text())["Warnings"] == []
+    with (tmp_path / "v.csv").open(encoding="utf-8", errors="surrogateescape") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["scan"] for row in rows] == [
+        str(tmp_path / "scans" / f"{name}.nii.gz") for name in (odd, "b")
+    ]
+    assert main([*words, "--skip-existing"]) == 0
+    assert "0 done, 2 skipped" in capsys.readouterr().err
+
+
+def test_a_row_that_cannot_be_written_leaves_the_segmentation(
+    model, save_scan, tmp_path, monkeypatch, capsys
+):
+    for name in ("a", "b"):
+        save_scan(tmp_path / "scans" / f"{name}.nii.gz")
+    add = ScanTable.add
+
+    def full(table, scan, row):
+        if scan.name == "a.nii.gz":
+            raise OSError(28, "No space left on device", "v.csv")
+        add(table, scan, row)
+
+    monkeypatch.setattr(ScanTable, "add", full)
+    words = ["segment", str(tmp_path / "scans"), "-o", str(tmp_path / "out")]
+    words += ["--model", model.folder, "--vol", str(tmp_path / "v.csv")]
+    assert main(words) == 1
+    assert "a.nii.gz: No space left on device: v.csv" in capsys.readouterr().err
+    assert (tmp_path / "out" / "a_seg.nii.gz").exists()
+    assert [row["scan"][-8:] for row in rows_of(tmp_path / "v.csv")] == ["b.nii.gz"]
+    monkeypatch.setattr(ScanTable, "add", add)
+    assert main([*words, "--skip-existing"]) == 0
+    assert "1 done, 1 skipped" in capsys.readouterr().err
+    assert [row["scan"][-8:] for row in rows_of(tmp_path / "v.csv")] == ["b.nii.gz", "a.nii.gz"]
 
 
 def test_the_json_file_says_where_the_result_comes_from(model, save_scan, tmp_path, error_lines):

@@ -5,6 +5,7 @@ import pytest
 from synthtf.cli.main import main
 from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
+from synthtf.data.volumes import read_volume
 from synthtf.layers import RandomClearedSlices
 from synthtf.synthesis import Recipe
 from synthtf.training.workflow import load_table
@@ -184,3 +185,12 @@ def test_a_key_is_two_whole_numbers(maps, capsys, key):
         main(["synthesize", str(maps), "-o", "out", "--replay", *key])
     assert stop.value.code == 2
     assert "expected an integer in [0, 2^31)" in capsys.readouterr().err
+
+
+def test_targets_of_the_recipe_are_written_beside_the_images(maps, tmp_path):
+    words = ["--recipe", "super-resolution", "-n", "2", "--shape", "16", "16", "16"]
+    assert main(["synthesize", str(maps), "-o", str(tmp_path / "out"), *words]) == 0
+    for image in sorted((tmp_path / "out").glob("*_image.nii.gz")):
+        target = read_volume(str(image).replace("_image", "_clean"))
+        np.testing.assert_array_equal(target.affine, read_volume(image).affine)
+        assert target.data.shape == (16, 16, 16) and 0 <= target.data.min() < target.data.max() <= 1

@@ -1,5 +1,7 @@
 """Look-up tables (rows 23, 24, 27, 30)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -122,7 +124,12 @@ def test_from_labels():
         ("left\t57\t2", "left\t62\t2", r"label 25 has the partner 62, whose partner is 30"),
         ("left\t57\t2", "left\t25\t2", r"label 25 has the partner 25.*must be mutual"),
         ("left\t57\t2", "left\t57\t9", r"label 25 counts as 9, which is not listed"),
-        ("id\tname", "id\tlabel", r"line 1: the columns must be id, name"),
+        ("id\tname", "id\twhat", r"line 1: .* must name the columns, such as id and name"),
+        ("id\tname\tside", "id\tname\tName", r"line 1: two columns are called 'name'"),
+        ("24\tCSF", "2_4\tCSF", r"line 4: labels must be whole numbers. Received: '2_4'"),
+        ("24\tCSF", '24\t"CSF', r"line 4: quotes do not match"),
+        ("24\tCSF", '24\t"CSF\n30\tx"', r"line 4: a cell goes over several lines"),
+        ("24\tCSF", "24\tCSF\tmore", r"line 4: .* must have 7 tab-separated columns. Received: 8"),
     ],
 )
 def test_malformed_tsv_names_file_and_line(tmp_path, old, new, message):
@@ -146,13 +153,119 @@ def test_malformed_lut_names_file_and_line(tmp_path, old, new, message):
         LabelTable.read(path)
 
 
+PAIR = ((2, 41),)
+FORMATS = {
+    "FreeSurfer 8: seven columns": "#No. Label Name: R G B A\n0 Unknown 0 0 0 0\n"
+    "2 Left-WM 245 245 245 0 2\n41 Right-WM 0 225 0 0 2\n",
+    "remarks after the colours": '0 Unknown 0 0 0\n2 Left-WM 245 245 245 0 white, "inner" matter\n'
+    "41 Right-WM 0 225 0 # the same\n",
+    "FastSurfer": "ID\tLabelName\tR\tG\tB\tA\n0\tBackground\t0\t0\t0\t0\n"
+    "2\tLeft-WM\t245\t245\t245\t0\n41\tRight-WM\t245\t245\t245\t0\n",
+    "FastSurfer's cerebellum": "# Cerebellar parcellation labels\nID\tLabelName           \tR\tG\n"
+    "0\tUnknown             \t0\t0\n2\tLeft_I_IV           \t70\t130\n41\tRight_I_IV\t1\t2",
+    "BIDS": "index\tname\tabbreviation\tmapping\tcolor\n2\tLeft WM\tLWM\t2\t#ff0000\n"
+    "41\tRight WM\tn/a\tn/a\t#ff0000\n",
+    "BIDS with sides": "name\themi\tindex\nWM\tL\t2\nWM\tR\t41\nstem\tB\t5\nbase\tn/a\t6\n",
+    "Slicer's .ctbl": "# Color table file x.ctbl\n# 3 values\n0 Background 0 0 0 0\n"
+    "2 left_WM 128 174 128 255\n41 right_WM 128 174 128 255\n",
+    "Slicer's .csv": "LabelValue,Name,Color_R,Color_G\n2,left WM,1,2\n41,right WM,1,2\n",
+    "ITK-SNAP": '    0     0    0    0        0  0  0    "Clear Label"\n'
+    '    2   255    0    0        1  1  1    "Left WM, all"\n'
+    '   41     0  255    0      0.5  1  1    "Right WM, all"\n',
+    "a spreadsheet's semicolons": 'Label;Region\n2;"WM; left"\n41;"WM; right"\n',
+    "a spreadsheet's quotes": 'id\tname\n2\t"Left wm, cerebral"\n41\t"Right wm, cerebral"\n',
+    "R's quotes": '"id"\t"name"\n"2"\t"Left-WM"\n"41"\t"Right-WM"\n',
+    "blanks after commas": 'id, name\n2, "Left WM, a"\n41, "Right WM, a"\n',
+    "pandas": ",name,value,partner\n0,x y,2,41.0\n1,z,41,2.0\n2,CSF,24,\n",
+    "a header in a remark": "#id,name\n2,Left WM\n41,Right WM\n",
+    "a header with blanks": 'No. Name  R G\n2 Left-WM 1 2\n41  "Right-WM" 3 4\n',
+    "a remark about columns": "# id, name, and what else there is\n2 Left-WM\n41 Right-WM\n",
+    "no header": "2,Left WM\n41,Right WM\n",
+    "tabs without a header": "2\tLeft WM\n41\tRight WM\n",
+    "tabs between FreeSurfer's columns": "2\tLeft-WM\t\t1 2 3\t0\n41\tRight-WM\t1 2 3\t0\n",
+    "FSL": "<?xml version='1.0'?><atlas><header><name>A</name><type>Probabalistic</type>"
+    "</header><data>\n<label index='1' x='1' y='2' z='3'>Left WM</label>\n"
+    "<label index='40' x='1' y='2' z='3'>Right WM</label></data></atlas>",
+    "FSL's labels": "<atlas><header><type>Label</type></header><data><label index='2'>WM L</label>"
+    "<label index='41'>WM R</label></data></atlas>",
+}
+
+
+@pytest.mark.parametrize("text", FORMATS.values(), ids=FORMATS)
+def test_tables_of_other_packages(tmp_path, text):
+    path = tmp_path / "t.txt"
+    marked = text.replace("\n", "\r\n").encode("utf-8-sig")
+    for content in (
+        text.encode(),
+        marked,
+        text.replace("\n", "\r").encode(),
+        text.encode("utf-16"),
+    ):
+        path.write_bytes(content)
+        table = LabelTable.read(path)
+        assert table.pairs == PAIR and not any('"' in name for name in table.names)
+    table.write(tmp_path / "again.tsv")
+    assert LabelTable.read(tmp_path / "again.tsv") == table
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("index\tname\n1\ta\nx\tb\n", "line 3: labels must be whole numbers. Received: 'x'"),
+        ("index\tname\n1.5\ta\n", "line 2: labels must be whole numbers"),
+        ("index,value,name\n0,2,a\n1,41,b\n", "line 2: the columns 'index' and 'value' both"),
+        ("# x\n1 a 1 2 3\n2 b c 1 2 3\n", "line 3: the line must be `id name R G B A`"),
+        ("what,else\n1,a\n", "line 1: the line must be .* first line must name the columns"),
+        ("1,a\n2,\n", "line 2: the line must be"),
+        ('{"labels": {"a": 1}}', "line 1: the line must be"),
+        ('1 a\n2 "b\n', "line 2: quotes do not match"),
+        ('id,name\n1,"a\n2,b\n', r", line 2: quotes do not match \(unexpected end of data\)$"),
+        ("<html></html>", "must be an atlas of FSL"),
+        ("<atlas><header></header></atlas>", "must be an atlas of FSL, of the type"),
+        ("<atlas>\n<x>\n</atlas>", "line 3: not XML"),
+        ("<!DOCTYPE a [<!ENTITY b 'c'>]><atlas>&b;</atlas>", "no document type"),
+        ("<atlas><header><type>Label</type></header></atlas>", "lists no labels"),
+        (
+            "<atlas><header><type>Label</type></header><data><label>a</label></data></atlas>",
+            "label 1: labels must be whole numbers. Received: ''",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_by_line(tmp_path, text, message):
+    with pytest.raises(ValueError, match=rf"t\.txt.*{message}"):
+        LabelTable.read(write(tmp_path / "t.txt", text))
+
+
+def test_text_in_another_encoding_is_refused_by_line(tmp_path):
+    (tmp_path / "t.txt").write_bytes(b"id\tname\n1\ta\n2\tM\xfcller\n")
+    with pytest.raises(ValueError, match=r"t\.txt, line 3: must be a text file in UTF-8"):
+        LabelTable.read(tmp_path / "t.txt")
+
+
+def test_names_with_signs_survive(tmp_path):
+    names = ("background", 'a "b", c', "tab\tin it", "'d'", "# e", "ü;")
+    table = LabelTable.from_labels(range(6))
+    table = replace(table, names=names, groups=names)
+    table.write(tmp_path / "t.tsv")
+    assert LabelTable.read(tmp_path / "t.tsv") == table
+    with pytest.raises(ValueError, match="`names` must be a line each"):
+        replace(table, names=(*names[:5], "two\nlines"))
+
+
+def test_a_table_of_others_is_not_replaced(tmp_path):
+    path = write(tmp_path / "x.tsv", "id\tname\tage\n1\ta\t5\n")
+    with pytest.raises(ValueError, match=r"x\.tsv exists and is another table"):
+        LabelTable.from_labels([1]).write(path)
+    assert path.read_text() == "id\tname\tage\n1\ta\t5\n"
+
+
 def test_missing_empty_and_binary_tables(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.tsv does not exist"):
         LabelTable.read(tmp_path / "none.tsv")
     with pytest.raises(ValueError, match="lists no labels"):
         LabelTable.read(write(tmp_path / "empty.txt", "# nothing\n"))
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x80")
-    with pytest.raises(ValueError, match="not a text file"):
+    with pytest.raises(ValueError, match="line 1: must be a text file"):
         LabelTable.read(tmp_path / "binary.txt")
 
 

@@ -51,8 +51,8 @@ def test_lists_are_paired_line_by_line(tmp_path):
     (tmp_path / "b.txt").write_text("1/truth.nii\n2/truth.nii\n")
     pairs, _ = pair_files(tmp_path / "a.txt", tmp_path / "b.txt")
     assert pairs == [
-        (Path("1/seg.nii"), Path("1/truth.nii")),
-        (Path("2/seg.nii"), Path("2/truth.nii")),
+        (tmp_path / "1/seg.nii", tmp_path / "1/truth.nii"),
+        (tmp_path / "2/seg.nii", tmp_path / "2/truth.nii"),
     ]
     (tmp_path / "b.txt").write_text("1/truth.nii\n")
     with pytest.raises(ValueError, match=r"equal length. Received: 2 lines .* and 1 in"):

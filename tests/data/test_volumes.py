@@ -136,8 +136,7 @@ def test_constant_image_warns(tmp_path):
         {"srow_x": [0, 1, 0, 0]},
         {"srow_y": [0, 0, 0, 0], "srow_x": [0] * 4, "srow_z": [0] * 4},
         {"srow_x": [np.nan, 0, 0, 0]},
-        {"sform_code": 0, "qform_code": 1, "pixdim": [1, 0, 1, 1, 0, 0, 0, 0]},
-        {"sform_code": 0, "qform_code": 1, "pixdim": [1, -1, 1, 1, 0, 0, 0, 0]},
+        {"srow_x": [1e-30, 0, 0, 0]},
         {"sform_code": 0, "qform_code": 1, "quatern_b": 7},
     ],
 )

@@ -174,6 +174,15 @@ def test_dice_bars_grow_with_dice(tmp_path):
     assert area(0.9) > 1.5 * area(0.4)
 
 
+def test_titles_may_be_any_name_of_a_file(tmp_path, volume):
+    labels = (volume > 0.5).astype(int)
+    for number, name in enumerate(("M\udcfcller", "a$\\b$c", "x\n$y", "5 $ and 6 $")):
+        path = tmp_path / f"{number}.png"
+        figures.overlay(volume, labels, path, title=name)
+        assert imread(path).ndim == 3
+        assert figures.contact_sheet([volume], path, titles=[name]) == path
+
+
 def test_figures_are_released(tmp_path, monkeypatch, volume):
     made = []
     new_figure = volumes.new_figure

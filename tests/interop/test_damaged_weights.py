@@ -16,6 +16,7 @@ import pytest
 from faults import attempt, bounded_memory, flip, generator, overwrite, truncate
 
 from synthtf.data.label_table import LabelTable
+from synthtf.data.shipped_models import CHECKSUMS
 from synthtf.interop.h5 import read_keras_config, read_keras_h5
 from synthtf.runs.run import MODEL, Run
 from synthtf.synthesis import Recipe
@@ -92,6 +93,7 @@ def run(tmp_path):
     )
     inputs = keras.Input((None, None, 1))
     run.save_model(keras.Model(inputs, keras.layers.Conv2D(2, 65, name="only")(inputs)))
+    (run.folder / CHECKSUMS).unlink()
     return run
 
 
@@ -134,6 +136,45 @@ def linked(data):
     return stream.getvalue()
 
 
+def with_kernel(change):
+    """Change the file and its kernel."""
+
+    def changed(data):
+        stream = io.BytesIO(data)
+        with h5py.File(stream, "a") as file:
+            kernel = file["layers/conv2d/vars/0"][()]
+            del file["layers/conv2d/vars/0"]
+            change(file, "layers/conv2d/vars/0", kernel)
+        return stream.getvalue()
+
+    return changed
+
+
+def unwritten(file, name, kernel):
+    file.create_dataset(name, kernel.shape, "f4")
+
+
+def half_written(file, name, kernel):
+    dataset = file.create_dataset(name, kernel.shape, "f4", chunks=(5, 65, 1, 2))
+    dataset[:5] = kernel[:5]
+
+
+def claiming(file, name, kernel):
+    file.create_dataset(name, (2**20, 2**20), "f4", chunks=(2**10, 2**10))
+
+
+def zeros(file, name, kernel):
+    file[name] = 0 * kernel
+
+
+def infinite(file, name, kernel):
+    file[name] = np.full_like(kernel, np.inf)
+
+
+def far(file, name, kernel):
+    file[name] = kernel * 1e20
+
+
 def without_bias(data):
     stream = io.BytesIO(data)
     with h5py.File(stream, "a") as file:
@@ -144,9 +185,15 @@ def without_bias(data):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("model.weights.h5", linked, "ExternalLink|only"),
+        ("model.weights.h5", linked, "must not be a link"),
         ("model.weights.h5", without_bias, "only"),
         ("model.weights.h5", lambda data: b"", "."),
+        ("model.weights.h5", with_kernel(unwritten), "stored can hold"),
+        ("model.weights.h5", with_kernel(half_written), "never written completely"),
+        ("model.weights.h5", with_kernel(claiming), "stored can hold"),
+        ("model.weights.h5", with_kernel(zeros), "never written"),
+        ("model.weights.h5", with_kernel(infinite), "finite"),
+        ("model.weights.h5", with_kernel(far), "at most 1e"),
         ("config.json", lambda data: data.replace(b"65", b"64"), "only"),
         ("config.json", lambda data: b"[" * 100_000, "."),
         ("config.json", lambda data: b"{}", "."),
@@ -159,6 +206,31 @@ def test_keras_made_to_harm(run, name, change, message):
         network, said = attempt(load, run.folder)
     assert network is None
     assert re.search(rf"model\.keras: not a model that can be loaded, .*({message})", said[0])
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5", "metadata.json", "other"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_inflates_without_end(run, name, method):
+    path = run.folder / MODEL
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    members[name] = b" " * 2**26
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for member, data in members.items():
+            archive.writestr(member, data)
+    del members
+    with bounded_memory():
+        network, said = attempt(load, run.folder)
+    assert network is None and f"{name} inflates to 67,108,864 bytes" in said[0]
+
+
+def test_a_newer_keras_is_named(run):
+    rewrite(run.folder / MODEL, "metadata.json", lambda data: b'{"keras_version": "99.1.0"}')
+    assert load(run.folder)
+    rewrite(run.folder / MODEL, "config.json", lambda data: data.replace(b"Conv2D", b"Conv9D"))
+    network, said = attempt(load, run.folder)
+    assert network is None
+    assert f"written by Keras 99.1.0, and this is Keras {keras.__version__}" in said[0]
 
 
 def test_lambda_layers_are_refused(run):
@@ -190,5 +262,8 @@ def test_facts_of_the_wrong_kind(tmp_path, name, values):
 def test_facts_of_another_form(tmp_path, text):
     run = Run.create(tmp_path, LabelTable.from_labels([1]), Recipe.preset("tutorial"), FACTS)
     (run.folder / "run.json").write_text(text)
+    found, said = attempt(Run.load, run.folder)
+    assert found is None and "run.json: checksum mismatch" in said[0]
+    (run.folder / CHECKSUMS).unlink()
     found, said = attempt(Run.load, run.folder)
     assert found is None and "run.json: " in said[0]

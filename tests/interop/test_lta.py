@@ -1,4 +1,6 @@
+import os
 import re
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -7,6 +9,7 @@ from scipy.ndimage import affine_transform
 
 from synthtf.data.grid import Grid
 from synthtf.data.transforms import Affine
+from synthtf.data.volumes import Volume
 from synthtf.inference.applying import apply_transform
 from synthtf.interop.lta import read_lta, write_lta
 
@@ -165,3 +168,12 @@ def test_truncated_files_are_refused(tmp_path):
         path.write_text(text[:length])
         with pytest.raises(ValueError, match=re.escape(str(path))):
             read_lta(path)
+
+
+@pytest.mark.parametrize("name", [b"M\xfcller.nii", b"two\nlines.nii", b"a\x0bb.nii"])
+def test_any_name_of_an_image_can_be_written_and_read(tmp_path, name):
+    image = Volume(np.zeros((4, 4, 4), "f4"), np.eye(4), None, Path(os.fsdecode(name)))
+    path = tmp_path / "t.lta"
+    write_lta(path, Affine(np.eye(4)), fixed=image, moving=image)
+    np.testing.assert_array_equal(read_lta(path).matrix, np.eye(4))
+    assert (b"filename = " + name in path.read_bytes()) == (name == b"M\xfcller.nii")

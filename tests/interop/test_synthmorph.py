@@ -185,6 +185,15 @@ def test_names_that_lead_nowhere_or_elsewhere(path):
         synthmorph_parts(path)
 
 
+def test_kernels_that_were_never_written(path):
+    save_in_order(path, [(name, 0 * value) for name, value in synthmorph_detector()])
+    with pytest.raises(ValueError, match="conv3d_0/kernel is all zero: it was never written"):
+        load_synthmorph_detector(path)
+    save_in_order(path, [(name, 0 * value) for name, value in synthmorph_hypernetwork()])
+    with pytest.raises(ValueError, match="hyper_conv_0/hyperkernel_kernel is all zero"):
+        load_synthmorph_deformable(path)
+
+
 def test_load_published_knows_them(path):
     for tensors, name in (
         (synthmorph_detector(), "synthmorph_detector"),

@@ -201,6 +201,30 @@ def test_the_judge_of_segmentations(tmp_path):
         load_synthseg(path)
 
 
+def test_a_network_that_computes_an_image_is_refused(path):
+    with h5py.File(path, "a") as file:
+        for name in ("kernel:0", "bias:0"):
+            key = f"unet_likelihood/unet_likelihood/{name}"
+            replace(file, key, file[key][..., :1])
+    with pytest.raises(ValueError, match=r"weights\.h5: the tensor unet_likelihood/bias .*SynthSR"):
+        load_synthseg(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "message"),
+    [
+        ("unet_bn_down_0/unet_bn_down_0/moving_variance:0", np.negative, "must not be negative"),
+        ("unet_likelihood/unet_likelihood/kernel:0", np.zeros_like, "never written"),
+        ("unet_likelihood/unet_likelihood/bias:0", lambda x: x * 1e20, "at most 1e"),
+    ],
+)
+def test_weights_that_no_network_has_are_refused(path, key, change, message):
+    with h5py.File(path, "a") as file:
+        replace(file, key, change(file[key][()]))
+    with pytest.raises(ValueError, match=rf"weights\.h5: the tensor .*{message}"):
+        load_synthseg(path)
+
+
 KERNEL = "unet_conv_uparm_4_1/unet_conv_uparm_4_1/kernel:0"
 
 

@@ -10,6 +10,7 @@ from synthtf.interop.transform_files import (
     TransformFile,
     read_transform,
     read_transforms,
+    transform_extension,
     write_transform,
 )
 
@@ -65,10 +66,43 @@ def test_missing_empty_and_large_files(tmp_path, name):
         read_transform(path)
     for content in (b"", b"x" * (2**20 + 1), b"\x89PNG\0\xff\xfe"):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"must|corrupt|truncated") as caught:
+        with pytest.raises(ValueError, match=r"must|corrupt|truncated|is a|is empty") as caught:
             read_transform(path)
         assert str(caught.value).startswith(str(path))
         assert "\n" not in str(caught.value)
+
+
+POINTERS = {
+    "annex": (b"/annex/objects/MD5E-s7--8f", "git annex get"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n", "lfs pull"),
+    "page": (b"<html>log in</html>", "HTML page"),
+    "zeros": (bytes(2000), "zeros alone"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", POINTERS)
+def test_what_is_there_instead_is_named(tmp_path, name, kind):
+    data, message = POINTERS[kind]
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_transform(path)
+    assert str(caught.value).startswith(f"{path} ")
+
+
+@pytest.mark.parametrize("name", ["a.m3z", "a.mgz", "aComposite.h5", "a.xfm", "a.dat", "b.1D"])
+def test_other_formats_have_a_way_out(name):
+    with pytest.raises(ValueError, match=r"unknown transform type.*; convert it with"):
+        transform_extension(name)
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    path = tmp_path / "a.lta"
+    path.symlink_to(".git/annex/objects/a.lta")
+    for reader in (read_transform, TransformFile.parse):
+        with pytest.raises(FileNotFoundError, match="is a link to nothing"):
+            reader(str(path))
 
 
 def test_a_failed_write_leaves_the_old_file(pair, affine, write, monkeypatch):

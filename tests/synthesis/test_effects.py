@@ -68,7 +68,7 @@ def test_every_recipe_runs_in_2d(name):
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_all_layers_run_together(ndim):
     """Each layer that can be a step, in an order that their types allow."""
-    order = ("transform", "labels", "view", "parts", "maps", "image")
+    order = ("transform", "labels", "view", "parts", "maps", "image", "target")
     kinds = [getattr(layers, name) for name in layers.__all__]
     needed = {"RandomChemicalShift": {"fat_labels": [258]}}
     others = ("RandomLayer", "SynthesisLayer", "AlignPairs", "MapLabels")

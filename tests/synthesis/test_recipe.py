@@ -238,3 +238,27 @@ def test_what_is_done_at_once_is_said():
     lowfield, exvivo = (Recipe.preset(name).describe() for name in ("lowfield", "exvivo"))
     assert "composed with the transforms before it" in lowfield
     assert exvivo.count("moved once more") == 2  # atrophy and distortion, behind an erosion
+
+
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ('{"layer": "RandomAffine", "translation": 1e300}', "`translation` must lie in"),
+        ('{"layer": "RandomAffine", "translation": [NaN, 1]}', "`translation` must be finite"),
+        ('{"layer": "RandomAffine", "scaling": Infinity}', "`scaling` must be finite"),
+        ('{"layer": "RandomWarp", "control_points": 5000}', "`control_points` must lie in"),
+        ('{"layer": "RandomWarp", "control_points": [2, 1e9]}', "`control_points` must lie in"),
+        ('{"layer": "RandomBiasField", "control_points": 1e9}', "`control_points` must lie in"),
+        ('{"layer": "RandomLesions", "num_lesions": 1e12}', "`num_lesions` must lie in"),
+        ('{"layer": "MapLabels", "mapping": {"1": 4294967296}}', "`mapping` must be"),
+        ('{"layer": "RandomBlur", "std": ' + "[" * 300 + "]" * 300 + "}", "`std` must be"),
+        ("[" * 900 + "]" * 900, ""),
+        ("[" * 100_000 + "]" * 100_000, "recipe: not JSON"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused_in_one_line(tmp_path, step, name):
+    path = tmp_path / "recipe.json"
+    path.write_text(f"[{step}]")
+    with pytest.raises(ValueError, match=r"recipe\.json") as error:
+        Recipe.load(path)
+    assert name in str(error.value) and len(str(error.value).splitlines()) == 1

@@ -16,7 +16,7 @@ from synthtf.runs import Run
 from synthtf.tasks import RegistrationTask, SegmentationTask, StrippingTask
 from synthtf.training.memory import training_bytes
 from synthtf.training.plan import TrainingPlan
-from synthtf.training.preflight import preflight
+from synthtf.training.preflight import check_training, preflight
 
 TABLE = """id\tname\tside\tpartner\toutput\ttissue\tbrain
 0\tbackground\tnone\t-\t0\tbackground\tno
@@ -187,6 +187,26 @@ def test_what_a_table_would_tell(good):
     assert set(kinds(found, "warning")) == {"flip", "brain"}
     assert "each of the 3 labels" in kinds(found, "note")["table"].message
     assert not kinds(look(good, table=None, recipe="tutorial"), "error", "warning")
+
+
+def test_a_table_without_pairs_is_said_where_maps_are_flipped(good):
+    (good / "none.tsv").write_text("id\tname\n2\tone matter\n41\tother matter\n9\tskin\n")
+    found = kinds(look(good, table="none.tsv"), "warning")["flip"].message
+    assert "has no left-right pairs: labels are not swapped" in found
+    assert "flip" not in kinds(look(good, table="none.tsv", recipe="tutorial"), "warning")
+    (good / "quoted.tsv").write_text(
+        'id\tname\n2\t"Left matter, a"\n41\t"Right matter, a"\n9\t"skin, all"\n'
+    )
+    assert "flip" not in kinds(look(good, table="quoted.tsv"), "warning", "error")
+
+
+def test_the_table_of_the_labels_replaces_no_other(good):
+    other = good / "participants.csv"
+    other.write_text("name,age\nx,5\n")
+    plan = TrainingPlan(task=SegmentationTask())
+    with pytest.raises(ValueError, match=r"participants\.csv exists and is another table"):
+        check_training(sorted(good.glob("*.nii.gz")), plan, table=other)
+    assert other.read_text() == "name,age\nx,5\n"
 
 
 def test_a_survey_counts_in_space(tmp_path):

@@ -13,6 +13,7 @@ from synthtf.runs import Run
 from synthtf.synthesis import Recipe
 from synthtf.tasks import SegmentationTask
 from synthtf.training import Schedule
+from synthtf.training.checkpoint import SaveRun
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import train_run
 
@@ -159,7 +160,7 @@ class Clock:
 
     def __init__(self, monkeypatch, seconds, fails_at=None):
         self.now, self.rates = 0.0, []
-        original = keras.callbacks.BackupAndRestore.on_epoch_end
+        original = SaveRun.on_epoch_end
 
         def on_epoch_end(callback, epoch, logs=None):
             original(callback, epoch, logs)
@@ -168,7 +169,7 @@ class Clock:
             if epoch == fails_at:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(keras.callbacks.BackupAndRestore, "on_epoch_end", on_epoch_end)
+        monkeypatch.setattr(SaveRun, "on_epoch_end", on_epoch_end)
         monkeypatch.setattr("synthtf.training.loop.time", self)
 
     def monotonic(self):
@@ -242,31 +243,15 @@ def test_the_network_is_the_moving_average_of_the_weights(maps, tmp_path):
 
 
 def test_without_annealing_the_learning_rate_stays(maps, tmp_path, monkeypatch):
-    rates = []
-    monkeypatch.setattr(
-        "synthtf.training.loop.SaveRun.on_epoch_end",
-        lambda callback, epoch, logs=None: rates.append(
-            float(callback.model.optimizer.learning_rate)
-        ),
-    )
+    clock = Clock(monkeypatch, 1.0)
     train(maps, tmp_path / "run", 3, schedule={"anneal": False})
-    np.testing.assert_allclose(rates, 0.01)
+    np.testing.assert_allclose(clock.rates, 0.01)
 
 
 def test_learning_rate_falls_along_a_half_cosine(maps, tmp_path, monkeypatch):
-    rates = []
-    original = keras.callbacks.CSVLogger.on_epoch_end
-    monkeypatch.setattr(
-        keras.callbacks.CSVLogger,
-        "on_epoch_end",
-        lambda self, epoch, logs=None: (
-            rates.append(float(self.model.optimizer.learning_rate)),
-            original(self, epoch, logs),
-        )[0],
-    )
+    clock = Clock(monkeypatch, 1.0)
     train(maps, tmp_path / "run", 4)
-    fall = (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
-    np.testing.assert_allclose(rates, 0.01 * (0.01 + 0.99 * fall), rtol=1e-5)
+    np.testing.assert_allclose(clock.rates, cosine(4), rtol=1e-5)
 
 
 def test_schedule_is_checked():

@@ -4,15 +4,16 @@ import functools
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from synthtf.batch import Outcome, for_each_file
-from synthtf.data.paths import extension
+from synthtf.data.paths import EXTENSIONS, existing_file, extension
 from synthtf.data.points import POINT_ENDINGS, read_points, write_points
 from synthtf.data.transforms import Transform
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.data.writable import check_writable
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.defaults import FILL, INTERPOLATIONS
 from synthtf.interop.transform_files import TransformFile, read_transforms
@@ -29,6 +30,7 @@ def apply_to_files(
     inverse: bool = False,
     interpolation: str = INTERPOLATIONS[0],
     fill: float = FILL,
+    points: str | None = None,
 ) -> Outcome:
     """Move volumes and tables of points, each with one resampling.
 
@@ -39,6 +41,7 @@ def apply_to_files(
         inverse: whether to move from the fixed to the moving image, which is then `like`.
         interpolation: as in `apply_transform`.
         fill: likewise.
+        points: coordinates of tables of points that do not say, as in `read_points`.
 
     Returns:
         How many were moved, and which failed and why.
@@ -52,10 +55,12 @@ def apply_to_files(
         transforms = TransformFile.parse(transform)
         references = [] if like is None else [like]
         pairs = _pairs(files, [*references, *(file.path for file in transforms)])
+        if not any(source.is_file() for source, _ in pairs):
+            existing_file(pairs[0][0], "IN")
         grid = None if like is None else read_volume(like, frames=True)
     # FSL's matrices depend on the image that is moved; all else is read, and inverted, once.
     shared = None if any(f.needs_images for f in transforms) else read_transforms(transforms)
-    mover = _Mover(transforms, shared, grid, inverse, interpolation, fill)
+    mover = _Mover(transforms, shared, grid, inverse, interpolation, fill, points)
     return for_each_file("apply", pairs, mover.move, name=lambda pair: pair[0])
 
 
@@ -69,6 +74,7 @@ class _Mover:
     inverse: bool
     interpolation: str
     fill: float
+    points: str | None
 
     def move(self, pair: Pair) -> None:
         """Write what the first file becomes to the second."""
@@ -79,7 +85,7 @@ class _Mover:
         return self.shared.inverse()
 
     def _move_points(self, source: Path, output: Path) -> None:
-        table = read_points(source)
+        table = read_points(source, self.points)
         known = {"moving" if self.inverse else "fixed": self.like}
         transform = self.shared or read_transforms(self.files, **known)
         # Points go the opposite way to images: inverted twice, they need no inverse.
@@ -110,13 +116,18 @@ def _pairs(files: Sequence[str | os.PathLike], others: Sequence[str | os.PathLik
     pairs = list(zip(paths[::2], paths[1::2], strict=True))
     used = {os.path.realpath(path) for path in (*paths[::2], *others)}
     for source, output in pairs:
+        if source.suffix.lower() == ".json":
+            raise ValueError(f"{source}: markups of Slicer are read as .fcsv; save them so")
         if not _kind(source) or _kind(source) != _kind(output):
             raise ValueError(
-                f"{source} {output}: expected two volumes (.nii.gz, .nii, .mgz, .mgh), or two "
-                "tables of points (.csv, .tsv, .txt)"
+                f"{source} {output}: expected two volumes ({', '.join(EXTENSIONS)}), or two "
+                f"tables of points ({', '.join(POINT_ENDINGS)})"
             )
+        if len(pairs) == 1 and not source.exists():  # one of several does not stop the others
+            raise FileNotFoundError(f"{source} does not exist; give a volume or a table of points")
         if os.path.realpath(output) in used:
             raise ValueError(f"output {output} is also an input or another output; rename it")
+        check_writable(output)
         used.add(os.path.realpath(output))
     return pairs
 
@@ -130,11 +141,9 @@ def _kind(path: Path) -> str:
 def _read(path: Path, *, labels: bool) -> Volume:
     """Read an image with its frames, with whole numbers as labels where that is asked for."""
     try:
-        volume = read_volume(path, labels=labels, frames=True)
+        return read_volume(path, labels=labels, frames=True)
     except ValueError:
         if not labels:
             raise
         # Images may be moved by nearest neighbour as well.
-        volume = read_volume(path, frames=True)
-    single = volume.data.shape[-1] == 1 and volume.data.ndim > volume.ndim
-    return replace(volume, data=volume.data[..., 0]) if single else volume
+        return read_volume(path, frames=True)

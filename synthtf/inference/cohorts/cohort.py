@@ -16,24 +16,26 @@ from synthtf.data.bids import (
     is_dataset,
     write_look_up_table,
 )
+from synthtf.data.own_files import refuse_foreign_json
 from synthtf.data.paths import (
     EXTENSIONS,
     check_ending,
-    expand_inputs,
+    expand_scans,
     extension,
     output_in,
     pair_outputs,
     refuse_clashes,
+    sidecar_path,
     stem,
 )
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
+from synthtf.data.writable import check_writable
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.cohorts.provenance import (
     Provenance,
     model_digests,
     noted_warnings,
-    sidecar_path,
     succeeded,
     write_sidecar,
 )
@@ -121,11 +123,13 @@ class Prediction:
         outputs: Kind of output to a volume, or to a function that writes the file.
         error: Why it is of no use, if it is not.
         facts: Kind of output to what its JSON file says about it besides.
+        note: Called when the outputs are written, such as to write a row of a table.
     """
 
     outputs: Mapping[str, Volume | Writer]
     error: str | None = None
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    note: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ class Cohort:
             scans = [{"Moving": moving, "Fixed": fixed} for moving, fixed in source.pairs]
         else:
             root = Path(source) if is_dataset(source) else None
-            files = expand_inputs(source) if root is None else find_scans(root)
+            files = expand_scans(source) if root is None else find_scans(root)
             scans = [{"Input": file} for file in files]
         paths = _plain_paths(source, outputs) if root is None else {}
         derivatives: dict[Path, list[DerivedName]] = {}
@@ -285,6 +289,8 @@ class Cohort:
             found = predict(job)
             for name, path in job.outputs.items():
                 _writer(found.outputs[name])(path)
+            if found.note is not None:
+                found.note()
         seconds = time.perf_counter() - start
         for name, path in job.sidecars.items():
             facts = provenance.facts(name, job.scans, seconds, messages, found.error)
@@ -343,3 +349,5 @@ def _refuse_double_names(jobs: list[Job], others: Sequence[Path]) -> None:
                     "another volume; give another name, or --no-sidecar"
                 )
             taken.add(os.path.realpath(sidecar))
+            check_writable(sidecar)
+            refuse_foreign_json(sidecar, job.outputs[name])

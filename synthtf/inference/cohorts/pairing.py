@@ -1,6 +1,5 @@
 """Which scans are registered with which."""
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +7,16 @@ from pathlib import Path
 
 from synthtf.data.bids import is_dataset
 from synthtf.data.bids_pairs import find_pairs
-from synthtf.data.paths import expand_inputs, extension, output_in, stem
+from synthtf.data.delimited import DELIMITERS, split_rows
+from synthtf.data.paths import (
+    expand_inputs,
+    expand_scans,
+    extension,
+    listed_path,
+    output_in,
+    stem,
+)
+from synthtf.data.text_files import read_text, split_lines
 from synthtf.usage import usage_errors
 
 _COLUMNS = {"moving", "fixed"}
@@ -49,7 +57,7 @@ class ScanPairs:
             fixed: a volume, to which all are moved, or as many as `moving`; or the folder of
                 another data set. None: the fixed scans are in the data set `moving`.
             table: instead of both, .tsv or .csv file with the columns `moving` and `fixed`, and
-                `name` for what the outputs are called. Paths start in the current folder.
+                `name` for what the outputs are called. Relative paths start in its folder.
             moving_suffix: in data sets, suffix of the moving scans, such as "T1w".
             fixed_suffix: likewise, of the fixed scans. See `find_pairs`.
 
@@ -124,7 +132,7 @@ class ScanPairs:
 
 
 def _of_files(moving: str | os.PathLike, fixed: str | os.PathLike) -> ScanPairs:
-    moving, fixed = expand_inputs(moving), expand_inputs(fixed)
+    moving, fixed = expand_scans(moving), expand_scans(fixed)
     if len(fixed) == 1:
         fixed = fixed * len(moving)
     if len(fixed) != len(moving):
@@ -137,27 +145,27 @@ def _of_files(moving: str | os.PathLike, fixed: str | os.PathLike) -> ScanPairs:
 
 def _read_table(path: Path) -> ScanPairs:
     """Read pairs, and what their outputs are called."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-            reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
-            rows, columns = list(reader), reader.fieldnames or []
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a table in UTF-8, {error}") from error
-    if not set(columns) >= _COLUMNS or not set(columns) <= {*_COLUMNS, _NAME}:
+    text = read_text(path, paths=True)
+    first = next((line for line in split_lines(text) if line.strip(" \t")), "")
+    delimiter = next((d for d in DELIMITERS if d in first.strip()), ",")
+    rows = list(split_rows(text, delimiter, path))
+    columns = [name.lower() for name in rows[0][1]] if rows else []
+    if not set(columns) >= _COLUMNS or sorted(columns) != sorted({*columns} & {*_COLUMNS, _NAME}):
         raise ValueError(
             f"{path}: expected the columns moving and fixed, and name if outputs have names of "
             f"their own. Received: {', '.join(columns)}"
         )
-    if not rows:
+    if len(rows) < 2:
         raise ValueError(f"{path}: expected at least one pair")
     pairs, names = [], []
-    for line, row in enumerate(rows, start=2):
-        moving, fixed = (Path((row[column] or "").strip()) for column in ("moving", "fixed"))
-        if None in row or not (extension(moving) and extension(fixed)):
+    for line, cells in rows[1:]:
+        row = dict(zip(columns, cells, strict=False))
+        moving, fixed = (row.get(column, "") for column in ("moving", "fixed"))
+        if any(cells[len(columns) :]) or not (extension(moving) and extension(fixed)):
             raise ValueError(f"{path}, line {line}: expected a moving and a fixed volume")
-        pairs.append((moving, fixed))
-        names.append((row.get(_NAME) or "").strip() or _name(moving, fixed))
+        pair = listed_path(moving, path, line), listed_path(fixed, path, line)
+        pairs.append(pair)
+        names.append(row.get(_NAME) or _name(*pair))
     return ScanPairs(pairs, names)
 
 

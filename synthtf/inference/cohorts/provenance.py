@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.data.bids import source_facts
-from synthtf.data.paths import stem
+from synthtf.data.own_files import own_facts
 from synthtf.data.whole_files import write_whole
 from synthtf.version import __version__
 
@@ -111,19 +111,6 @@ def file_digest(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sidecar_path(output: str | os.PathLike) -> Path:
-    """Return the JSON file of an output.
-
-    Args:
-        output: A volume, or another file, whose ending stays in the name.
-
-    Example:
-        >>> sidecar_path("out/x_seg.nii.gz").as_posix(), sidecar_path("x.lta").as_posix()
-        ('out/x_seg.json', 'x.lta.json')
-    """
-    return Path(output).with_name(f"{stem(output)}.json")
-
-
 def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
     """Write the JSON file of an output, in one piece.
 
@@ -144,11 +131,8 @@ def succeeded(path: str | os.PathLike, digests: Mapping[str, str] | None = None)
         path: The JSON file; it need not exist.
         digests: Roles and SHA-256 of the networks that the output has to be made with; None: any.
     """
-    try:
-        facts = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    if not isinstance(facts, dict) or "SynthtfVersion" not in facts or "Error" in facts:
+    facts = own_facts(path)
+    if "SynthtfVersion" not in facts or "Error" in facts:
         return False
     if digests is None:
         return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from synthtf.batch import Outcome
 from synthtf.data.bids import source_uri
 from synthtf.data.bids_pairs import PairDerivative
+from synthtf.data.paths import existing_volume
 from synthtf.data.shipped_models import model_folder, model_kind
 from synthtf.data.transforms import Transform
 from synthtf.data.volume_writer import write_volume
@@ -177,6 +178,8 @@ def register_cohort(
             raise ValueError("expected at least one output: -o, -O, -t, -T, --figure or --labels")
         if labels and len(pairs.pairs) > 1:
             raise ValueError("--labels: only for one pair")
+        for path in labels:
+            existing_volume(path, "--labels")
         start = TransformFile.parse(init) if init else []
         others = [*map(Path, labels), *(file.path for file in start)]
         cohort = Cohort.plan(pairs, kinds, sidecars=options.sidecars, others=others)

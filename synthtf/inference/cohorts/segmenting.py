@@ -1,5 +1,6 @@
 """Segmentation of many scans."""
 
+import functools
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from synthtf.inference.cohorts.cohort import (
     Output,
     Prediction,
 )
+from synthtf.inference.plausible import ImplausibleWarning
 from synthtf.inference.segmenting import EmptySegmentationWarning, segment
 from synthtf.usage import usage_errors
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
 _OPTIONS = CohortOptions()
-_EMPTY = "nothing was found, every voxel is background; does the model suit?"
 
 
 def segment_cohort(
@@ -44,13 +45,14 @@ def segment_cohort(
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
         model: folder of a run, or name of a model. None: the one that comes with the package.
-        volumes: CSV file of the volumes of all structures in mm³, a row per scan.
+        volumes: CSV file of the volumes of all structures in mm³, a row per scan; see `ScanTable`.
         posteriors: whether to write posteriors as well.
         options: JSON files, and what is skipped.
         segmentation: more options of `segment`.
 
     Returns:
-        How many were segmented, and which failed and why. An empty segmentation is a failure.
+        How many were segmented, and which failed and why. A result that
+        cannot be is a failure.
 
     Raises:
         ValueError: if source, outputs and model do not fit.
@@ -76,11 +78,10 @@ def segment_cohort(
 
         def predict(job: Job) -> Prediction:
             found = segment(job.scan, run, posteriors=posteriors, **segmentation)
-            if table is not None:
-                row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
-                table.add(job.scan, row)
+            row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
+            note = None if table is None else functools.partial(table.add, job.scan, row)
             outputs = {"labels": found.labels, "posteriors": found.posteriors}
-            return Prediction(outputs, _EMPTY if found.is_empty else None)
+            return Prediction(outputs, found.doubt, note=note)
 
         posterior = "Posterior probability of each label, one frame per label"
         return predict, {
@@ -89,6 +90,7 @@ def segment_cohort(
         }
 
     with warnings.catch_warnings():
-        # An empty result is reported as a failure of its scan, not as a warning as well.
-        warnings.simplefilter("ignore", EmptySegmentationWarning)
+        # A result of no use is reported as a failure of its scan, not as a warning as well.
+        for kind in (EmptySegmentationWarning, ImplausibleWarning):
+            warnings.simplefilter("ignore", kind)
         return cohort.run("segment", {"Model": folder}, begin, options, table)

@@ -15,6 +15,7 @@ from synthtf.inference.cohorts.cohort import (
     Output,
     Prediction,
 )
+from synthtf.inference.plausible import ImplausibleWarning
 from synthtf.inference.stripping import EmptyMaskWarning, strip
 from synthtf.usage import UsageError, usage_errors
 
@@ -52,7 +53,8 @@ def strip_cohort(
         stripping: more options of `strip`.
 
     Returns:
-        How many were stripped, and which failed and why. A scan without brain is a failure.
+        How many were stripped, and which failed and why. A mask that cannot
+        be a brain is a failure.
 
     Raises:
         ValueError: if source, outputs and model do not fit, or there is no output.
@@ -75,12 +77,12 @@ def strip_cohort(
         def predict(job: Job) -> Prediction:
             found = strip(job.scan, runs["Model"], **stripping)
             volumes = {name: getattr(found, name) for name in kinds}
-            empty = "no brain was found; does the model suit?"
-            return Prediction(volumes, empty if found.is_empty else None)
+            return Prediction(volumes, found.doubt)
 
         return predict, _FACTS
 
     with warnings.catch_warnings():
-        # An empty result is reported as a failure of its scan, not as a warning as well.
-        warnings.simplefilter("ignore", EmptyMaskWarning)
+        # A result of no use is reported as a failure of its scan, not as a warning as well.
+        for kind in (EmptyMaskWarning, ImplausibleWarning):
+            warnings.simplefilter("ignore", kind)
         return cohort.run("strip", {"Model": folder}, begin, options)

@@ -19,6 +19,7 @@ from synthtf.inference.registration.feature_alignment import align_maps, overlap
 from synthtf.inference.registration.image_alignment import align_images
 from synthtf.inference.registration.matrices import nearest_rigid, rescaled, square_root
 from synthtf.inference.registration.window import Window
+from synthtf.inference.scan_intensities import fit_intensities
 
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
@@ -105,8 +106,9 @@ def register(
     _check_pair(moving, fixed)
     if not set(ct) <= {"moving", "fixed"}:
         raise ValueError(f'`ct` names "moving", "fixed" or both. Received: ct={ct!r}')
-    moving = _clipped(moving) if "moving" in ct else moving
-    fixed = _clipped(fixed) if "fixed" in ct else fixed
+    moving, fixed = (
+        _fit(scan, name in ct) for scan, name in ((moving, "moving"), (fixed, "fixed"))
+    )
     options = (networks, method, regularization, steps, refine)
     if init is None:
         return _register(moving, fixed, *options)
@@ -226,9 +228,10 @@ def _check_pair(moving: Volume, fixed: Volume) -> None:
         raise ValueError(f"{moving.name}: expected 3D images. Received: 2D")
 
 
-def _clipped(scan: Volume) -> Volume:
-    """A scan in Hounsfield units, where brain tissue differs."""
-    return replace(scan, data=clip_to_window(scan.data))
+def _fit(scan: Volume, ct: bool) -> Volume:
+    """A scan whose padding is background; of Hounsfield units, what differs in brain tissue."""
+    data = fit_intensities(scan.data, scan.name, ct)
+    return replace(scan, data=clip_to_window(data) if ct else data)
 
 
 def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -44,7 +44,7 @@ class AverageDown(SynthesisLayer):
 
     def __init__(
         self,
-        factor: Annotated[int, Limits(1, unit="voxels")] = 2,
+        factor: Annotated[int, Limits(1, 64, "voxels")] = 2,
         labels: Literal["majority", "nearest"] = "majority",
         **kwargs: Any,
     ) -> None:

@@ -56,7 +56,7 @@ class RandomCoils(RandomLayer):
 
     def __init__(
         self,
-        num_coils: Annotated[WholeRange, Limits(1)] = (4, 16),
+        num_coils: Annotated[WholeRange, Limits(1, 64)] = (4, 16),
         width: Annotated[Range, Limits(_NARROWEST)] = (0.3, 0.7),
         distance: Annotated[Range, Limits(0)] = (1.0, 1.4),
         **kwargs: Any,

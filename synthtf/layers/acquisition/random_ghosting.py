@@ -54,7 +54,7 @@ class RandomGhosting(RandomLayer):
 
     def __init__(
         self,
-        num_ghosts: Annotated[WholeRange, Limits(2)] = (2, 8),
+        num_ghosts: Annotated[WholeRange, Limits(2, 64)] = (2, 8),
         intensity: Proportion = (0, 0.8),
         centre: Proportion = 0.02,
         axes: Axes | None = None,

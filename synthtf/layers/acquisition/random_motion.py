@@ -58,7 +58,7 @@ class RandomMotion(RandomLayer):
         self,
         translation: Offset = (-5, 5),
         rotation: Annotated[Range, Limits(-360, 360, "degrees")] = (-5, 5),
-        num_shots: Annotated[WholeRange, Limits(1)] = (2, 6),
+        num_shots: Annotated[WholeRange, Limits(1, 64)] = (2, 6),
         axes: Axes | None = None,
         spacing: Spacing = 1.0,
         **kwargs: Any,

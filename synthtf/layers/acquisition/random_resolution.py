@@ -96,7 +96,7 @@ class RandomResolution(RandomLayer):
             axis = random.integers(random.fold_in(key, "axis"), (1,), 0, ndim - 1)
             here = ops.equal(axis, ops.arange(ndim, dtype="int32")[None])
             factor = factor * ops.cast(here, "float32")
-        return {"factor": factor * ops.ones((1, ndim))}
+        return {"factor": factor * ops.ones((1, ndim), "float32")}
 
     def transform(self, inputs: Any, draws: dict[str, Tensor]) -> Any:
         """Resample the image, and the labels if there are any."""

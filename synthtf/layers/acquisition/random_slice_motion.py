@@ -73,7 +73,7 @@ class RandomSliceMotion(RandomLayer):
         thickness: PositiveMillimetres = (2, 4),
         translation: Millimetres = (0, 3),
         rotation: Annotated[Range, Limits(0, 180, "degrees")] = (0, 5),
-        num_interleaves: Annotated[WholeRange, Limits(1)] = (1, 4),
+        num_interleaves: Annotated[WholeRange, Limits(1, 64)] = (1, 4),
         motion: Literal["smooth", "interleave", "slice"] = "smooth",
         axes: Axes | None = None,
         spacing: Spacing = 1.0,
@@ -116,7 +116,7 @@ class RandomSliceMotion(RandomLayer):
             # Samples whose slices lie across another axis do not move here.
             pose = self._poses(draws, axis, image.shape[axis + 1], spacing[axis])
             here = expand(is_axis(draws["axis"], axis), pose)
-            pose = ops.where(here, pose, ops.eye(len(spacing) + 1))
+            pose = ops.where(here, pose, ops.eye(len(spacing) + 1, dtype="float32"))
             for i, term in enumerate(_displacement(pose, axis, image.shape[1:-1], spacing)):
                 terms[i] += term
         field = ops.stack([_sum_planes(part) for part in terms], axis=-1)

@@ -47,7 +47,7 @@ class RandomSpikes(RandomLayer):
 
     def __init__(
         self,
-        num_spikes: Annotated[WholeRange, Limits(0)] = (1, 3),
+        num_spikes: Annotated[WholeRange, Limits(0, 100)] = (1, 3),
         intensity: Annotated[Range, Limits(0)] = (0, 0.5),
         **kwargs: Any,
     ) -> None:

@@ -62,8 +62,8 @@ class RandomStreaks(RandomLayer):
     def __init__(
         self,
         intensity: Annotated[Range, Limits(0)] = (0, 0.4),
-        num_sources: Annotated[WholeRange, Limits(1)] = (1, 3),
-        num_rays: Annotated[WholeRange, Limits(2)] = (24, 96),
+        num_sources: Annotated[WholeRange, Limits(1, 64)] = (1, 3),
+        num_rays: Annotated[WholeRange, Limits(2, 1024)] = (24, 96),
         reach: PositiveMillimetres = (10, 60),
         extent: PositiveMillimetres = (2, 8),
         axis: Axis = 2,
@@ -109,8 +109,8 @@ class RandomStreaks(RandomLayer):
         across = [d for d in range(ndim) if d not in axes]
         offset = self._offsets(shape, draws)
         first, second = (shape[d] for d in axes)
-        x = offset[axes[0]][..., None] * ops.ones((1, 1, 1, second))
-        y = offset[axes[1]][:, :, None] * ops.ones((1, 1, first, 1))
+        x = offset[axes[0]][..., None] * ops.ones((1, 1, 1, second), "float32")
+        y = offset[axes[1]][:, :, None] * ops.ones((1, 1, first, 1), "float32")
         plane = self._rays(turn(x, y), draws)
         radius = ops.sqrt(ops.square(x) + ops.square(y))
         plane = plane / (1.0 + radius / draws["reach"][..., None, None])

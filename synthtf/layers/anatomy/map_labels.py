@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import keras
 
+from synthtf.arguments import as_whole_numbers
 from synthtf.layers.base import SynthesisLayer, Tensor, as_labels
 from synthtf.ops.labels import map_labels
 
@@ -12,6 +13,7 @@ from synthtf.ops.labels import map_labels
 def _as_mapping(value: Any, name: str) -> dict[int, int]:
     # JSON turns the keys of a config into text.
     mapping = {int(old): int(new) for old, new in dict(value).items()}
+    as_whole_numbers([*mapping, *mapping.values()], name)
     if any(v < 0 for pair in mapping.items() for v in pair):
         raise ValueError(f"`{name}` must not be negative. Received: {name}={mapping}")
     return mapping

@@ -71,7 +71,7 @@ class RandomLesions(RandomLayer):
         self,
         within: Regions = (2, 41),
         lesion_label: Label = 77,
-        num_lesions: Annotated[WholeRange, Limits(0)] = (1, 20),
+        num_lesions: Annotated[WholeRange, Limits(0, 1000)] = (1, 20),
         size: Millimetres = (2, 15),
         irregularity: Proportion = (0, 0.6),
         rim_label: Label | None = None,
@@ -148,7 +148,7 @@ class RandomLesions(RandomLayer):
         deviation = ops.clip(direction_noise(draws["shape"], around) / 2, -1.0, 1.0)
         deviation = ops.reshape(draws["irregularity"], line) * deviation
         radius = ops.reshape(draws["size"] / 2, line) * (1.0 + deviation)
-        exists = ops.arange(most) < draws["num_lesions"][:, None]
+        exists = ops.arange(most, dtype="int32") < draws["num_lesions"][:, None]
         inside = ops.logical_and(around.squared <= ops.square(radius), ops.reshape(exists, line))
         return paint(ops.cast(inside, "int32"), around.index, shape) > 0
 

@@ -68,7 +68,7 @@ class RandomShapes(LabelSource):
 
     def __init__(
         self,
-        num_labels: Annotated[WholeRange, Limits(1)] = 26,
+        num_labels: Annotated[WholeRange, Limits(1, 1000)] = 26,
         size: PositiveMillimetres = (32, 64),
         warp_strength: Millimetres = (0, 16),
         control_points: ControlPoints = (3, 11),

@@ -64,8 +64,8 @@ class RandomSubdivision(RandomLayer):
     def __init__(
         self,
         labels: Regions | None = None,
-        num_parts: Annotated[int, Limits(1)] = 2,
-        offset: Annotated[int, Limits(1)] | None = None,
+        num_parts: Annotated[int, Limits(1, 64)] = 2,
+        offset: Annotated[int, Limits(1, 10**7)] | None = None,
         size: PositiveMillimetres = (5, 30),
         spacing: Spacing = 1.0,
         **kwargs: Any,

@@ -68,10 +68,10 @@ class RandomVessels(LabelSource):
 
     def __init__(
         self,
-        num_trees: Annotated[WholeRange, Limits(0)] = (1, 5),
+        num_trees: Annotated[WholeRange, Limits(0, 100)] = (1, 5),
         radius: Millimetres = (1, 3),
         length: Millimetres = (20, 60),
-        num_levels: Annotated[int, Limits(1)] = 5,
+        num_levels: Annotated[int, Limits(1, 8)] = 5,
         tortuosity: Annotated[Range, Limits(0)] = (0, 1),
         label_by: Literal["vessel", "tree", "level"] = "vessel",
         spacing: Spacing = 1.0,
@@ -156,7 +156,7 @@ class RandomVessels(LabelSource):
             volume, those of a branch's first child at twice its number, and radii
             `(batch, branches)`.
         """
-        extent = ops.convert_to_tensor([float(mm) for mm in self.extent(shape)])
+        extent = ops.convert_to_tensor([float(mm) for mm in self.extent(shape)], "float32")
         start, direction = draws["root"] * extent, _unit(draws["direction"])
         first = radius = draws["radius"]
         lines = []
@@ -193,7 +193,7 @@ class RandomVessels(LabelSource):
 
     def _labels(self, num_trees: Tensor, level: int, branches: int) -> Tensor:
         """Give the value that each branch is painted with, `(batch, branches)`."""
-        root = ops.arange(branches) // 2**level
+        root = ops.arange(branches, dtype="int32") // 2**level
         value = {"vessel": 0 * root, "tree": root, "level": 0 * root + self.num_levels - 1 - level}
         return ops.where(root < num_trees[:, None], value[self.label_by] + 1, 0)
 

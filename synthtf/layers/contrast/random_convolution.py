@@ -75,7 +75,10 @@ class RandomConvolution(RandomLayer):
             kernel = ops.where(inside, kernel, 0.0)
         # One sample at a time, since each has its kernel.
         other = ops.map(
-            lambda pair: ops.conv(pair[0][None], pair[1], padding="same")[0], (image, kernel)
+            lambda pair: ops.conv(
+                pair[0][None], pair[1], padding="same", data_format="channels_last"
+            )[0],
+            (image, kernel),
         )
         low, high = (f(image, axis=axes, keepdims=True) for f in (ops.min, ops.max))
         other = low + (high - low) * normalize(other)

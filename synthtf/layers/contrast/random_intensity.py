@@ -78,7 +78,7 @@ class RandomIntensity(RandomLayer):
         priors: Annotated[Sequence[Range], as_ranges] | None = None,
         background_probability: Probability = 0.5,
         std_priors: Annotated[Sequence[Range], partial(as_ranges, minimum=0)] | None = None,
-        channels: Annotated[int, Limits(1)] = 1,
+        channels: Annotated[int, Limits(1, 64)] = 1,
         tissues: Groups | None = None,
         tissue_probability: Probability = 0.0,
         tissue_spread: Annotated[Range, Limits(0)] = (0, 0.15),

@@ -78,12 +78,14 @@ class RandomRemapping(RandomLayer):
         points = random.integers(random.fold_in(key, "num_points"), (), *self.control_points)
         values = self.uniform(key, "values", (0.0, 1.0), (shape[-1], most))
         # Points that are not in use go to the end, beyond all others.
-        used = ops.arange(most)[None, None] < points[:, None, None]
+        used = ops.arange(most, dtype="int32")[None, None] < points[:, None, None]
         ordered = ops.sort(ops.where(used, values, 2.0), axis=-1)
         is_increasing = self.uniform(key, "increasing", (0.0, 1.0)) < self.increasing
         values = ops.where(expand(is_increasing, values), ordered, values)
         is_zero = self.uniform(key, "keep_zero", (0.0, 1.0)) < self.keep_zero
-        is_zero = ops.logical_and(expand(is_zero, values), ops.arange(most)[None, None] == 0)
+        is_zero = ops.logical_and(
+            expand(is_zero, values), ops.arange(most, dtype="int32")[None, None] == 0
+        )
         values = ops.where(is_zero, 0.0, values)
         return {
             **draw_noise(key, "value", _FIELD_POINTS, tuple(shape[1:-1]), 1),

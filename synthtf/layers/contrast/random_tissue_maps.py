@@ -16,7 +16,8 @@ from synthtf.ops.labels import look_up
 from synthtf.ranges import Range
 
 
-def _as_tissues(values: Any, name: str) -> tuple:
+def as_tissues(values: Any, name: str) -> tuple:
+    """Check tissues: each a name, or four ranges, see `tissue_ranges`."""
     return tuple(value if isinstance(value, str) else tissue_ranges(value) for value in values)
 
 
@@ -67,7 +68,7 @@ class RandomTissueMaps(RandomLayer):
     def __init__(
         self,
         labels: DistinctLabels | None = None,
-        tissues: Annotated[Sequence[str | Sequence[Range]], _as_tissues] | None = None,
+        tissues: Annotated[Sequence[str | Sequence[Range]], as_tissues] | None = None,
         groups: Sharing | None = None,
         **kwargs: Any,
     ) -> None:
@@ -108,7 +109,7 @@ class RandomTissueMaps(RandomLayer):
 
     def identity(self, inputs: Tensor) -> Tensor:
         """Give the middle of each range."""
-        half = 0.5 * ops.ones((ops.shape(inputs)[0], len(self.labels), len(PARAMETERS)))
+        half = 0.5 * ops.ones((ops.shape(inputs)[0], len(self.labels), len(PARAMETERS)), "float32")
         return self.transform(inputs, {"maps": self._between(half)})
 
     def _between(self, chance: Tensor) -> Tensor:

@@ -56,7 +56,9 @@ class AlignPairs(SynthesisLayer):
         weights = found[::2] * found[1::2] / len(self.labels)
         points = with_anchors(centres[::2], centres[1::2], weights)
         half = matrix_sqrt(fit_affine_both_ways(*points))
-        scale = ops.concatenate([ops.ones((ndim, ndim)), ops.full((ndim, 1), unit)], axis=1)
+        scale = ops.concatenate(
+            [ops.ones((ndim, ndim), "float32"), ops.full((ndim, 1), unit, "float32")], axis=1
+        )
         both = ops.stack([half, invert_affine(half)], axis=1)[:, :, :ndim] * scale
         return homogeneous(ops.reshape(both, (-1, ndim, ndim + 1)))
 

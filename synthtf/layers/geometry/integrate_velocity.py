@@ -38,7 +38,7 @@ class IntegrateVelocity(SynthesisLayer):
 
     takes, gives = ("transform",), ()
 
-    def __init__(self, steps: Annotated[int, Limits(0)] = 5, **kwargs: Any) -> None:
+    def __init__(self, steps: Annotated[int, Limits(0, 20)] = 5, **kwargs: Any) -> None:
         super().__init__(steps=steps, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class RandomFieldOfView(RandomLayer):
         self,
         proportion: Annotated[Range, Limits(0, 0.99)] = (0, 0.2),
         axes: Axes | None = None,
-        num_axes: Annotated[WholeRange, Limits(1)] = 1,
+        num_axes: Annotated[WholeRange, Limits(1, 3)] = 1,
         labels: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -89,7 +89,7 @@ class RandomFieldOfView(RandomLayer):
         num = random.integers(random.fold_in(key, "num_axes"), (1,), *self.num_axes)
         order = random.uniform(random.fold_in(key, "axes"), (ndim,))
         order = order + ops.convert_to_tensor(
-            [[0.0 if d in eligible else 2.0 for d in range(ndim)]]
+            [[0.0 if d in eligible else 2.0 for d in range(ndim)]], "float32"
         )
         rank = ops.argsort(ops.argsort(order, axis=-1), axis=-1)
         return ops.cast(ops.cast(rank, "int32") < ops.minimum(num, len(eligible)), "float32")

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 import keras
 from keras import ops, tree
 
-from synthtf.arguments import Axis, Probability
+from synthtf.arguments import Axis, Probability, as_whole_numbers
 from synthtf.layers.base import RandomLayer, Tensor, as_image_or_labels
 from synthtf.layers.scene import Scene
 from synthtf.ops.labels import map_labels
 
 
 def _as_pairs(values: Any, name: str) -> tuple[tuple[int, int], ...]:
-    pairs = tuple((int(left), int(right)) for left, right in values)
+    pairs = tuple((left, right) for left, right in (as_whole_numbers(x, name) for x in values))
     labels = [label for pair in pairs for label in pair]
     if len(set(labels)) != len(labels):
         raise ValueError(f"`{name}` must name each label once. Received: {name}={pairs}")

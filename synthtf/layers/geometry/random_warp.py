@@ -79,7 +79,7 @@ class RandomWarp(RandomLayer):
         noise: Literal[KINDS] = "perlin",
         octaves: Octaves = (1, 5),
         diffeomorphic: bool = True,
-        integration_steps: Annotated[int, Limits(0)] = 5,
+        integration_steps: Annotated[int, Limits(0, 20)] = 5,
         spacing: Spacing = 1.0,
         shape: Shape | None = None,
         full_resolution: bool = True,
@@ -156,7 +156,7 @@ def _centred(field: Tensor, volume: tuple[int, ...]) -> Tensor:
     """Give a field the mean zero over a volume that it is upsampled to, and unit length at most."""
     grid = tuple(field.shape[1:-1])
     weights = [
-        ops.mean(upsample_matrix(ops.convert_to_tensor([m]), n, m), axis=1, keepdims=True)
+        ops.mean(upsample_matrix(ops.convert_to_tensor([m], "int32"), n, m), axis=1, keepdims=True)
         for n, m in zip(volume, grid, strict=True)
     ]
     field = field - apply_along_axes(field, weights)

@@ -44,7 +44,7 @@ class UpsampleField(SynthesisLayer):
 
     takes, gives = ("transform",), ()
 
-    def __init__(self, factor: Annotated[float, Limits(1e-3)] = 2, **kwargs: Any) -> None:
+    def __init__(self, factor: Annotated[float, Limits(1e-3, 64)] = 2, **kwargs: Any) -> None:
         super().__init__(factor=factor, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ class RandomDeface(RandomLayer):
     Reference: Schimke and Hale, Quickshear defacing for neuroimages, HealthSec 2011.
     """
 
-    takes, from_table = ("image", "view"), ("labels",)
+    takes, from_table, hides = ("image", "view"), ("labels",), True
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class RandomDeface(RandomLayer):
         furthest = ops.where(furthest > -_FAR, furthest, _FAR)
         limit = expand(furthest + draws["margin"], height)
         if self.roughness[1] > 0:
-            points = ops.full((1, len(shape)), _ROUGHNESS_POINTS)
+            points = ops.full((1, len(shape)), _ROUGHNESS_POINTS, "int32")
             rough = upsample_lattice(draws["lattice"], points, shape)[..., 0]
             limit = limit + expand(draws["roughness"], rough) * rough
         kept = (height <= limit)[..., None]

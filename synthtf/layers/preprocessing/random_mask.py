@@ -61,6 +61,7 @@ class RandomMask(RandomLayer):
     """
 
     takes, from_table, step_name = ("image", "view"), ("labels",), "skull_strip"
+    hides = True
 
     def __init__(
         self,

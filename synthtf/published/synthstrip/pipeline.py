@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthtf.data.volumes import Volume
+from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.components import largest_filled
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget
 from synthtf.inference.prediction import apply_network
-from synthtf.inference.stripping import Stripping, read_frames
+from synthtf.inference.stripping import Stripping
 from synthtf.published.surfa_space import Image
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def strip_brain(
         ValueError: if the scan is not 3D or has no contrast, or does not fit the budget.
         FileNotFoundError: if there is no such file.
     """
-    volume = scan if isinstance(scan, Volume) else read_frames(scan, "float64")
+    volume = scan if isinstance(scan, Volume) else read_volume(scan, frames=True, dtype="float64")
     if volume.ndim != 3:
         raise ValueError(f"{volume.name} must be a volume of three axes. Received: {volume.shape}")
     limits = (budget or MemoryBudget()).for_scan(volume.data.size * SCAN_BYTES)

@@ -80,7 +80,7 @@ class RegistrationModel(CombinedModel):
         self.regularization = float(regularization)
         self.landmarks = float(landmarks)
         self.soft_dice = SoftDice(reduction=None)
-        self.dice = keras.metrics.Mean(name="dice")
+        self.dice = keras.metrics.Mean("dice", "float32")
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """The model that learns to segment."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ Tensor = Any
 LOSSES = {
     "dice": SoftDice,
     "dice+cross-entropy": DiceCrossEntropy,
-    "cross-entropy": keras.losses.CategoricalCrossentropy,
+    "cross-entropy": functools.partial(keras.losses.CategoricalCrossentropy, dtype="float32"),
     "logits-l2": LogitsL2,
 }
 

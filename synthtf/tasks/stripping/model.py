@@ -66,7 +66,7 @@ class StrippingModel(CombinedModel):
         self.tissue, self.csf = tuple(map(int, tissue)), tuple(map(int, csf))
         self.output_labels = (0, *self.tissue)
         self.spacing, self.limit, self.closing = spacing, float(limit), float(closing)
-        self.dice = keras.metrics.Mean(name="dice")
+        self.dice = keras.metrics.Mean("dice", "float32")
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:

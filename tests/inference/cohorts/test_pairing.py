@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from synthtf.inference.cohorts.pairing import ScanPairs
@@ -46,6 +48,27 @@ def test_a_table_names_pairs_and_outputs(folder):
     assert found.names == ["first", "gone_to_c"] and not found.single
     (folder / "t.csv").write_text("moving,fixed\nmoving/b.nii,one.nii.gz\n")
     assert ScanPairs.of(table="t.csv").names == ["b_to_one"]
+
+
+def test_a_table_of_pairs_is_read_as_others_write_it(folder, monkeypatch):
+    expected = [(folder / "moving" / "b.nii", folder / "one.nii.gz")]
+    for name, content in {
+        "t.tsv": b"\xef\xbb\xbf# mine\r\nmoving\tfixed\r\nmoving/b.nii\tone.nii.gz\r\n",
+        "t.csv": b'"Fixed"; "Moving"\n"one.nii.gz"; "moving/b.nii"\n',
+        "t.txt": "fixed,name,moving\none.nii.gz,x,moving/b.nii\n".encode("utf-16"),
+    }.items():
+        (folder / name).write_bytes(content)
+        for place in (folder, folder / "moving"):
+            monkeypatch.chdir(place)
+            assert ScanPairs.of(table=folder / name).pairs == expected
+    (folder / "lists").mkdir()
+    (folder / "lists" / "t.csv").write_bytes(b"moving,fixed\nM\xfcller.nii,../one.nii.gz\n")
+    ((moving, _),) = ScanPairs.of(table=folder / "lists" / "t.csv").pairs
+    assert os.fsencode(moving.name) == b"M\xfcller.nii"
+    (folder / "lists" / "t.csv").write_text("moving,fixed\nmoving/b.nii,one.nii.gz\n")
+    monkeypatch.chdir(folder)
+    with pytest.raises(UsageError, match=r"t\.csv, line 2: moving/b\.nii is there"):
+        ScanPairs.of(table="lists/t.csv")
 
 
 def test_data_sets_pair_their_scans(folder):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from synthtf.data.paths import sidecar_path
 from synthtf.inference.cohorts.provenance import (
     Provenance,
     file_digest,
     noted_warnings,
-    sidecar_path,
     succeeded,
     write_sidecar,
 )

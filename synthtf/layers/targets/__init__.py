@@ -1,0 +1,1 @@
+"""What a network shall return: parts of a sample that are kept as targets."""

@@ -1,0 +1,28 @@
+"""The models of the package give the same on every Keras: posteriors, distances and transforms."""
+
+import numpy as np
+import pytest
+from keras import tree
+
+from synthtf.data.shipped_models import shipped_models
+from synthtf.runs import Run
+
+# Mean square of each output for an image of random numbers, on Keras 3.15.1.
+EXPECTED = {
+    "affine-2mm": [2.39549, 19.1159],
+    "deformable-2mm": [0.0657791, 0.0633445, 0.0167827],
+    "heads-1mm": [0.0263618],
+    "heads-2mm": [0.0234192],
+    "strip-3mm": [91.3796],
+}
+
+
+@pytest.mark.parametrize("name", sorted(shipped_models()))
+def test_a_model_of_the_package_gives_what_it_gave(name):
+    network = Run.load(name).task_model
+    rng = np.random.default_rng(0)
+    images = [rng.random((1, 32, 32, 32, 1)).astype("float32") for _ in network.inputs]
+    names = [tensor.name for tensor in network.inputs]
+    outputs = network(dict(zip(names, images, strict=True)) if len(images) > 1 else images[0])
+    means = [float(np.mean(np.square(x))) for x in tree.flatten(outputs)]
+    np.testing.assert_allclose(means, EXPECTED[name], rtol=1e-3, atol=1e-6)
