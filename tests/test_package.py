@@ -60,7 +60,9 @@ ALLOWED = {
     "reports": {
         *("inference", "evaluation", "data", "figures", "batch", "messages", "usage", "version"),
     },
-    "interop": {"runs", "networks", "data", "ranges", "version", "startup", "usage", "lazy"},
+    "interop": {
+        *("runs", "networks", "data", "ranges", "version", "startup", "usage", "lazy", "messages"),
+    },
     "argument_contract": {"layers", "arguments"},
     "testing": {"layers", "random", "synthesis", "argument_contract"},
 }

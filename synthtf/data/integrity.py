@@ -32,6 +32,7 @@ from synthtf.data.headers import (
     parse_nifti,
 )
 from synthtf.data.paths import EXTENSIONS, extension
+from synthtf.messages import describe
 
 _DEFLATE_RATIO = 1032  # largest compression ratio of deflate
 _TRAILING_BYTES = 2**24  # largest footer or padding
@@ -103,7 +104,7 @@ def _readable(path: Path) -> Iterator[io.BufferedIOBase]:
             f"{path} is truncated or corrupt: the compressed data end early; copy it again"
         ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is corrupt ({error}); copy it again") from error
+        raise ValueError(f"{path} is corrupt ({describe(error)}); copy it again") from error
 
 
 def _is_gzip(path: Path) -> bool:

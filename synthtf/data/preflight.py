@@ -13,6 +13,7 @@ import numpy as np
 from synthtf.data.label_table import LabelTable
 from synthtf.data.map_sources import MapSource
 from synthtf.data.map_survey import MapSurvey, survey_map
+from synthtf.messages import describe
 
 SEVERITIES = ("error", "warning", "note")
 LABEL_COLUMNS = ("label", "name", "maps", "smallest", "median", "largest")
@@ -66,7 +67,7 @@ def survey_maps(
             name = path.name if alike[path.name] == 1 else str(path)
             surveys.append(replace(survey, name=name))
         except (ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
+            reason = describe(error)
             failures.append(reason if str(path) in reason else f"{path}: {reason}")
     if not failures:
         return surveys, []
@@ -160,14 +161,14 @@ def _geometry(surveys: Sequence[MapSurvey]) -> Iterator[Finding]:
     }
     all_spacings = np.array([s.spacing for s in surveys if s.ndim == surveys[0].ndim])
     apart = len(all_spacings) and np.ptp(all_spacings, 0) > _SPACING_TOLERANCE * all_spacings[0]
-    for name, describe in kinds.items():
-        groups = _grouped(surveys, describe)
+    for name, property_of in kinds.items():
+        groups = _grouped(surveys, property_of)
         if len(groups) < 2:
             continue
         severity = "warning" if name == "spacing" and np.any(apart) else "note"
         message = f"{len(groups)} kinds of {name}; all maps are brought to one grid in training"
         if name == "spacing":
-            message += f", by default to that of the first: {describe(surveys[0])}"
+            message += f", by default to that of the first: {property_of(surveys[0])}"
         yield Finding(severity, name, message, _rarest_first(groups))
 
 

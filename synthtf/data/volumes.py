@@ -24,6 +24,7 @@ import numpy as np
 
 from synthtf.data.headers import FileHeader
 from synthtf.data.integrity import read_header, read_verified
+from synthtf.messages import describe
 
 _SPACING_RANGE = (0.25, 8.0)  # mm; usual for scans of a head
 _FORM_TOLERANCE = 0.01  # mm, at the corners of the volume
@@ -266,7 +267,7 @@ def _scaling(found: FileHeader, path: Path, notes: list[str]) -> tuple[float, fl
     try:
         slope, inter = found.header.get_slope_inter()
     except nib.spatialimages.HeaderDataError as error:
-        raise ValueError(f"{path} is corrupt: {error}") from error
+        raise ValueError(f"{path} is corrupt: {describe(error)}") from error
     if slope is None:
         if math.isinf(found.header["scl_slope"]):
             notes.append(f"{path}: its header scales voxels by infinity; they are not scaled")
@@ -297,7 +298,10 @@ def _affine(found: FileHeader, path: Path, ndim: int, notes: list[str]) -> np.nd
     try:
         affine = np.asarray(header.get_best_affine(), "float64")
     except (ValueError, nib.spatialimages.HeaderDataError) as error:
-        raise ValueError(f"{path}: its header has no usable affine ({error}); repair it") from error
+        reason = describe(error)
+        raise ValueError(
+            f"{path}: its header has no usable affine ({reason}); repair it"
+        ) from error
     columns = affine[:3, :ndim]
     lengths = np.sqrt((columns**2).sum(0))
     usable = np.isfinite(affine).all() and (lengths > _CLOSEST).all()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from synthtf.data.paths import extension
+from synthtf.messages import describe
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.part(\..+)?")
 # Bytes of a text and of all members of an archive, and how many times a member that is larger
@@ -77,7 +78,8 @@ def check_archive(path: str | os.PathLike) -> None:
             _check_sizes(archive, path)
             damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{path} is truncated or corrupt ({error}); copy it again") from error
+        reason = describe(error)
+        raise ValueError(f"{path} is truncated or corrupt ({reason}); copy it again") from error
     if damaged is not None:
         raise ValueError(f"{path} is corrupt: the checksum of {damaged} is wrong; copy it again")
 

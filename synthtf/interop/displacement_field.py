@@ -26,6 +26,7 @@ from synthtf.interop.field_kinds import (
 )
 from synthtf.interop.small_files import naming
 from synthtf.interop.transform_format import TransformFormat
+from synthtf.messages import describe
 
 _DISPVECT, _VECTOR = 1006, 1007
 _TO_RAS = np.array([-1, -1, 1], np.float32)
@@ -59,7 +60,7 @@ def read_displacement_field(path: str | os.PathLike) -> Displacement:
             slope, inter = found.header.get_slope_inter()
             affine = found.header.get_best_affine()
         except nib.spatialimages.HeaderDataError as error:
-            raise ValueError(f"its header is damaged: {error}") from error
+            raise ValueError(f"its header is damaged: {describe(error)}") from error
         if slope is not None and (slope, inter) != (1, 0):
             field = field * slope + inter
         grid = Grid(found.shape[:3], affine)

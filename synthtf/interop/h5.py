@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 from synthtf.data import hdf5
+from synthtf.messages import describe
 
 Weights = dict[str, dict[str, np.ndarray]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -138,7 +139,7 @@ def readable_h5(path: str | os.PathLike) -> Iterator[h5py.File]:
     except Exception as error:
         if isinstance(error, ValueError) and str(error).startswith(str(path)):
             raise
-        reason = str(error) or type(error).__name__
+        reason = describe(error)
         raise ValueError(
             f"{path} is not a readable HDF5 file, or is damaged: {reason}; download it again"
         ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.data.contents import HEAD_BYTES, no_file, not_the_content
+from synthtf.messages import describe
 
 _MAX_BYTES = 2**20  # an affine transform takes a few thousand bytes
 
@@ -74,7 +75,7 @@ def parse_numbers(words: Sequence[str], what: str, count: int | None = None) -> 
     try:
         numbers = np.array([float(word) for word in words], np.float64)
     except ValueError as error:
-        raise ValueError(f"{what}: {error}") from error
+        raise ValueError(f"{what}: {describe(error)}") from error
     if count is not None and len(numbers) != count:
         raise ValueError(f"{what} must be {count} numbers. Received: {len(numbers)}")
     if not np.isfinite(numbers).all():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.messages import describe
 
 CHANNELS = 10
 """Most frames of a file that count as channels of one scan."""
@@ -75,7 +76,10 @@ def _read_npz(path: Path) -> Volume:
         with np.load(path, allow_pickle=False) as file:
             data = np.asarray(file["vol_data"], "float64")
     except (OSError, KeyError, TypeError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} must be an .npz file with an array vol_data ({error})") from error
+        reason = describe(error)
+        raise ValueError(
+            f"{path} must be an .npz file with an array vol_data ({reason})"
+        ) from error
     return Volume(np.nan_to_num(np.squeeze(data), posinf=0, neginf=0), np.eye(4), None, path, 3)
 
 

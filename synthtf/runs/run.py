@@ -76,6 +76,7 @@ class Run:
         run._unseal()
         table.write(run.folder / TABLE)
         recipe.save(run.folder / RECIPE)
+        write_checksums(run.folder, (MODEL, *_TEXTS))
         return run
 
     @classmethod

@@ -23,6 +23,7 @@ from synthtf.data.preflight import (
 )
 from synthtf.data.tables import refuse_other_file, write_table
 from synthtf.layers import RandomDeface, RandomFlip, RandomMask
+from synthtf.messages import describe
 from synthtf.ranges import per_axis
 from synthtf.synthesis import Recipe
 from synthtf.training.memory import training_bytes
@@ -248,7 +249,7 @@ def _memory(
     try:
         network = plan.task.make_network(len(shape), num_outputs)
     except (ValueError, OSError) as error:
-        yield Finding("error", "network", " ".join(str(error).split()))
+        yield Finding("error", "network", describe(error))
         return
     channels = plan.task.target_channels(num_outputs)
     least, needed = training_bytes(network, shape, plan.batch_size, channels)
