@@ -92,3 +92,56 @@ def wmh_state(encoder=((2, 8), (8, 16)), decoder=((4, 3),), outputs=39, ndim=3, 
     state["final_conv.weight"] = rng.normal(size=(outputs, channels, *[1] * ndim)).astype("float32")
     state["final_conv.bias"] = rng.normal(size=outputs).astype("float32")
     return state
+
+
+def synthmorph_detector(widths=(3, 2), outputs=5, seed=0):
+    """SynthMorph's detector: tensors in the order of the network, by layer and name."""
+    rng = np.random.default_rng(seed)
+    tensors, channels = [], 1
+    for index, count in enumerate((*widths, outputs)):
+        kernel = rng.normal(scale=(2 / (27 * channels)) ** 0.5, size=(3, 3, 3, channels, count))
+        tensors.append((f"conv3d_{index}/kernel:0", kernel))
+        tensors.append((f"conv3d_{index}/bias:0", rng.uniform(0, 0.1, count)))
+        channels = count
+    return tensors
+
+
+def synthmorph_hypernetwork(encoder=(3,), decoder=(2, 4), units=4, dense=2, seed=0):
+    """SynthMorph's deformable network, likewise."""
+    rng = np.random.default_rng(seed)
+    tensors, before = [], 1
+    for index in range(dense):
+        tensors.append((f"dense_{index}/kernel:0", rng.normal(size=(before, units))))
+        tensors.append((f"dense_{index}/bias:0", rng.uniform(0, 1, units)))
+        before = units
+    channels, skips = 2, []
+    for index, count in enumerate((*encoder, *decoder, 3)):
+        if len(encoder) < index <= 2 * len(encoder):
+            channels += skips.pop()
+        size = 27 * channels * count
+        scale = (2 / (27 * channels)) ** 0.5
+        for name, value in (
+            ("hyperkernel_kernel", rng.normal(scale=scale / units, size=(units, size))),
+            ("hyperkernel_bias", rng.normal(scale=scale, size=size)),
+            ("hyperbias_kernel", rng.normal(scale=0.1, size=(units, count))),
+            ("hyperbias_bias", rng.normal(scale=0.1, size=count)),
+        ):
+            tensors.append((f"hyper_conv_{index}/{name}:0", value))
+        if index < len(encoder):
+            skips.append(count)
+        channels = count
+    return tensors
+
+
+def save_in_order(path, *networks, nested=True):
+    """Write networks as legacy Keras does: a group each if nested, else a group per layer."""
+    with h5py.File(path, "w") as file:
+        layers = {"input_1": []}
+        for number, tensors in enumerate(networks):
+            for name, value in tensors:
+                layer = f"model_{number}" if nested else name.partition("/")[0]
+                layers.setdefault(layer, []).append(name)
+                file[f"{layer}/{name}"] = np.asarray(value, "float32")
+        file.attrs["layer_names"] = np.array(list(layers), "S")
+        for layer, names in layers.items():
+            file.require_group(layer).attrs["weight_names"] = np.array(names, "S")

@@ -14,7 +14,9 @@ import numpy as np
 MAX_ELEMENTS = 2**28
 """Numbers of all tensors together: 1 GiB as float32, ten times the largest network of this kind."""
 
-_MAX_MEMBERS = 20_000
+MAX_MEMBERS = 20_000
+"""Groups and tensors of a file."""
+
 _DEFLATE_RATIO = 1032  # largest compression ratio of deflate
 _LARGEST = 1e10  # no weight of a trained network is near it; a flipped bit of an exponent is
 
@@ -40,13 +42,13 @@ def tensors(root: h5py.Group, where: str) -> Iterator[tuple[tuple[str, ...], h5p
         for name in group:
             visited += 1
             # Groups may contain each other, so that a walk may never end.
-            if visited > _MAX_MEMBERS:
-                raise ValueError(f"{where} has more than {_MAX_MEMBERS} members")
+            if visited > MAX_MEMBERS:
+                raise ValueError(f"{where} has more than {MAX_MEMBERS} members")
             found = member(group, name, where)
             if isinstance(found, h5py.Group):
                 waiting.append(((*names, name), found))
                 continue
-            _check(found, where)
+            check_tensor(found, where)
             total += math.prod(found.shape)
             if total > MAX_ELEMENTS:
                 raise ValueError(f"{where} must hold at most {MAX_ELEMENTS} numbers")
@@ -102,10 +104,19 @@ def values_of(dataset: h5py.Dataset, where: str) -> np.ndarray:
             f"{where}: the tensor {dataset.name} must be at most {_LARGEST:g}. "
             f"Received: {largest:g}; the file is damaged"
         )
-    return values.astype("float32")
+    return values.astype("float32", copy=False)
 
 
-def _check(dataset: h5py.Dataset, file: str) -> None:
+def check_tensor(dataset: h5py.Dataset, file: str) -> None:
+    """Check what a tensor declares.
+
+    Args:
+        dataset: the tensor.
+        file: name of the file, for the message.
+
+    Raises:
+        ValueError: if it is stored elsewhere, has no numbers, or was never written completely.
+    """
     where = f"{file}: the tensor {dataset.name}"
     if dataset.is_virtual or dataset.external:
         raise ValueError(f"{where} must not be stored in another file")

@@ -4,6 +4,8 @@ from synthtf.lazy import loader
 
 _MODULES = {
     "load_published": "published",
+    "load_synthmorph_deformable": "synthmorph",
+    "load_synthmorph_detector": "synthmorph",
     "load_synthseg": "synthseg",
     "load_synthseg_parts": "synthseg",
     "load_synthseg_weights": "synthseg",

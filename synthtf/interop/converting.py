@@ -7,7 +7,7 @@ from synthtf.data.whole_files import written_aside
 from synthtf.startup import load_backend
 from synthtf.usage import usage_errors
 
-KINDS = ("voxelmorph", "synthseg", "synthsr", "synthstrip", "wmh-synthseg")
+KINDS = ("voxelmorph", "synthmorph", "synthseg", "synthsr", "synthstrip", "wmh-synthseg")
 """Kinds of networks whose published weights can be read."""
 
 

@@ -50,11 +50,11 @@ def read_keras_h5(path: str | os.PathLike) -> Weights:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; give an .h5 file of weights")
-    with _readable(path) as file:
+    with readable_h5(path) as file:
         root = file
         for name in _ROOTS:
             if hdf5.member(file, name, str(path)) is not None:
-                root = _group(file, name, path)
+                root = weights_group(file, name, path)
                 break
         return _read(root, path)
 
@@ -71,7 +71,7 @@ def read_keras_config(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         ValueError: if the configuration is damaged or too long.
     """
-    with _readable(path) as file:
+    with readable_h5(path) as file:
         text: object = "{}"
         if "model_config" in file.attrs:
             # h5py allocates the claimed size before it reads.
@@ -128,8 +128,12 @@ def check_weights(weights: Weights, expected: Shapes, path: str | os.PathLike) -
 
 
 @contextmanager
-def _readable(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """Open a file; errors in it raise a ValueError of one line."""
+def readable_h5(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open a file; errors in it, and in the block, raise a ValueError of one line.
+
+    Args:
+        path: path of a file in HDF5 format.
+    """
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -158,7 +162,17 @@ def _read(root: h5py.Group, path: Path) -> Weights:
     }
 
 
-def _group(parent: h5py.Group, name: str, path: Path) -> h5py.Group:
+def weights_group(parent: h5py.Group, name: str, path: Path) -> h5py.Group:
+    """Return a group that is a member of another one.
+
+    Args:
+        parent: the group that it is in.
+        name: its name there.
+        path: path of the file, for the message.
+
+    Raises:
+        ValueError: if there is no such group.
+    """
     found = hdf5.member(parent, name, str(path))
     if not isinstance(found, h5py.Group):
         raise ValueError(f"{path}: {name!r} at {parent.name} must be a group of weights")

@@ -2,11 +2,18 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 import keras
 
 from synthtf.interop.converting import KINDS
 from synthtf.interop.h5 import read_keras_h5
+from synthtf.interop.synthmorph import (
+    DETECTOR,
+    load_synthmorph_deformable,
+    load_synthmorph_detector,
+    synthmorph_parts,
+)
 from synthtf.interop.synthseg import load_synthseg
 from synthtf.interop.synthsr import load_synthsr
 from synthtf.interop.synthstrip import load_synthstrip
@@ -24,12 +31,13 @@ def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Mo
     Args:
         path: path of the weights: HDF5 as Keras writes it (SynthMorph, SynthSeg, SynthSR,
             VoxelMorph), or a state dict of PyTorch (SynthStrip, VoxelMorph, WMH-SynthSeg).
-        kind: one of `KINDS`; "voxelmorph" includes SynthMorph. Default: taken from the names of the
-            tensors.
+        kind: one of `KINDS`; "voxelmorph" includes SynthMorph's networks of 2021, "synthmorph" is
+            for those of 2024. Default: taken from the tensors.
 
     Returns:
-        The model, as from `load_voxelmorph`, `load_voxelmorph_torch`, `load_synthseg`,
-        `load_synthsr`, `load_synthstrip` or `load_wmh_synthseg`.
+        The model, as from `load_synthmorph_detector`, `load_synthmorph_deformable`,
+        `load_synthseg`, `load_synthsr`, `load_synthstrip`, `load_voxelmorph`,
+        `load_voxelmorph_torch` or `load_wmh_synthseg`.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -43,6 +51,7 @@ def load_published(path: str | os.PathLike, kind: str | None = None) -> keras.Mo
     kind = kind or (_kind_of_torch if torch else _kind_of_keras)(path)
     loaders: dict[str, Callable[[str | os.PathLike], keras.Model]] = {
         "voxelmorph": load_voxelmorph_torch if torch else load_voxelmorph,
+        "synthmorph": _load_synthmorph,
         "synthseg": load_synthseg,
         "synthsr": _load_synthsr,
         "synthstrip": load_synthstrip,
@@ -59,11 +68,21 @@ def _kind_of_torch(path: str | os.PathLike) -> str:
 
 
 def _kind_of_keras(path: str | os.PathLike) -> str:
+    with suppress(ValueError):
+        synthmorph_parts(path)
+        return "synthmorph"
     weights = read_keras_h5(path)
     if not any("_conv_downarm_" in name or name == _LIKELIHOOD for name in weights):
         return "voxelmorph"
     bias = weights.get(_LIKELIHOOD, {}).get("bias")
     return "synthsr" if bias is not None and bias.size == 1 else "synthseg"
+
+
+def _load_synthmorph(path: str | os.PathLike) -> keras.Model:
+    """Build the detector of a file, or the deformable network if that is what it holds."""
+    if DETECTOR in synthmorph_parts(path):
+        return load_synthmorph_detector(path)
+    return load_synthmorph_deformable(path)
 
 
 def _load_synthsr(path: str | os.PathLike) -> keras.Model:

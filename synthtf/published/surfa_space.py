@@ -162,15 +162,31 @@ def sample_nearest(
     Returns:
         `shape`, of the type of `data`.
     """
-    result = np.full(shape, fill, data.dtype)
+    result = np.empty(shape, data.dtype)
     for plane, places in _places(matrix, shape):
-        inside = np.ones(shape[1:], bool)
-        voxels = []
-        for place, size in zip(places, data.shape, strict=True):
-            inside &= (place >= 0) & (place < size)
-            low = np.floor(place)
-            voxels.append(np.clip((low + (place - low >= 0.5)).astype(int), 0, size - 1))
-        np.copyto(result[plane], data[tuple(voxels)], where=inside)
+        result[plane] = nearest(data, places, fill)
+    return result
+
+
+def nearest(data: np.ndarray, places: Sequence[np.ndarray], fill: float = 0) -> np.ndarray:
+    """Take the nearest voxels of a volume; which are outside is said for `sample_nearest`.
+
+    Args:
+        data: `(x, y, z)`.
+        places: coordinates, one float32 array per axis, all of one shape.
+        fill: value outside.
+
+    Returns:
+        Array of that shape, of the type of `data`.
+    """
+    inside = np.ones(places[0].shape, bool)
+    voxels = []
+    for place, size in zip(places, data.shape, strict=True):
+        inside &= (place >= 0) & (place < size)
+        low = np.floor(place)
+        voxels.append(np.clip((low + (place - low >= 0.5)).astype(int), 0, size - 1))
+    result = np.full(inside.shape, fill, data.dtype)
+    np.copyto(result, data[tuple(voxels)], where=inside)
     return result
 
 
@@ -192,24 +208,41 @@ def sample_linear(
         `shape`, float32.
     """
     data = np.asarray(data, "float32")
-    result = np.full(shape, fill, "float32")
+    result = np.empty(shape, "float32")
     for plane, places in _places(matrix, shape):
-        inside = np.ones(shape[1:], bool)
-        corners = []
-        for place, size in zip(places, data.shape, strict=True):
-            low = np.floor(place)
-            inside &= (low >= 0) & (low <= size - 1)
-            first = np.clip(low.astype(int), 0, size - 1)
-            corners.append(((first, np.minimum(first + 1, size - 1)), place - low))
-        if not inside.any():
-            continue
-        (x, dx), (y, dy), (z, dz) = corners
-        value = np.zeros(shape[1:], "float32")
-        for i, wx in enumerate((1 - dx, dx)):
-            for j, wy in enumerate((1 - dy, dy)):
-                for k, wz in enumerate((1 - dz, dz)):
-                    value += wx * wy * wz * data[x[i], y[j], z[k]]
-        np.copyto(result[plane], value, where=inside)
+        result[plane] = interpolate(data, places, fill)
+    return result
+
+
+def interpolate(data: np.ndarray, places: Sequence[np.ndarray], fill: float = 0) -> np.ndarray:
+    """Interpolate a volume linearly at places; which are outside is said for `sample_linear`.
+
+    Args:
+        data: `(x, y, z)`, float32.
+        places: coordinates, one float32 array per axis, all of one shape.
+        fill: value outside.
+
+    Returns:
+        float32 array of that shape.
+    """
+    shape = places[0].shape
+    result = np.full(shape, fill, "float32")
+    inside = np.ones(shape, bool)
+    corners = []
+    for place, size in zip(places, data.shape, strict=True):
+        low = np.floor(place)
+        inside &= (low >= 0) & (low <= size - 1)
+        first = np.clip(low.astype(int), 0, size - 1)
+        corners.append(((first, np.minimum(first + 1, size - 1)), place - low))
+    if not inside.any():
+        return result
+    (x, dx), (y, dy), (z, dz) = corners
+    value = np.zeros(shape, "float32")
+    for i, wx in enumerate((1 - dx, dx)):
+        for j, wy in enumerate((1 - dy, dy)):
+            for k, wz in enumerate((1 - dz, dz)):
+                value += wx * wy * wz * data[x[i], y[j], z[k]]
+    np.copyto(result, value, where=inside)
     return result
 
 
