@@ -54,7 +54,7 @@ ALLOWED = {
         *("evaluation", "batch", "messages", "usage", "startup"),
     },
     "published": {
-        *("interop", "inference", "networks", "ops", "data", "runs", "version", "batch"),
+        *("interop", "inference", "networks", "layers", "ops", "data", "runs", "version", "batch"),
         *("messages", "usage", "startup"),
     },
     "reports": {

@@ -153,6 +153,7 @@ def _fields(
     """Displacements in the atlas, in its voxels, towards the floating scan and the reference."""
     import keras
 
+    from synthtf.layers import UpsampleField
     from synthtf.ops import integrate_velocity
 
     unet = keras.Model(network.input, network.output["velocity"])  # without the integration
@@ -161,7 +162,7 @@ def _fields(
         pair = {"moving": moving[None, ..., None], "fixed": fixed[None, ..., None]}
         return unet.predict_on_batch(pair)
 
-    upsample = network.get_layer("displacement_upsample")
+    upsample = UpsampleField(2)
     half = (velocity(reference, floating) - velocity(floating, reference)) / 2
     first, second = (
         np.asarray(upsample(integrate_velocity(sign * half, STEPS))[0]) for sign in (-1, 1)
