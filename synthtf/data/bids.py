@@ -37,7 +37,7 @@ _AFTER_SPACE = (
     *("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label", "desc"),
 )
 _PHASES = ("part-phase", "part-real", "part-imag")
-_UNKNOWN_TO_BIDS = ("sdt", "xfm", "figure")
+_UNKNOWN_TO_BIDS = ("sdt", "xfm", "figure", "uncertainty")
 
 
 @dataclass(frozen=True)
