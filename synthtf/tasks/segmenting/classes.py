@@ -9,6 +9,10 @@ from synthtf.networks import has_sides, side_spread, trained_class_layer
 from synthtf.runs.run import Run
 from synthtf.tasks.task import copied
 
+# By which the logit of a new class is below that of what it begins from: its posterior is then a
+# fifth, enough to learn from. A side channel lowers that of the likelier side by log 2 at most.
+_LOWER = math.log(4)
+
 
 def copy_weights(run: Run, target: Run) -> bool:
     """Copy the weights of a network of segmentation to one that may have other output labels.
@@ -29,18 +33,32 @@ def copy_weights(run: Run, target: Run) -> bool:
     others = [[w for w in network.weights if id(w) not in skipped] for network in (old, new)]
     if layers[0].kernel.shape[:-1] != layers[1].kernel.shape[:-1] or not copied(*others):
         return False
-    known = _channels(run)
-    columns = [known.index(v) if v in known else None for v in _channels(target)]
+    origins = [_origins(label, run, target) for label in _channels(target)]
     for source, result in zip(layers[0].weights, layers[1].weights, strict=True):
-        result.assign(_chosen(ops.convert_to_numpy(source), columns))
+        result.assign(_chosen(ops.convert_to_numpy(source), origins))
     return True
 
 
-def _chosen(values: np.ndarray, columns: list[int | None]) -> np.ndarray:
-    """Pick columns of the last axis; one of None is the mean of all, biases less log 2."""
-    # Side channels lower the logits of the likelier side by up to log 2.
-    mean = values.mean(axis=-1) - (math.log(2) if values.ndim == 1 else 0.0)
-    return np.stack([mean if c is None else values[..., c] for c in columns], axis=-1)
+def _chosen(values: np.ndarray, origins: list[int | list[int]]) -> np.ndarray:
+    """Pick columns of the last axis; a new one is the mean of several, biases less `_LOWER`."""
+    lower = _LOWER if values.ndim == 1 else 0.0
+    columns = [
+        values[..., c] if isinstance(c, int) else values[..., c].mean(axis=-1) - lower
+        for c in origins
+    ]
+    return np.stack(columns, axis=-1)
+
+
+def _origins(label: int, run: Run, target: Run) -> int | list[int]:
+    """Channel of a label in a run, or those that a label begins from that it does not have."""
+    known = _channels(run)
+    if label in known:
+        return known.index(label)
+    partners = {right: left for left, right in run.output_pairs}
+    parts = [v for v, output in target.table.mapping.items() if output == label]
+    counted = {run.table.mapping[v] for v in parts if v in run.table.mapping}
+    found = {partners.get(v, v) if v not in known else v for v in counted}
+    return sorted(known.index(v) for v in found) or list(range(len(known)))
 
 
 def _channels(run: Run) -> list[int]:

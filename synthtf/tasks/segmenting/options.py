@@ -65,9 +65,9 @@ class SegmentationTask(Task):
     def copy_weights(self, run: "Run", target: "Run") -> None:
         """Copy all weights, those of the classes by their labels.
 
-        A class that the run does not have begins with a logit that is the mean of those of the
-        others less log 2, so that no voxel is of that class at first. What the run alone has is
-        left out.
+        A class that the run does not have begins as the mean of the classes that its labels count
+        as there, or of all classes if the run knows none of its labels; its logit is log 4 lower,
+        so that no voxel is of that class at first. Classes of the run alone are left out.
 
         Raises:
             ValueError: if the run has another network.
