@@ -316,7 +316,7 @@ def test_refined_posteriors_agree_with_the_labels(contrast_run, spacing):
 
 def test_uncertainty_of_known_posteriors(contrast_run):
     """Voxels halfway between two intensities are either label; the others are sure."""
-    scan, labels = phantom()
+    scan, _ = phantom()
     data = scan.data.copy()
     middle = tuple(n // 2 for n in data.shape)
     data[middle] = 0.75

@@ -58,11 +58,14 @@ def read_bank(folder: str, spacing: tuple[float, ...]) -> np.ndarray:
 
 
 def _extent(mask: np.ndarray, axis: int) -> int:
-    """Voxels along an axis, about the centre of a mask, that hold all its lesions."""
+    """Voxels along an axis, about the centre of a mask, that hold its lesions and one on each side.
+
+    Without the latter, half of the last voxel of a lesion would be lost where it is scaled.
+    """
     n = mask.shape[axis]
     where = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
     # As odd or even as the mask, so that the centre stays where it is.
-    return n - 2 * int(min(where[0], n - 1 - where[-1])) if where.size else 1
+    return n + 2 - 2 * int(min(where[0], n - 1 - where[-1])) if where.size else 1
 
 
 def placed(
