@@ -49,7 +49,7 @@ class RandomLesions(RandomLayer):
         rim_label: label value of the rims of the lesions. None: no rims.
         rim: mm, thickness of the rims; at least a voxel.
         bank: folder of masks, or a .txt list of them; read when it is first used. A recipe file
-            holds the path. None: no bank.
+            holds the path; a relative one starts where the program runs. None: no bank.
         bank_probability: chance that a sample that is changed gets lesions from the bank.
         bank_translation: `(low, high)`, mm, drawn per axis.
         bank_rotation: `(low, high)`, degrees, drawn per axis.
