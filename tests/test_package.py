@@ -35,7 +35,7 @@ ALLOWED = {
     "ops": {"xla"},
     "losses": {"ops", "ranges"},
     "metrics": {"ops", "ranges"},
-    "layers": {"random", "ranges", "arguments", "label_arguments", "ops", "xla"},
+    "layers": {"random", "ranges", "arguments", "label_arguments", "ops", "data", "xla"},
     "data": {"ranges", "batch", "lazy", "messages", "usage"},
     "networks": {"layers", "ops", "lazy", "options", "arguments"},
     "synthesis": {"layers", "ops", "random", "ranges", "arguments", "data", "xla"},

@@ -21,13 +21,27 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--vol",
         metavar="CSV",
-        help="write the volumes of all structures, in mm³, a row per scan; rows of other scans in "
-        "the file are kept",
+        help="write the volumes of all structures, in mm³, a row per scan, and of all within the "
+        "skull, and the number of lesions, if the network knows them; rows of other scans in the "
+        "file are kept",
     )
     parser.add_argument(
         "--posteriors",
         action="store_true",
         help="also write posteriors, one frame per label, as OUT with _posteriors in its name",
+    )
+    parser.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="also write how unsure the network is, as OUT with _uncertainty in its name: the "
+        "entropy of the posteriors, from 0 to 1, and unless --no-flip is given a second frame, "
+        "the variance over the flip; and in --vol, columns NAME_low and NAME_high",
+    )
+    parser.add_argument(
+        "--lesions",
+        metavar="LESIONS",
+        help="write the probability of lesions, of a network that knows them: a file for a file, "
+        "else a folder or a .txt list",
     )
     parser.add_argument(
         "--conformed",
@@ -63,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         args.model,
         volumes=args.vol,
         posteriors=args.posteriors,
+        uncertainty=args.uncertainty,
+        lesions=args.lesions,
         conformed=args.conformed,
         refine=args.refine,
         cleaning=arguments.cleaning(args),

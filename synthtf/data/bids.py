@@ -39,7 +39,7 @@ _AFTER_SPACE = (
     *("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label", "desc"),
 )
 _PHASES = ("part-phase", "part-real", "part-imag")
-_UNKNOWN_TO_BIDS = ("sdt", "xfm", "figure")
+_UNKNOWN_TO_BIDS = ("sdt", "xfm", "figure", "uncertainty")
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,12 @@ def describe_derivatives(
     }
     write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
     unknown = [suffix for suffix in _UNKNOWN_TO_BIDS if suffix in {kind.suffix for kind in kinds}]
-    if unknown and not (folder / ".bidsignore").exists():
-        text = "".join(f"*_{suffix}.*\n" for suffix in unknown)
-        write_whole(folder / ".bidsignore", text.encode())
+    ignored = folder / ".bidsignore"
+    text = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
+    lines = [f"*_{suffix}.*" for suffix in unknown if f"*_{suffix}.*" not in text.splitlines()]
+    if lines:
+        kept = text and text.rstrip("\n") + "\n"
+        write_whole(ignored, (kept + "\n".join(lines) + "\n").encode())
 
 
 def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> None:

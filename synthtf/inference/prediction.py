@@ -13,6 +13,7 @@ from synthtf.inference.locate import fits, locate
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.patches.predict import predict_patches
+from synthtf.inference.uncertainty import FlipSpread
 from synthtf.runs.run import Run, as_run
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def predict(
     num_outputs: int,
     mirrored: Sequence[int] | None = None,
     budget: ScanBudget | None = None,
+    spread: FlipSpread | None = None,
 ) -> np.ndarray:
     """Apply the network of a run to a normalised image.
 
@@ -103,6 +105,7 @@ def predict(
         mirrored: To average with the prediction on the left-right mirror image, the channel that
             shows in it what each channel shows in the image. None: no average.
         budget: Memory, which decides on patches. None: the image in one piece.
+        spread: Is shown how the two predictions differ.
 
     Returns:
         `(x, y, z, num_outputs)`, float32.
@@ -121,6 +124,8 @@ def predict(
     if mirrored is not None:
         mirror = apply_network(run.task_model, padded[::-1], budget)[::-1]
         for channel, shown in enumerate(mirrored):
+            if spread is not None:
+                spread.see(channel, (result[..., channel] - mirror[..., shown])[inner])
             result[..., channel] += mirror[..., shown]
         result /= 2
     return result[inner]

@@ -1,8 +1,6 @@
 """Segmentation of a scan of any contrast, orientation and resolution."""
 
 import dataclasses
-import math
-import mmap
 import warnings
 from collections.abc import Sequence
 from os import PathLike
@@ -14,11 +12,14 @@ from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import Box, ConformedGrid, Gain
 from synthtf.inference.intensities import IntensityModel
+from synthtf.inference.lesions import check_lesions, count_lesions, lesion_labels
 from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.plausible import ImplausibleWarning, doubt
+from synthtf.inference.posterior_maps import entropy, restore_all, restore_sum
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 from synthtf.inference.scan_intensities import fit_intensities
+from synthtf.inference.uncertainty import FlipSpread, volume_intervals
 
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 _CLEANING = Cleaning()
-_LEAST = 1e-6  # posteriors up to this are returned as 0
 _GAIN_BYTES = 12  # per voxel of a scan, of the gain of one class and of the sum over classes
+_MAP_BYTES = 16  # per voxel of a scan, of the maps of uncertainty and lesions and of their sums
 _SHARE = 1 / 3  # of the posteriors are larger at most; 1 / 10 where 7 / 10 of a scan are air
 
 
@@ -48,12 +49,27 @@ class Segmentation:
         volumes: Label value to volume in mm³, for all output labels but the
             background. They are sums of posteriors, hence finer than a count of
             voxels.
+        intracranial: Volume of all within the skull in mm³: of the output labels that the label
+            table has as brain, or as CSF around it. None where no output label is that CSF.
+        lesions: Posterior of the lesions, `(x, y, z)` float32 on the same grid; None unless asked
+            for.
+        num_lesions: Pieces of `labels` that are lesions; None where no output label is a lesion.
+        uncertainty: `(x, y, z, 2)` float32 on the same grid: the `entropy` of the posteriors, and
+            the variance of the predictions on the scan and its mirror image, as `FlipSpread` has
+            it; without the latter `(x, y, z)`. None unless asked for.
+        intervals: Label value to an interval about its volume, see `volume_intervals`; None unless
+            the uncertainty was asked for.
         doubt: Why the result is of no use; None if it may be.
     """
 
     labels: Volume
     posteriors: Volume | None
     volumes: dict[int, float]
+    intracranial: float | None = None
+    lesions: Volume | None = None
+    num_lesions: int | None = None
+    uncertainty: Volume | None = None
+    intervals: dict[int, tuple[float, float]] | None = None
     doubt: str | None = None
 
     @property
@@ -68,6 +84,8 @@ def segment(
     *,
     flip: bool = True,
     posteriors: bool = False,
+    uncertainty: bool = False,
+    lesions: bool = False,
     conformed: bool = False,
     ct: bool = False,
     refine: bool = True,
@@ -90,6 +108,9 @@ def segment(
         flip: Whether to average with the prediction on the left-right mirrored scan. Not done
             for a network with labels of one side alone.
         posteriors: Whether to return posteriors as well.
+        uncertainty: Whether to return maps of how sure the network is, and intervals of the
+            volumes.
+        lesions: Whether to return the posterior of the lesions, of a network that knows them.
         conformed: Whether to return results on the network's grid in RAS
             orientation instead of the scan's.
         ct: Whether the scan is in Hounsfield units.
@@ -105,7 +126,8 @@ def segment(
     Raises:
         ValueError: If the scan or the run does not fit: several frames, a run of
             another task or of two dimensions, a network whose outputs are not the
-            run's labels; or if it does not fit the budget.
+            run's labels, or have no lesion where `lesions` are asked for; or if it does not fit
+            the budget.
         MemoryError: If memory runs out.
         FileNotFoundError: If a file is missing.
 
@@ -118,6 +140,7 @@ def segment(
         et al., IEEE TMI 1999, for the mixture.
     """
     run = load_run(model, "segmentation")
+    lesion = check_lesions(run) if lesions else lesion_labels(run)
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
     data = volume.data[..., None] if volume.data.ndim == 2 else volume.data
     if data.ndim != 3 or volume.data.ndim != volume.ndim:
@@ -128,13 +151,15 @@ def segment(
     scan_bytes = SCAN_BYTES
     if posteriors:
         scan_bytes += _SHARE * 4 * len(run.output_labels) + _GAIN_BYTES * refine
+    scan_bytes += _MAP_BYTES * (uncertainty + lesions)
     limits = (budget or MemoryBudget()).for_scan(int(data.size * scan_bytes))
     image = grid.conform(data)
     box = _brain_box(run, image, ct, limits)
     flip = flip and not run.table.one_sided
     mirrored = _mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
-    predicted = predict(run, normalized, len(run.output_labels), mirrored, limits)
+    spread = FlipSpread() if uncertainty and flip else None
+    predicted = predict(run, normalized, len(run.output_labels), mirrored, limits, spread)
     gain = _sharpen(run, grid, data, image, box, predicted, ct) if refine else None
     if cleaning is not None:
         classes = one_piece_classes(run.table, run.output_labels)
@@ -143,13 +168,32 @@ def segment(
     target = grid.untouched if conformed else grid
     gain = None if conformed else gain
     geometry = (grid.affine, None) if conformed else (volume.affine, volume.header)
+    restored = (target, predicted, box, gain)
     labels = target.restore_labels(predicted, run.output_labels, box, gain)
+    maps = []
+    if uncertainty:
+        maps.append(entropy(*restored))
+    if spread is not None:
+        maps.append(target.restore(spread.variance, box))
+    channels = [run.output_labels.index(value) for value in lesion]
+    shape = labels.shape if conformed else volume.data.shape
+    voxel = abs(np.linalg.det(grid.affine[:3, :3]))
+    volumes = _volumes(predicted, voxel, run.output_labels)
     result = Segmentation(
-        labels=Volume(labels if conformed else labels.reshape(volume.data.shape), *geometry),
-        posteriors=Volume(_restore_all(target, predicted, box, gain), *geometry, ndim=3)
-        if posteriors
+        labels=Volume(labels.reshape(shape), *geometry),
+        posteriors=Volume(restore_all(*restored), *geometry, ndim=3) if posteriors else None,
+        volumes=volumes,
+        intracranial=_intracranial(run, volumes),
+        lesions=Volume(restore_sum(*restored, channels).reshape(shape), *geometry)
+        if lesions
         else None,
-        volumes=_volumes(predicted, grid.affine, run.output_labels),
+        num_lesions=count_lesions(labels, lesion) if lesion else None,
+        uncertainty=_frames(maps, geometry) if uncertainty else None,
+        intervals=dict(
+            zip(run.output_labels, volume_intervals(predicted, spread, voxel), strict=True)
+        )
+        if uncertainty
+        else None,
     )
     reason = _doubt(run, grid, image, box, predicted, result)
     if reason is not None:
@@ -230,28 +274,21 @@ def _mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) 
     return swapped
 
 
-def _volumes(posteriors: np.ndarray, affine: np.ndarray, labels: Sequence[int]) -> dict[int, float]:
+def _frames(maps: Sequence[np.ndarray], geometry: tuple) -> Volume:
+    """Maps as the frames of one volume, or one map as it is."""
+    data = maps[0] if len(maps) == 1 else np.stack(maps, axis=-1)
+    return Volume(data, *geometry, ndim=3)
+
+
+def _intracranial(run: "Run", volumes: dict[int, float]) -> float | None:
+    """Volume of what lies within the skull, if the network knows where it ends."""
+    csf = {run.table.mapping[value] for value in run.table.csf_labels} & volumes.keys()
+    if not csf:
+        return None
+    return sum(volumes[value] for value in csf.union(run.table.brain_outputs) & volumes.keys())
+
+
+def _volumes(posteriors: np.ndarray, voxel: float, labels: Sequence[int]) -> dict[int, float]:
     """Volume of each label but the first, in mm³."""
-    voxel = abs(np.linalg.det(affine[:3, :3]))
     sums = posteriors.sum(axis=(0, 1, 2), dtype=np.float64) * voxel
     return {int(v): float(total) for v, total in zip(labels[1:], sums[1:], strict=True)}
-
-
-def _restore_all(
-    grid: ConformedGrid, posteriors: np.ndarray, box: Box, gain: Gain | None
-) -> np.ndarray:
-    # Most structures are small, and pages that nothing is written to take no memory; NumPy's own
-    # zeros come in pages of 2 MB.
-    shape = (posteriors.shape[-1], *grid.scan_shape)
-    pages = mmap.mmap(-1, 4 * math.prod(shape), access=mmap.ACCESS_COPY)
-    result = np.frombuffer(pages, np.float32).reshape(shape)
-    total = np.zeros(grid.scan_shape, np.float32) if gain is not None else None
-    for index, frame in enumerate(result):
-        factors = None if gain is None else gain(index, (slice(None),) * 3)
-        channel = grid.restore(posteriors[..., index], box, float(index == 0), factors)
-        np.copyto(frame, channel, where=channel > _LEAST)
-        if total is not None:
-            total += channel
-    for frame in result if total is not None else ():
-        np.divide(frame, total, out=frame, where=frame > 0)
-    return np.moveaxis(result, 0, -1)

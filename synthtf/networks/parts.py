@@ -3,6 +3,7 @@
 Files of networks hold these names, so they do not change.
 """
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -59,6 +60,25 @@ def class_weights(network: keras.Model) -> list[keras.Variable]:
     """
     mixed = _find(network, PRIOR_LOGITS) is not None and _find(network, SIDE_LOGIT) is None
     return list(network.get_layer(PRIOR_LOGITS if mixed else LOGITS).weights)
+
+
+def trained_class_layer(network: keras.Model) -> keras.Layer:
+    """Give the last layer that is trained of a network of segmentation.
+
+    Its channels are the classes; with a side channel, the structures, which both sides share.
+    """
+    names = (PRIOR_LOGITS, STRUCTURE_LOGITS, LOGITS)
+    return next(layer for layer in map(partial(_find, network), names) if layer is not None)
+
+
+def has_sides(network: keras.Model) -> bool:
+    """Whether a network of segmentation has a side channel."""
+    return _find(network, SIDE_LOGIT) is not None
+
+
+def side_spread(network: keras.Model) -> list[keras.Variable]:
+    """Give the weights, never trained, that spread structures and sides over classes."""
+    return list(network.get_layer(LOGITS).weights) if has_sides(network) else []
 
 
 def detector(network: keras.Model) -> keras.Model | None:

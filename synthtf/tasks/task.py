@@ -153,13 +153,18 @@ class Task(Options):
         """Give the task whose network can begin with the weights of a run."""
         return self
 
-    def copy_weights(self, run: "Run", network: Any) -> None:
-        """Let a network begin with the weights of a run.
+    def copy_weights(self, run: "Run", target: "Run") -> None:
+        """Let the network of a run begin with the weights of another run.
+
+        Args:
+            run: with the weights.
+            target: whose network gets them.
 
         Raises:
             ValueError: if the run has another network.
         """
-        if run.task != self.name or not copied(run.task_model.weights, network.weights):
+        weights = target.task_model.weights
+        if run.task != self.name or not copied(run.task_model.weights, weights):
             raise ValueError(f"{run.name}: has another network than the one to be trained")
 
     def detector_size(self, run: "Run") -> "DetectorConfig":

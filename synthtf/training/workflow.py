@@ -59,7 +59,7 @@ def train_run(
     table = recipe.table(table_of(data, table, recipe), shape, data.spacing)
     model = plan.task.make(shape, table, data.spacing, recipe)
     if start is not None:
-        plan.task.copy_weights(start, model.task_model)
+        plan.task.copy_weights(start, model.run)
     facts = {
         **model.run.metadata,
         "precision": plan.precision,

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -371,3 +372,64 @@ def test_limits_that_cannot_be_meant(model, save_scan, tmp_path, capsys, option,
     assert main([*words, "--model", model.folder, *option.split()]) == 2
     assert message in capsys.readouterr().err
     assert model.loads == 0
+
+
+def test_uncertainty_and_lesions(model, save_scan, tmp_path, error_lines):
+    """Files beside OUT, or where the user wants them, and columns of the table."""
+    save_scan(tmp_path / "in" / "a.nii.gz")
+    words = ["segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model"]
+    words += [lesion_run(tmp_path, model.folder), "--vol", str(tmp_path / "v.csv"), "--uncertainty"]
+    assert main([*words, "--lesions", str(tmp_path / "lesions")]) == 0
+    assert error_lines() == []
+    uncertainty = nibabel.load(tmp_path / "out" / "a_seg_uncertainty.nii.gz")
+    assert uncertainty.shape == (32, 32, 32, 2)
+    facts = json.loads((tmp_path / "out" / "a_seg_uncertainty.json").read_text())
+    assert [frame.split()[0] for frame in facts["Frames"]] == ["entropy", "variance"]
+    lesions = read(tmp_path / "lesions" / "a_lesions.nii.gz")
+    labels = read(tmp_path / "out" / "a_seg.nii.gz")
+    np.testing.assert_array_equal(lesions > 0.5, labels == 16)
+    assert json.loads((tmp_path / "lesions" / "a_lesions.json").read_text())["Description"]
+    (row,) = rows_of(tmp_path / "v.csv")
+    names = [f"{name}{end}" for name in ("lesion", "fluid") for end in ("", "_low", "_high")]
+    assert list(row) == ["scan", *names, "total intracranial", "number of lesions"]
+    assert row["number of lesions"] == "1"
+    assert float(row["lesion_low"]) <= float(row["lesion"]) <= float(row["lesion_high"])
+    total = float(row["lesion"]) + float(row["fluid"])
+    assert float(row["total intracranial"]) == pytest.approx(total, abs=0.01)
+
+
+def lesion_run(tmp_path, folder):
+    """That run, which now calls its labels lesion and CSF."""
+    copy = shutil.copytree(folder, tmp_path / "lesion run")
+    header = "id\tname\ttissue\tbrain\n"
+    rows = "0\tbackground\tbackground\tno\n16\tlesion\tlesion\tyes\n24\tfluid\tCSF\tcsf\n"
+    (copy / "labels.tsv").write_text(header + rows)
+    return str(copy)
+
+
+def test_one_prediction_has_no_variance(model, save_scan, tmp_path):
+    save_scan(tmp_path / "a.nii.gz")
+    words = ["segment", str(tmp_path / "a.nii.gz"), "-o", str(tmp_path / "o.nii.gz"), "--model"]
+    assert main([*words, model.folder, "--uncertainty", "--no-flip", "--no-sidecar"]) == 0
+    assert nibabel.load(tmp_path / "o_uncertainty.nii.gz").shape == (32, 32, 32)
+
+
+def test_refuses_lesions_of_a_network_without(model, save_scan, tmp_path, capsys):
+    save_scan(tmp_path / "a.nii.gz")
+    words = ["segment", str(tmp_path / "a.nii.gz"), "-o", str(tmp_path / "o.nii.gz"), "--model"]
+    assert main([*words, model.folder, "--lesions", str(tmp_path / "l.nii.gz")]) != 0
+    assert "has no label for lesions" in capsys.readouterr().err
+    assert not (tmp_path / "o.nii.gz").exists()
+
+
+def test_uncertainty_and_lesions_of_a_bids_data_set(model, save_scan, tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    save_scan(raw / "sub-1/anat/sub-1_FLAIR.nii.gz")
+    (raw / "dataset_description.json").write_text('{"Name": "Study"}')
+    words = ["segment", str(raw), "-o", str(out), "--uncertainty", "--lesions", str(out)]
+    assert main([*words, "--model", lesion_run(tmp_path, model.folder)]) == 0
+    files = {path.name for path in (out / "sub-1" / "anat").iterdir()}
+    names = ("synthtfFLAIR_dseg", "synthtfFLAIR_uncertainty", "lesionsFLAIR_probseg")
+    endings = ("nii.gz", "json")
+    assert files == {f"sub-1_space-orig_desc-{n}.{e}" for n in names for e in endings}
+    assert (out / ".bidsignore").read_text() == "*_uncertainty.*\n"

@@ -123,3 +123,6 @@ def test_derivatives_lie_where_the_moving_scans_do_and_differ(study, tmp_path):
 def test_what_bids_does_not_know_is_ignored(study, tmp_path):
     describe_derivatives(tmp_path / "out", study, "1", [FORWARD, BACKWARD, MOVED])
     assert (tmp_path / "out" / ".bidsignore").read_text() == "*_xfm.*\n"
+    for _ in range(2):  # another command writes there, too
+        describe_derivatives(tmp_path / "out", study, "1", [PairDerivative("figure", ".png")])
+        assert (tmp_path / "out" / ".bidsignore").read_text() == "*_xfm.*\n*_figure.*\n"

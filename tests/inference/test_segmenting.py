@@ -312,3 +312,65 @@ def test_refined_posteriors_agree_with_the_labels(contrast_run, spacing):
     np.testing.assert_allclose(found.posteriors.data.sum(-1), 1, atol=1e-4)
     best = np.array(contrast_run.output_labels)[found.posteriors.data.argmax(-1)]
     assert np.mean(best != found.labels.data) < 1e-3
+
+
+def test_uncertainty_of_known_posteriors(contrast_run):
+    """Voxels halfway between two intensities are either label; the others are sure."""
+    scan, _ = phantom()
+    data = scan.data.copy()
+    middle = tuple(n // 2 for n in data.shape)
+    data[middle] = 0.75
+    options = {"uncertainty": True, "refine": False, "cleaning": None}
+    found = segment(dataclasses.replace(scan, data=data), contrast_run, **options)
+    entropy, variance = np.moveaxis(found.uncertainty.data, -1, 0)
+    assert entropy.shape == scan.data.shape and found.uncertainty.ndim == 3
+    assert entropy[middle] == pytest.approx(np.log(2) / np.log(3), abs=0.01)
+    assert entropy[2, 2, 2] < 1e-3 and entropy.min() >= 0 and entropy.max() <= 1
+    np.testing.assert_allclose(variance, 0, atol=1e-5)  # intensities have no side
+    for label, volume in found.volumes.items():
+        low, high = found.intervals[label]
+        assert low < volume < high
+    assert found.intervals.keys() == {0, *found.volumes}
+    single = segment(scan, contrast_run, flip=False, uncertainty=True)
+    assert single.uncertainty.data.shape == scan.data.shape
+    plain = segment(scan, contrast_run)
+    assert plain.uncertainty is None and plain.intervals is None
+
+
+def test_variance_over_the_flip(side_run):
+    """A network whose sides are not those of its pairs contradicts itself in the mirror image."""
+    scan, _ = phantom(offset=0.1)
+    options = {"uncertainty": True, "refine": False, "cleaning": None}
+    agreed = segment(scan, side_run, **options)
+    side_run.output_pairs = ()
+    contradicted = segment(scan, side_run, **options)
+    inside = contradicted.labels.data > 0
+    assert np.median(agreed.uncertainty.data[inside, 1]) < 1e-3
+    assert np.median(contradicted.uncertainty.data[inside, 1]) == pytest.approx(0.5, abs=1e-3)
+    assert np.median(contradicted.uncertainty.data[inside, 0]) == pytest.approx(
+        np.log(2) / np.log(3), abs=1e-3
+    )
+    low, high = contradicted.intervals[10]
+    assert low < 0.01 * high and high == pytest.approx(2 * contradicted.volumes[10], rel=0.01)
+
+
+@pytest.mark.parametrize("conformed", [False, True])
+def test_lesions_and_what_lies_within_the_skull(contrast_run, conformed):
+    names = ("background", "CSF around the brain", "lesion")
+    table = contrast_run.table
+    brain = ("no", "csf", "yes")
+    contrast_run.table = dataclasses.replace(table, names=names, brain=brain, groups=names)
+    scan, _ = phantom("LIA", spacing=(1.0, 1.5, 1.2))
+    found = segment(scan, contrast_run, lesions=True, posteriors=True, conformed=conformed)
+    np.testing.assert_allclose(found.lesions.data, found.posteriors.data[..., 2], atol=1e-4)
+    assert found.lesions.data.shape == found.labels.data.shape
+    assert found.num_lesions == 1
+    assert found.intracranial == pytest.approx(sum(found.volumes.values()))
+    contrast_run.table = dataclasses.replace(contrast_run.table, brain=("no", "no", "yes"))
+    assert segment(scan, contrast_run).intracranial is None
+
+
+def test_refuses_lesions_of_a_network_that_knows_none(contrast_run):
+    with pytest.raises(ValueError, match="runs/contrast: has no label for lesions"):
+        segment(phantom()[0], contrast_run, lesions=True)
+    assert segment(phantom()[0], contrast_run).num_lesions is None

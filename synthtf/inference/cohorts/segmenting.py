@@ -18,14 +18,19 @@ from synthtf.inference.cohorts.cohort import (
     Output,
     Prediction,
 )
+from synthtf.inference.lesions import check_lesions, lesion_labels
 from synthtf.inference.plausible import ImplausibleWarning
 from synthtf.inference.segmenting import EmptySegmentationWarning, segment
 from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
+    from synthtf.inference.segmenting import Segmentation
     from synthtf.runs.run import Run
 
 _OPTIONS = CohortOptions()
+_INTRACRANIAL, _LESIONS = "total intracranial", "number of lesions"
+_ENTROPY = "entropy of the posteriors, over the log of the number of labels"
+_VARIANCE = "variance of the predictions on the scan and its mirror image, summed over labels"
 
 
 def segment_cohort(
@@ -35,6 +40,8 @@ def segment_cohort(
     *,
     volumes: str | os.PathLike | None = None,
     posteriors: bool = False,
+    uncertainty: bool = False,
+    lesions: str | os.PathLike | None = None,
     options: CohortOptions = _OPTIONS,
     **segmentation: Any,
 ) -> Outcome:
@@ -46,7 +53,11 @@ def segment_cohort(
             which becomes a BIDS data set of derivatives, for a BIDS data set.
         model: folder of a run, or name of a model. None: the one that comes with the package.
         volumes: CSV file of the volumes of all structures in mm³, a row per scan; see `ScanTable`.
+            Of a network that knows them, that of all within the skull, and the number of lesions.
         posteriors: whether to write posteriors as well.
+        uncertainty: whether to write maps of how sure the network is, and intervals of the
+            volumes.
+        lesions: file, folder or list, as `output`, of the posterior of the lesions.
         options: JSON files, and what is skipped.
         segmentation: more options of `segment`.
 
@@ -62,6 +73,11 @@ def segment_cohort(
         kinds = {"labels": Output(output, "_seg", Derivative("synthtf", "dseg"))}
         if posteriors:
             kinds["posteriors"] = Output(None, "_posteriors", Derivative("synthtf", "probseg"))
+        if uncertainty:
+            kind = Derivative("synthtf", "uncertainty")
+            kinds["uncertainty"] = Output(None, "_uncertainty", kind)
+        if lesions is not None:
+            kinds["lesions"] = Output(lesions, "_lesions", Derivative("lesions", "probseg"))
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
         folder = model_folder(model, "segmentation")
         csv = writable_file(volumes, "--vol")
@@ -72,21 +88,30 @@ def segment_cohort(
         known = dict(zip(run.table.ids, run.table.names, strict=True))
         names = {label: known.get(label) or str(label) for label in run.output_labels}
         columns = volume_columns(names, run.output_labels)
+        if lesions is not None:
+            check_lesions(run)
         if table is not None:
-            table.begin(list(columns.values()))
+            table.begin(_columns(run, columns, uncertainty))
         cohort.describe(names)
+        wanted = {"posteriors": posteriors, "uncertainty": uncertainty}
+        wanted["lesions"] = lesions is not None
 
         def predict(job: Job) -> Prediction:
-            found = segment(job.scan, run, posteriors=posteriors, **segmentation)
-            row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
+            found = segment(job.scan, run, **wanted, **segmentation)
+            row = _row(found, columns)
             note = None if table is None else functools.partial(table.add, job.scan, row)
-            outputs = {"labels": found.labels, "posteriors": found.posteriors}
-            return Prediction(outputs, found.doubt, note=note)
+            outputs = {name: getattr(found, name) for name in ("labels", *wanted)}
+            flipped = uncertainty and found.uncertainty.data.ndim > 3
+            frames = [_ENTROPY, _VARIANCE] if flipped else [_ENTROPY]
+            return Prediction(outputs, found.doubt, {"uncertainty": {"Frames": frames}}, note)
 
         posterior = "Posterior probability of each label, one frame per label"
+        lesion = "Posterior probability of lesions"
         return predict, {
             "labels": {"Description": "The most likely label of each voxel"},
             "posteriors": {"Description": posterior, "LabelMap": list(names.values())},
+            "uncertainty": {"Description": "How unsure the network is"},
+            "lesions": {"Description": lesion},
         }
 
     with warnings.catch_warnings():
@@ -94,3 +119,28 @@ def segment_cohort(
         for kind in (EmptySegmentationWarning, ImplausibleWarning):
             warnings.simplefilter("ignore", kind)
         return cohort.run("segment", {"Model": folder}, begin, options, table)
+
+
+def _columns(run: "Run", columns: dict[int, str], uncertainty: bool) -> list[str]:
+    """Columns of the table of volumes, in order."""
+    ends = ("", "_low", "_high") if uncertainty else ("",)
+    found = [name + end for name in columns.values() for end in ends]
+    csf = {run.table.mapping[value] for value in run.table.csf_labels}
+    found += [_INTRACRANIAL] if csf & columns.keys() else []
+    return found + ([_LESIONS] if lesion_labels(run) else [])
+
+
+def _row(found: "Segmentation", columns: dict[int, str]) -> dict[str, str]:
+    """Row of a scan in that table."""
+    row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
+    for label, (low, high) in (found.intervals or {}).items():
+        if label in columns:
+            row[f"{columns[label]}_low"], row[f"{columns[label]}_high"] = (
+                f"{low:.3f}",
+                f"{high:.3f}",
+            )
+    if found.intracranial is not None:
+        row[_INTRACRANIAL] = f"{found.intracranial:.3f}"
+    if found.num_lesions is not None:
+        row[_LESIONS] = str(found.num_lesions)
+    return row

@@ -7,13 +7,14 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Limits, Millimetres, Proportion, Spacing
+from synthtf.arguments import Limits, Millimetres, Offset, Probability, Proportion, Spacing
 from synthtf.label_arguments import Label, Regions
-from synthtf.layers.base import RandomLayer, Tensor, as_labels, known_grid
+from synthtf.layers.anatomy.lesion_bank import as_folder, placed, read_bank
+from synthtf.layers.base import RandomLayer, Tensor, as_labels, expand, known_grid
 from synthtf.layers.scene import Scene
 from synthtf.ops.blobs import direction_noise, paint, pick_voxels, windows
 from synthtf.ops.distance import distance_to
-from synthtf.ranges import WholeRange, per_axis
+from synthtf.ranges import Range, WholeRange, per_axis
 
 # Of the polynomials that make the borders irregular.
 _DEGREE = 5
@@ -31,8 +32,11 @@ class RandomLesions(RandomLayer):
     where `g` is `N(0, 1)` in each direction (`synthtf.ops.blobs.direction_noise`). Lesions may
     merge. They never leave the labels `within`: where these do not occur, nothing changes.
 
-    A second input adds real lesions, from any source and moved by any transform: voxels of its
-    mask in the labels `within` become lesion, too.
+    Real lesions are added from a `bank`, a folder of masks such as manual segmentations in which
+    lesions are not 0. A sample gets one of them, whose centre (that of its file) goes to the
+    centroid of the labels `within`, mirrored or not, moved, turned and scaled at random. Masks of
+    whole heads, or of one box in a template, thus come to lie about where they were. A second
+    input adds lesions from any other source: its mask.
 
     Args:
         within: label values that lesions grow in, or, in a recipe, names of regions of the label
@@ -44,6 +48,12 @@ class RandomLesions(RandomLayer):
             per lesion. 0: spheres.
         rim_label: label value of the rims of the lesions. None: no rims.
         rim: mm, thickness of the rims; at least a voxel.
+        bank: folder of masks, or a .txt list of them; read when it is first used. A recipe file
+            holds the path; a relative one starts where the program runs. None: no bank.
+        bank_probability: chance that a sample that is changed gets lesions from the bank.
+        bank_translation: `(low, high)`, mm, drawn per axis.
+        bank_rotation: `(low, high)`, degrees, drawn per axis.
+        bank_scaling: `(low, high)`, ratio; above one lesions are larger, and further apart.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 
@@ -76,6 +86,11 @@ class RandomLesions(RandomLayer):
         irregularity: Proportion = (0, 0.6),
         rim_label: Label | None = None,
         rim: Annotated[float, Limits(0, unit="mm")] = 1.0,
+        bank: Annotated[str, as_folder] | None = None,
+        bank_probability: Probability = 0.5,
+        bank_translation: Offset = (-10, 10),
+        bank_rotation: Annotated[Range, Limits(-360, 360, "degrees")] = (-10, 10),
+        bank_scaling: Annotated[Range, Limits(1e-3)] = (0.8, 1.2),
         spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
@@ -87,12 +102,19 @@ class RandomLesions(RandomLayer):
             irregularity=irregularity,
             rim_label=rim_label,
             rim=rim,
+            bank=bank,
+            bank_probability=bank_probability,
+            bank_translation=bank_translation,
+            bank_rotation=bank_rotation,
+            bank_scaling=bank_scaling,
             spacing=spacing,
             **kwargs,
         )
 
     def bind(self, scene: Scene) -> dict[str, Any]:
-        """Find where lesions grow."""
+        """Find where lesions grow, and see that the bank can be read."""
+        if self.bank is not None:
+            read_bank(self.bank, per_axis(scene.spacing, len(scene.shape)))
         return {**super().bind(scene), "within": scene.labels(self.within)}
 
     def after(self, scene: Scene) -> Scene:
@@ -101,10 +123,11 @@ class RandomLesions(RandomLayer):
         return scene if self.rim_label is None else scene.with_label(self.rim_label, "lesion rim")
 
     def draw(self, key: Tensor, shape: tuple[int | None, ...]) -> dict[str, Tensor]:
-        """Draw the number of lesions, and the place, size and shape of each."""
+        """Draw the number of lesions, the place, size and shape of each, and those of a bank."""
         ndim, most = len(shape) - 2, self.num_lesions[1]
+        real = {} if self.bank is None else self._draw_bank(key, ndim)
         if not most:
-            return {}
+            return real
         coefficients = (most, 2, *(_DEGREE + 1,) * ndim)
         number = random.fold_in(key, "num_lesions")
         return {
@@ -113,6 +136,19 @@ class RandomLesions(RandomLayer):
             "size": self.uniform(key, "size", self.size, (most,)),
             "irregularity": self.uniform(key, "irregularity", self.irregularity, (most,)),
             "shape": random.normal(random.fold_in(key, "shape"), coefficients),
+            **real,
+        }
+
+    def _draw_bank(self, key: Tensor, ndim: int) -> dict[str, Tensor]:
+        """Draw whether and where real lesions are."""
+        turns = 1 if ndim == 2 else 3
+        return {
+            "real": self.uniform(key, "bank", (0.0, 1.0), (1,)) < self.bank_probability,
+            "which": self.uniform(key, "which", (0.0, 1.0), (1,)),
+            "mirrored": self.uniform(key, "mirrored", (0.0, 1.0), (1,)) < 0.5,
+            "translation": self.uniform(key, "translation", self.bank_translation, (ndim,)),
+            "rotation": self.uniform(key, "rotation", self.bank_rotation, (turns,)),
+            "scaling": self.uniform(key, "scaling", self.bank_scaling, (1,)),
         }
 
     def transform(self, inputs: Any, draws: dict[str, Tensor]) -> Tensor:
@@ -124,6 +160,10 @@ class RandomLesions(RandomLayer):
         lesion = ops.zeros_like(allowed)
         if self.num_lesions[1]:
             lesion = self._grow(allowed, draws, spacing)
+        if self.bank is not None:
+            mask = placed(read_bank(self.bank, spacing), allowed, draws, spacing)
+            mask = ops.logical_and(mask, expand(draws["real"], mask))
+            lesion = ops.logical_or(lesion, mask)
         if isinstance(inputs, list | tuple):
             lesion = ops.logical_or(lesion, ops.not_equal(inputs[1], 0))
         lesion = ops.logical_and(lesion, allowed)

@@ -188,7 +188,7 @@ class RegistrationTask(Task):
 
         return dataclasses.replace(self, network=detector_of(run))
 
-    def copy_weights(self, run: "Run", network: "keras.Model") -> None:
+    def copy_weights(self, run: "Run", target: "Run") -> None:
         """Copy all weights, those of the detector, or, of one that is given, all others.
 
         Raises:
@@ -197,7 +197,7 @@ class RegistrationTask(Task):
         from synthtf.tasks.registering.detectors import copy_weights
 
         same_task = run.task == self.name
-        if not copy_weights(run, network, same_task):
+        if not copy_weights(run, target.task_model, same_task):
             raise ValueError(f"{run.name}: has another network than the one to be trained")
 
     def detector_size(self, run: "Run") -> DetectorConfig:

@@ -62,6 +62,21 @@ class SegmentationTask(Task):
 
         return unet(num_outputs, ndim, self.network)
 
+    def copy_weights(self, run: "Run", target: "Run") -> None:
+        """Copy all weights, those of the classes by their labels.
+
+        A class that the run does not have begins as the mean of the classes that its labels count
+        as there, or of all classes if the run knows none of its labels; its logit is log 4 lower,
+        so that no voxel is of that class at first. Classes of the run alone are left out.
+
+        Raises:
+            ValueError: if the run has another network.
+        """
+        from synthtf.tasks.segmenting.classes import copy_weights
+
+        if run.task != self.name or not copy_weights(run, target):
+            raise ValueError(f"{run.name}: has another network than the one to be trained")
+
     def detector_size(self, run: "Run") -> DetectorConfig:
         """Give the size of the network as one whose structures compete for voxels."""
         from synthtf.tasks.segmenting.detector import detector_size
