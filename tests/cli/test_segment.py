@@ -404,6 +404,7 @@ def lesion_run(tmp_path, folder):
     header = "id\tname\ttissue\tbrain\n"
     rows = "0\tbackground\tbackground\tno\n16\tlesion\tlesion\tyes\n24\tfluid\tCSF\tcsf\n"
     (copy / "labels.tsv").write_text(header + rows)
+    (copy / "SHA256SUMS").unlink()
     return str(copy)
 
 

@@ -130,5 +130,6 @@ def test_file_of_several_frames(run, tmp_path):
     found = strip(tmp_path / "two.nii.gz", run, fill=-3)
     assert found.mask.data.shape == frames.shape
     assert (found.image.data[found.mask.data == 0] == -3).all()
-    alone = strip(tmp_path / "one.nii.gz", run)
+    with pytest.warns(UserWarning, match="of length one, was dropped"):
+        alone = strip(tmp_path / "one.nii.gz", run)
     np.testing.assert_array_equal(alone.mask.data, found.mask.data[..., 0])
