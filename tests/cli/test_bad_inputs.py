@@ -254,6 +254,7 @@ def test_damaged_runs(runs, tmp_path, capsys, command, name):
     shutil.copytree(runs, tmp_path / "runs")
     folder = tmp_path / "runs" / kinds.get(command, "segmentation")
     spoil(folder / name)
+    (folder / "SHA256SUMS").unlink()  # which would be the first to say so
     write_volume(tmp_path / GOOD, labels(), affine=affine())
     if command in ("info", "export"):
         words = [command, folder, *(("-o", tmp_path / "out") if command == "export" else ())]
