@@ -71,6 +71,11 @@ def labels_to_pairs(
             "pairs show the same shapes with `shapes=1`; `recipe` must make no label maps of its "
             f"own. Received: recipe={recipe!r}"
         )
+    if recipe.needs_scans:
+        raise ValueError(
+            "`recipe` must take no real scans, of which pairs have no use. "
+            f"Received: recipe={recipe!r}"
+        )
     table = LabelTable.of(labels)
     if aligned:
         recipe = Recipe([AlignPairs(), *recipe])
