@@ -112,7 +112,7 @@ def find_scans(
             as `pair_scans` gives it.
         maps: what the user gave for the label maps.
         paths: file of each map, None for arrays.
-        names: of the maps, for messages.
+        names: names of the maps, for messages.
 
     Returns:
         One scan per map.
@@ -147,7 +147,7 @@ def pair_scans(maps: object, scans: str | os.PathLike) -> dict[Path, Path]:
 
     Args:
         maps: a file, a folder or a .txt list; or a list of files and arrays.
-        scans: likewise a file, a folder or a .txt list. Two .txt lists are paired line by line, all
+        scans: a file, a folder or a .txt list, too. Two .txt lists are paired line by line, all
             else by names without endings.
 
     Returns:

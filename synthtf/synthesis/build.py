@@ -114,7 +114,7 @@ class _Chain:
         is_placed: whether the parts are on the grid of the images.
         trail: where the label map comes from: a label map, the transform that moves it here, and
             the flips that swap its labels; None once a step has changed the labels themselves.
-        scan_trail: likewise, where the real scan comes from, and the transform.
+        scan_trail: where the real scan comes from, and the transform that moves it here.
     """
 
     def __init__(

@@ -73,8 +73,7 @@ def labels_to_pairs(
         )
     if recipe.needs_scans:
         raise ValueError(
-            "`recipe` must take no real scans, of which pairs have no use. "
-            f"Received: recipe={recipe!r}"
+            f"`recipe` must take no real scans: pairs do not use them. Received: recipe={recipe!r}"
         )
     table = LabelTable.of(labels)
     if aligned:
