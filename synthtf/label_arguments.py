@@ -39,8 +39,13 @@ def as_label_list(
     return found
 
 
-def as_label_groups(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
+def as_label_groups(values: Any, name: str, overlap: bool = False) -> tuple[tuple[int, ...], ...]:
     """Check groups of labels; a single label is a group of its own.
+
+    Args:
+        values: the groups.
+        name: name of the parameter, for the message.
+        overlap: allow a label in several groups. Default False.
 
     Raises:
         ValueError: if there is no group, a group is empty, or a label is negative or repeated.
@@ -48,10 +53,12 @@ def as_label_groups(values: Any, name: str) -> tuple[tuple[int, ...], ...]:
     entries = values if hasattr(values, "__len__") else ()
     groups = tuple(as_whole_numbers(v if hasattr(v, "__len__") else [v], name) for v in entries)
     labels = [label for group in groups for label in group]
-    if not labels or not all(groups) or min(labels) < 0 or len(set(labels)) < len(labels):
+    repeated = not overlap and len(set(labels)) < len(labels)
+    if not labels or not all(groups) or min(labels) < 0 or repeated:
+        only = "" if overlap else " and in one group only"
         raise ValueError(
-            f"`{name}` must be groups of labels, at least one, none empty, each label at least 0 "
-            f"and in one group only. Received: {name}={values!r}"
+            f"`{name}` must be groups of labels, at least one, none empty, each label at least 0"
+            f"{only}. Received: {name}={values!r}"
         )
     return groups
 
@@ -76,8 +83,15 @@ def as_regions(values: Any, name: str) -> tuple[int | str, ...]:
     return tuple(v if isinstance(v, str) else next(found) for v in entries)
 
 
-def as_region_groups(values: Any, name: str) -> tuple[str | tuple[int, ...], ...]:
+def as_region_groups(
+    values: Any, name: str, overlap: bool = False
+) -> tuple[str | tuple[int, ...], ...]:
     """Check groups of labels, each a label, a list of labels or the name of a region.
+
+    Args:
+        values: the groups.
+        name: name of the parameter, for the message.
+        overlap: allow a label in several groups. Default False.
 
     Raises:
         ValueError: if there is none, or as `as_label_groups`.
@@ -89,7 +103,7 @@ def as_region_groups(values: Any, name: str) -> tuple[str | tuple[int, ...], ...
             f"`{name}` must be groups of labels or names of regions, at least one. "
             f"Received: {name}={values!r}"
         )
-    numbers = iter(as_label_groups(groups, name) if groups else ())
+    numbers = iter(as_label_groups(groups, name, overlap) if groups else ())
     return tuple(v if isinstance(v, str) else next(numbers) for v in entries)
 
 
@@ -146,6 +160,9 @@ Labels = Annotated[Sequence[int], as_label_list]
 DistinctLabels = Annotated[Sequence[int], functools.partial(as_label_list, distinct=True)]
 Regions = Annotated[Sequence[int | str], as_regions]
 RegionGroups = Annotated[Sequence[int | str | Sequence[int]], as_region_groups]
+OverlappingRegions = Annotated[
+    Sequence[int | str | Sequence[int]], functools.partial(as_region_groups, overlap=True)
+]
 LabelGroups = Annotated[Sequence[int | Sequence[int]], as_label_groups]
 Groups = Annotated[Sequence[int], as_whole_numbers]
 Sharing = Annotated[Sequence[int] | str, as_sharing]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthtf.cli.flags import Group, add_flags, find_runs, options_from, refuse_foreign
+from synthtf.data.map_scans import pair_scans
 from synthtf.data.paths import existing_file, expand_inputs, output_folder
 from synthtf.data.shipped_models import recipe_file
 from synthtf.startup import load_backend
@@ -100,7 +101,8 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
 
     Raises:
         UsageError: if a flag is of another task, names a run that does not exist, or has a value
-            out of range, or if a package, a table or a recipe cannot be read.
+            out of range, if a package, a table or a recipe cannot be read, or if a label map has no
+            scan.
     """
     task = tasks()[getattr(args, "task", next(iter(tasks())))]
     refuse_foreign(args, task, list(tasks().values()))
@@ -113,11 +115,16 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
             recipe_file(recipe)
     import_plugins(args)
     from synthtf.synthesis import Recipe
-    from synthtf.training.workflow import load_table
+    from synthtf.training.workflow import check_scans, load_table
 
     with usage_errors():
         plan = options_from(args, TrainingPlan, task=options_from(args, task))
-        return replace(plan, labels=load_table(plan.labels), recipe=Recipe.of(plan.recipe))
+        scans = plan.scans if plan.scans is None else pair_scans(args.maps or [], plan.scans)
+        plan = replace(
+            plan, labels=load_table(plan.labels), recipe=Recipe.of(plan.recipe), scans=scans
+        )
+        check_scans(plan)
+        return plan
 
 
 def schedule_of(args: argparse.Namespace) -> Schedule:

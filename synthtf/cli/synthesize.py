@@ -42,7 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_true",
         help="take the largest value of every range, to see the strongest effects",
     )
-    plans.add_plan(parser, [], only=("labels", "recipe", "spacing", "shape", "seed"))
+    plans.add_plan(parser, [], only=("labels", "recipe", "scans", "spacing", "shape", "seed"))
 
 
 def run(args: argparse.Namespace) -> int:

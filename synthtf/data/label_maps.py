@@ -24,7 +24,9 @@ class LabelMaps(keras.utils.PyDataset):
     """Batches of label maps with keys, for `fit` on any backend.
 
     A batch is `({"labels": int32 (batch, *shape, 1), "key": int32 (batch, 2)},)`, without targets.
-    A key is `(seed, number)`. The number of a sample is a counter,
+    With `scans`, it holds "scan", too, float32 `(batch, *shape, 1)`: the real scan of each map, on
+    the same grid by linear interpolation, in [0, 1] between percentiles. A key is `(seed,
+    number)`. The number of a sample is a counter,
     `(epoch * len(maps) + index) * batch_size + row`. Its label map depends only on seed and
     number: each pass takes every map once, in an order of its own. Therefore numbers never repeat,
     and the samples of an epoch depend neither on `workers` nor on earlier epochs.
@@ -41,7 +43,8 @@ class LabelMaps(keras.utils.PyDataset):
     On construction every map is read once, checked and conformed by nearest neighbour, without
     rotation, to RAS and to the voxel size and shape of the grid. Maps that are all background
     on this grid are skipped with a warning. Conformed maps stay in memory, in the smallest integer
-    type, up to `cache_bytes` in total; the others are read again for each sample.
+    type, and their scans with them, up to `cache_bytes` in total; the others are read again for
+    each sample.
 
     Args:
         maps: folder, file or .txt list; or a list of files or of integer arrays (2D or 3D, taken
@@ -53,9 +56,11 @@ class LabelMaps(keras.utils.PyDataset):
             one warning. Default: all labels may occur.
         initial_epoch: number of epochs that a resumed run has done. None gives the same samples
             in every epoch, for validation.
-        **options: `shape`, `spacing` and `centre_on`, see `MapGrid`; and `workers`, the number of
+        **options: `shape`, `spacing` and `centre_on`, see `MapGrid`; `workers`, the number of
             threads that prepare batches ahead, useful where maps do not fit in memory (1 prepares
-            none ahead).
+            none ahead); and `scans`, the real scans of the maps: a folder or file with the names of
+            the maps, a .txt list in the order of that of the maps, or a list of files or arrays,
+            one per map.
 
     Attributes:
         cache_bytes: memory for conformed maps; set it on the class, before construction.
@@ -63,8 +68,8 @@ class LabelMaps(keras.utils.PyDataset):
     Raises:
         FileNotFoundError: if a path does not exist.
         TypeError: if an option is unknown.
-        ValueError: if an argument is out of range, a map cannot be used (the message names the
-            file), 2D and 3D maps are mixed, or every map is all background.
+        ValueError: if an argument is out of range, a map or its scan is missing or cannot be used
+            (the message names the file), 2D and 3D maps are mixed, or every map is all background.
 
     Example:
         >>> maps = LabelMaps([np.eye(4, dtype="int32"), np.ones((4, 6), "int32")], seed=7)
@@ -88,11 +93,11 @@ class LabelMaps(keras.utils.PyDataset):
         """Read, check and conform every map."""
         super().__init__()
         workers = as_whole(options.pop("workers", 1), "workers", 1, _LARGEST)
+        sources = find_sources(maps, options.pop("scans", None))
         grid = _grid(options)
         self.seed = as_whole(seed, "seed", 0, _LARGEST)
         self.batch_size = as_whole(batch_size, "batch_size", 1, _LARGEST)
         self.table = table
-        sources = find_sources(maps)
         self._conform = Conformer.of(sources, grid)
         self._load_all(sources)
         if num_batches is None:
@@ -208,7 +213,7 @@ class LabelMaps(keras.utils.PyDataset):
             index: index of the batch, in [0, len).
 
         Returns:
-            `({"labels", "key"},)`.
+            `({"labels", "key"},)`, with "scan" if there are scans.
 
         Raises:
             IndexError: if there is no such batch.
@@ -260,17 +265,23 @@ class LabelMaps(keras.utils.PyDataset):
                 f"sample numbers must be below 2^31; take another seed and start at epoch 0. "
                 f"Received: {numbers[-1]}"
             )
-        labels = np.stack([self._map(self.map_index(number)) for number in numbers])
+        maps, scans = zip(*(self._map(self.map_index(number)) for number in numbers), strict=True)
         key = np.array([(self.seed, number) for number in numbers], "int32")
-        return ({"labels": labels[..., None].astype("int32"), "key": key},)
+        batch = {"labels": np.stack(maps)[..., None].astype("int32"), "key": key}
+        if scans[0] is not None:
+            batch["scan"] = np.stack(scans)[..., None]
+        return (batch,)
 
-    def _map(self, index: int) -> np.ndarray:
+    def _map(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Give a conformed map, and its scan if there is one."""
         cached = self._cached[index]
         if cached is not None:
             return cached
         # The warnings were given when the map was first read.
-        volume, _ = self._sources[index].read()
-        return self._conform(volume, str(self._sources[index])).data
+        source = self._sources[index]
+        volume, _ = source.read()
+        conformed = self._conform(volume, str(source))
+        return conformed.data, None if source.scan is None else source.read_scan(conformed)[0]
 
     def _load_all(self, sources: list[MapSource]) -> None:
         self._sources, self._affines, self._cached = [], [], []
@@ -282,17 +293,21 @@ class LabelMaps(keras.utils.PyDataset):
                 self.table.check(counts, str(source))
             seen.update(counts)
             conformed = self._conform(volume, str(source))
+            scan = None
             if not conformed.data.any():
                 notes.append(f"{source} is all background and was skipped")
+            elif source.scan is not None:
+                scan, more = source.read_scan(conformed)
+                notes += more
             for note in notes:
                 warnings.warn(note, UserWarning, stacklevel=3)
             if not conformed.data.any():
                 continue
             small = smallest_integers(conformed.data)
-            room -= small.nbytes
+            room -= small.nbytes + (0 if scan is None else scan.nbytes)
             self._sources.append(source)
             self._affines.append(conformed.affine)
-            self._cached.append(small if room >= 0 else None)
+            self._cached.append((small, scan) if room >= 0 else None)
         if not self._sources:
             raise ValueError(
                 f"all {len(sources)} label maps are all background; at least one must have labels"
@@ -306,7 +321,7 @@ def _grid(options: dict) -> MapGrid:
     unknown = sorted(set(options) - set(_GRID))
     if unknown:
         raise TypeError(
-            f"unknown option {unknown[0]!r}; it must be {', '.join(_GRID)} or workers (threads; "
-            "Keras' processes and queues are not used)"
+            f"unknown option {unknown[0]!r}; it must be {', '.join(_GRID)}, scans or workers "
+            "(threads; Keras' processes and queues are not used)"
         )
     return MapGrid(**options)

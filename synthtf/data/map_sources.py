@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from synthtf.data.geometry import (
     per_axis,
     resampled_size,
 )
+from synthtf.data.map_scans import MapScan, find_scans
 from synthtf.data.paths import expand_inputs, stem
 from synthtf.data.volumes import Volume, as_labels, read_geometry, read_with_notes
 
@@ -45,11 +46,13 @@ class MapSource:
         name: name of the map, for messages and tables.
         path: path of the file, or None.
         array: the array, or None.
+        scan: its real scan, if there is one.
     """
 
     name: str
     path: Path | None = None
     array: np.ndarray | None = None
+    scan: MapScan | None = None
 
     def read(self) -> tuple[Volume, list[str]]:
         """Return the label map as stored, int32, and one line per warning.
@@ -69,16 +72,29 @@ class MapSource:
         # One byte for the whole volume, since only shape and affine are used.
         return Volume(np.broadcast_to(np.uint8(0), shape), affine, path=self.path)
 
+    def read_scan(self, to: Volume) -> tuple[np.ndarray, list[str]]:
+        """Return its real scan on a conformed grid, float32 in [0, 1], and one line per warning.
+
+        Args:
+            to: the conformed label map.
+
+        Raises:
+            ValueError: as `MapScan.conform`.
+        """
+        volume, notes = self.scan.read(self.frame())
+        return self.scan.conform(volume, to), notes
+
     def __str__(self) -> str:
         """Return the path or the name, for messages."""
         return str(self.path or self.name)
 
 
-def find_sources(maps: object) -> list[MapSource]:
+def find_sources(maps: object, scans: object = None) -> list[MapSource]:
     """List the label maps that the user names.
 
     Args:
         maps: folder, file or .txt list; or a sequence of files or of integer arrays.
+        scans: their real scans, see `find_scans`. None: there are none.
 
     Returns:
         At least one source.
@@ -86,8 +102,17 @@ def find_sources(maps: object) -> list[MapSource]:
     Raises:
         FileNotFoundError: if a path does not exist.
         ValueError: if there is no map, or an entry is neither a path nor an integer array of two
-            or three axes.
+            or three axes; or as `find_scans`.
     """
+    sources = _sources(maps)
+    if scans is None:
+        return sources
+    paths, names = [source.path for source in sources], [source.name for source in sources]
+    found = find_scans(scans, maps, paths, names)
+    return [replace(source, scan=scan) for source, scan in zip(sources, found, strict=True)]
+
+
+def _sources(maps: object) -> list[MapSource]:
     if isinstance(maps, (str, os.PathLike)):
         return [MapSource(stem(path), path) for path in expand_inputs(maps)]
     if not isinstance(maps, (list, tuple)) or not maps:

@@ -72,11 +72,17 @@ def super_resolve(
         high-resolution T1-weighted images for 3D morphometry, Science Advances 2023.
     """
     run = load_run(model, "regression")
-    channel = _channel(run, target, gain=False)
-    _, grid, box, predicted = _predict(scan, run, flip, ct, budget)
-    image = np.zeros(grid.shape, np.float32)
-    image[box] = np.maximum(predicted[..., channel], 0)
-    return Volume(image, grid.affine, None)
+    name = _target(run, target, gain=False)
+    channels = _channels(run, name)
+    # What a distance to one side is to the other in the mirror image is not known.
+    is_distance = hasattr(run.recipe[name], "regions")
+    _, grid, box, predicted = _predict(scan, run, flip and not is_distance, ct, budget)
+    found = predicted[..., channels]
+    image = np.zeros((*grid.shape, found.shape[-1]), np.float32)
+    if is_distance:
+        image += run.recipe[name].limit
+    image[box] = found if is_distance else np.maximum(found, 0)
+    return Volume(image[..., 0] if found.shape[-1] == 1 else image, grid.affine, None, ndim=3)
 
 
 def correct(
@@ -106,7 +112,7 @@ def correct(
         FileNotFoundError: If a file is missing.
     """
     run = load_run(model, "regression")
-    channel = _channel(run, None, gain=True)
+    channel = _channels(run, _target(run, None, gain=True)).start
     volume, grid, box, predicted = _predict(scan, run, flip, ct, budget)
     log_gain = np.pad(predicted[..., channel], _around(box, grid), mode="edge")
     field = np.exp(grid.restore(log_gain)).reshape(volume.data.shape)
@@ -114,8 +120,8 @@ def correct(
     return Correction(*(Volume(x, volume.affine, volume.header) for x in (image, field)))
 
 
-def _channel(run: "Run", target: str | None, *, gain: bool) -> int:
-    """First output channel of a target; without a name, of the first that is a gain or not."""
+def _target(run: "Run", target: str | None, *, gain: bool) -> str:
+    """Name of a target; without one, of the first that is a gain or not."""
     targets = run.recipe.targets
     fitting = [name for name in targets if hasattr(run.recipe[name], "of") == gain]
     if not fitting or (target is not None and target not in fitting):
@@ -124,7 +130,14 @@ def _channel(run: "Run", target: str | None, *, gain: bool) -> int:
             f"{run.name}: expected a network that returns {kind}. Received: one that returns "
             f"{', '.join(targets)}" + ("" if target is None else f", and target={target!r}")
         )
-    return targets.index(target or fitting[0])
+    return target or fitting[0]
+
+
+def _channels(run: "Run", target: str) -> slice:
+    """Output channels of a target."""
+    sizes = run.metadata["target_channels"]
+    index = run.recipe.targets.index(target)
+    return slice(sum(sizes[:index]), sum(sizes[: index + 1]))
 
 
 def _predict(
@@ -139,7 +152,7 @@ def _predict(
     limits = (budget or MemoryBudget()).for_scan(int(data.size * SCAN_BYTES))
     image = grid.conform(data)
     box = foreground_box(image, run.spacing)
-    count = len(run.recipe.targets)
+    count = sum(run.metadata["target_channels"]) + len(run.output_labels)
     normalized = normalize_intensity(image[box], ct=ct)
     predicted = predict(run, normalized, count, range(count) if flip else None, limits)
     return volume, grid, box, predicted

@@ -1,6 +1,7 @@
 """From a conformed scan to the outputs of a network: what all tasks of one image share."""
 
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.patches.predict import predict_patches
 from synthtf.inference.uncertainty import FlipSpread
+from synthtf.networks.parts import label_network
 from synthtf.runs.run import Run, as_run
 
 if TYPE_CHECKING:
@@ -23,14 +25,21 @@ _MARGIN = 8.0  # mm by which the window grows on each side where the brain fills
 _SPACING = (0.3, 8.0)  # mm: outside, the header is wrong more often than the scan is special
 
 
+_labelling: "weakref.WeakKeyDictionary[Run, Run]" = weakref.WeakKeyDictionary()
+
+
 def load_run(model: Any, task: str) -> Run:
     """Give the run of a task in three dimensions: of a run, a folder, a name, or a model.
+
+    A network that returns images and labels voxels, too, counts as one of segmentation.
 
     Raises:
         ValueError: If it is of another task or of two dimensions.
         FileNotFoundError: If a file of it is missing.
     """
     run = as_run(model)
+    if task == "segmentation" and run.task == "regression" and run.output_labels:
+        run = _labelling_run(run)
     if run.task != task:
         raise ValueError(f"Expected a run of the task {task!r}. Received {run.task!r}: {run.name}")
     if len(run.spacing) != 3:
@@ -39,6 +48,16 @@ def load_run(model: Any, task: str) -> Run:
             f"{run.name}"
         )
     return run
+
+
+def _labelling_run(run: Run) -> Run:
+    """Give the part of a run that labels voxels; once for each run, as its network is compiled."""
+    if run not in _labelling:
+        facts = {**run.metadata, "task": "segmentation"}
+        network = label_network(run.task_model)
+        recipe = None if run.folder else run.recipe
+        _labelling[run] = Run(run.folder, run.table, recipe, facts, network)
+    return _labelling[run]
 
 
 def warn_of_spacing(volume: Volume, run: Run) -> None:

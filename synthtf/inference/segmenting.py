@@ -104,7 +104,7 @@ def segment(
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
         model: A training run, its folder or name, or a model that `fit` trained. Load it once for
-            several scans.
+            several scans. It may return images as well (regression with `segment`).
         flip: Whether to average with the prediction on the left-right mirrored scan. Not done
             for a network with labels of one side alone.
         posteriors: Whether to return posteriors as well.

@@ -65,8 +65,10 @@ from synthtf.layers.preprocessing.random_padding import RandomPadding
 from synthtf.layers.preprocessing.random_patch_swap import RandomPatchSwap
 from synthtf.layers.preprocessing.random_quantization import RandomQuantization
 from synthtf.layers.preprocessing.random_window import RandomWindow
+from synthtf.layers.targets.keep_distance import KeepDistance
 from synthtf.layers.targets.keep_gain import KeepGain
 from synthtf.layers.targets.keep_image import KeepImage
+from synthtf.layers.targets.keep_scan import KeepScan
 from synthtf.layers.targets.render_contrast import RenderContrast
 
 __all__ = [
@@ -74,8 +76,10 @@ __all__ = [
     "AverageDown",
     "ComposeTransforms",
     "IntegrateVelocity",
+    "KeepDistance",
     "KeepGain",
     "KeepImage",
+    "KeepScan",
     "MapLabels",
     "MinMaxNormalize",
     "OneHot",

@@ -47,6 +47,7 @@ class SynthesisLayer(keras.layers.Layer):
     - "parts": the view, in which structures may be divided into parts of their own contrast;
     - "maps": proton density and relaxation times;
     - "image": the image, float32;
+    - "scan": the real scan of the label map, float32;
     - "target": an image that the network shall return, kept under the name of the step;
     - "transform": a matrix or displacement field that moves all others.
 
@@ -56,6 +57,7 @@ class SynthesisLayer(keras.layers.Layer):
         gives: parts that it changes or makes. Empty: it is no step of a recipe.
         is_linear: whether it is one matrix per axis, `matrices(shape, draws)`, so that a recipe
             may multiply it with those of its neighbours.
+        is_still: whether no transform may come after it, as its target is measured in the grid.
         hides: whether it removes a part of the image, `takes[0]`, which targets then lose as well.
         step_name: name as a step, unless it is given one. Empty: that of the class.
         from_table: arguments that a recipe finds in its label table, and others must give.
@@ -65,6 +67,7 @@ class SynthesisLayer(keras.layers.Layer):
     also: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[tuple[str, ...]] = ("image",)
     is_linear: ClassVar[bool] = False
+    is_still: ClassVar[bool] = False
     hides: ClassVar[bool] = False
     step_name: ClassVar[str] = ""
     from_table: ClassVar[tuple[str, ...]] = ()

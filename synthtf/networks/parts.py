@@ -8,10 +8,13 @@ from typing import Any
 
 import keras
 
+from synthtf.networks.spatial import spatial_layer
+
 Tensor = Any
 
 LOGITS, STRUCTURE_LOGITS = "logits", "structure_logits"
 PRIOR_LOGITS, SIDE_LOGIT = "prior_logits", "side_logit"
+POSTERIORS, LABEL_LOGITS = "posteriors", "label_logits"
 MIXTURE = "mixture_voxels"
 FEATURES, DETECTOR = "features", "detector"
 AFFINE, DEFORMABLE = "affine_registration", "registration"
@@ -42,6 +45,70 @@ def with_logits(network: keras.Model) -> keras.Model:
         )
     outputs = {"logits": layer.output, "posteriors": network.output}
     return keras.Model(network.input, outputs, name=network.name)
+
+
+def with_label_head(network: keras.Model, num_labels: int) -> keras.Model:
+    """Give a network that returns images a second head, which labels voxels by the same features.
+
+    Args:
+        network: As `unet` builds it without a final activation, maybe with a residual.
+        num_labels: Classes.
+
+    Returns:
+        Model whose output has the posteriors of the classes as channels behind those of the images.
+
+    Example:
+    >>> from synthtf.networks import UNetConfig, unet
+    >>> network = unet(2, 2, UNetConfig(4, 2), final_activation=None)
+    >>> with_label_head(network, 3).output.shape
+    (None, None, None, 5)
+    """
+    features = network.get_layer(LOGITS).input
+    ndim = len(features.shape) - 2
+    conv = spatial_layer("Conv", ndim)(num_labels, 1, dtype="float32", name=LABEL_LOGITS)
+    softmax = keras.layers.Activation("softmax", dtype="float32", name=POSTERIORS)
+    join = keras.layers.Concatenate(dtype="float32", name="images_and_posteriors")
+    outputs = join([network.output, softmax(conv(features))])
+    return keras.Model(network.input, outputs, name=network.name)
+
+
+def label_network(network: keras.Model) -> keras.Model:
+    """Give the part of a network from `with_label_head` that labels voxels, sharing its layers.
+
+    Raises:
+        ValueError: If the network has no such head.
+    """
+    layer = _find(network, POSTERIORS)
+    if layer is None:
+        raise ValueError(
+            f"`network` must have a head that labels voxels. Received: network={network.name!r}"
+        )
+    return keras.Model(network.input, layer.output, name=network.name)
+
+
+def split_at_features(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Give a network up to the features that all its outputs share, and what comes then.
+
+    Args:
+        network: As `unet` builds it without a final activation, maybe with a residual and a second
+            head.
+
+    Returns:
+        Model from images to features, and model from `[features, images]` to the outputs, sharing
+        the layers of the network.
+
+    Raises:
+        ValueError: If the network has no layer of this name.
+    """
+    layer = _find(network, LOGITS)
+    if layer is None:
+        raise ValueError(
+            f'`network` must have a layer "{LOGITS}" behind the features that its outputs share, '
+            f"as those of `synthtf.networks.unet` have. Received: network={network.name!r}"
+        )
+    trunk = keras.Model(network.input, layer.input, name=f"{network.name}_trunk")
+    head = keras.Model([layer.input, network.input], network.output, name=f"{network.name}_head")
+    return trunk, head
 
 
 def has_mixture(network: keras.Model) -> bool:

@@ -76,7 +76,9 @@ def build(
         "labels": keras.Input((*(None,) * len(scene.shape), 1), dtype="int32", name="labels"),
         "key": keras.Input((2,), dtype="int32", name="key"),
     }
-    chain = _Chain(inputs["labels"], inputs["key"], scene.shape, bound)
+    if any("scan" in step.takes for step in bound):
+        inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
+    chain = _Chain(inputs, scene.shape, bound)
     for stage in group(bound):
         getattr(chain, stage.kind)(stage)
     outputs = chain.outputs()
@@ -112,17 +114,20 @@ class _Chain:
         is_placed: whether the parts are on the grid of the images.
         trail: where the label map comes from: a label map, the transform that moves it here, and
             the flips that swap its labels; None once a step has changed the labels themselves.
+        scan_trail: where the real scan comes from, and the transform that moves it here.
     """
 
     def __init__(
-        self, labels: Any, key: Any, shape: tuple[int, ...], steps: Sequence[SynthesisLayer]
+        self, inputs: dict[str, Any], shape: tuple[int, ...], steps: Sequence[SynthesisLayer]
     ) -> None:
-        self.parts = {"labels": labels}
+        self.parts = {name: tensor for name, tensor in inputs.items() if name != "key"}
         self.targets: dict[str, Any] = {}
-        self.key = key
+        self.key = inputs["key"]
         self.shape = shape
         self.is_placed = False
-        self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (labels, None, [])
+        self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (inputs["labels"], None, [])
+        self.scan_trail = (inputs.get("scan"), None)
+        self._of_scan: list[SynthesisLayer] = []  # whose targets move with it
         self._steps = {step.name: step for step in steps}
         self._count = 0
 
@@ -165,8 +170,11 @@ class _Chain:
 
     def step(self, stage: Stage) -> None:
         """Call a layer on what it takes."""
-        self._place()
         (step,) = stage.steps
+        if "scan" in step.takes:
+            self._of_scan.append(step)
+            return self._keep(step) if self.is_placed else None
+        self._place()
         before = self.trail
         if step.gives == ("target",):
             return self._keep(step)
@@ -178,6 +186,7 @@ class _Chain:
         outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
         for name, target in self.targets.items() if step.hides else ():
             self.targets[name] = step([target, *inputs[1:]], **random)
+            self._of_scan = []
         gives = (*step.gives, *also)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         self.parts.update(zip(gives, outputs, strict=True))
@@ -189,6 +198,10 @@ class _Chain:
             if field is None and hasattr(step, "displacement"):
                 of = DisplacementOf([step], name=f"{step.name}_displacement")
                 field = of(inputs[0], key=self.key)
+        if field is not None and "scan" in self.parts:
+            # What has been kept stays as it is where a step moves labels and image alone.
+            self._of_scan = [] if "image" in gives else self._of_scan
+            self._follow_with_scan(field)
         if field is not None and before is not None:
             self.trail = before
             self._follow(field, [])
@@ -236,13 +249,16 @@ class _Chain:
 
     def _move_by(self, transform: Any, flips: list[tuple[Any, Any]]) -> None:
         """Move all parts; the label map from where it was before it was moved at all."""
-        for part in [part for part in self.parts if part != "labels"]:
+        for part in [part for part in self.parts if part not in ("labels", "scan")]:
             move = layers.Resample(shape=self.shape, name=self._name(f"moved_{part}"))
             moved = move(self.parts[part], transform)
             self.parts[part] = self._swapped(moved, flips) if part in LABEL_MAPS else moved
-        for name, target in self.targets.items():
+        of_scan = [step.name for step in self._of_scan]
+        for name in [name for name in self.targets if name not in of_scan]:
             move = layers.Resample(shape=self.shape, name=self._name(f"moved_{name}"))
-            self.targets[name] = move(target, transform)
+            self.targets[name] = move(self.targets[name], transform)
+        if "scan" in self.parts:
+            self._follow_with_scan(transform)
         if self.trail is None:
             self.trail = (self.parts["labels"], None, [])
         self._follow(transform, flips)
@@ -257,6 +273,17 @@ class _Chain:
         self.trail = (start, transform, flips)
         move = layers.Resample(shape=self.shape, name=self._name("moved"))
         self.parts["labels"] = self._swapped(move(start, transform), flips)
+
+    def _follow_with_scan(self, transform: Any) -> None:
+        """Move the real scan by one transform more, from how it was read."""
+        start, before = self.scan_trail
+        if before is not None:
+            transform = self._compose([before, transform])
+        self.scan_trail = (start, transform)
+        move = layers.Resample(shape=self.shape, name=self._name("moved_scan"))
+        self.parts["scan"] = move(start, transform)
+        for step in self._of_scan:
+            self._keep(step)
 
     def _swapped(self, labels: Any, flips: list[tuple[Any, Any]]) -> Any:
         """Swap the sides of the samples that are mirrored."""

@@ -71,6 +71,10 @@ def labels_to_pairs(
             "pairs show the same shapes with `shapes=1`; `recipe` must make no label maps of its "
             f"own. Received: recipe={recipe!r}"
         )
+    if recipe.needs_scans:
+        raise ValueError(
+            f"`recipe` must take no real scans: pairs do not use them. Received: recipe={recipe!r}"
+        )
     table = LabelTable.of(labels)
     if aligned:
         recipe = Recipe([AlignPairs(), *recipe])

@@ -18,7 +18,7 @@ from synthtf.synthesis import build
 from synthtf.synthesis.entries import as_entry, as_step, check_known, remake
 from synthtf.synthesis.stages import check_order, group
 
-_RESERVED = ("labels", "key", "image", "target")
+_RESERVED = ("labels", "key", "image", "scan", "target")
 
 
 class Recipe:
@@ -124,6 +124,11 @@ class Recipe:
     def targets(self) -> tuple[str, ...]:
         """Names of the steps that keep a target, which the model gives besides the labels."""
         return tuple(step.name for step in self.steps if step.gives == ("target",))
+
+    @property
+    def needs_scans(self) -> bool:
+        """Whether a step takes the real scan of each label map."""
+        return any("scan" in step.takes for step in self.steps)
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -264,6 +269,8 @@ class Recipe:
             `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`
             and each of the recipe's `targets`, `(batch, *shape, channels)`; without an image if
             no step makes one. The input may be of any size: its centre comes to lie in the centre.
+            If a step takes the real scan of a label map, there is the input "scan", too, float32
+            `(batch, *any, 1)`.
 
         Raises:
             ValueError: if the shape or the label table does not fit.

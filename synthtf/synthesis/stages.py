@@ -61,12 +61,20 @@ def check_order(steps: Sequence[SynthesisLayer]) -> None:
             raise ValueError(f"{where}: gives neither labels nor an image, so it is no step")
         if not step.takes and number:
             raise ValueError(f"{where}: makes label maps from nothing, so it must come first")
+        if "scan" in step.takes and not steps[0].takes:
+            raise ValueError(f"{where}: the label maps that the recipe makes have no scans")
         for part in step.takes:
-            if part not in made_by and part not in LABEL_MAPS:
+            if part not in made_by and part not in (*LABEL_MAPS, "scan"):
                 raise ValueError(f"{where}: takes {_A[part]}, but no step before it makes one")
         of = getattr(step, "of", None)
         if of is not None and of not in [earlier.name for earlier in steps[:number]]:
             raise ValueError(f"{where}: no step before it has the name `{of}`")
+        still = next((earlier for earlier in steps[:number] if earlier.is_still), None)
+        if still is not None and "transform" in step.gives:
+            raise ValueError(
+                f"{where}: moves the label map, so it must come before `{still.name}`, which has "
+                "measured it"
+            )
         _check_late(step, made_by, where)
         for part in step.gives:
             if part not in ("labels", "target"):

@@ -129,6 +129,7 @@ class Task(Options):
             )
         facts["shape"], facts["spacing"] = list(shape), list(spacing)
         facts["output_labels"] = list(model.output_labels)
+        facts.update(model.facts)
         model.describe(table, recipe, facts)
         return model
 

@@ -33,12 +33,14 @@ class CombinedModel(keras.Model):
     Attributes:
         maps_per_sample: rows of a batch of `synthtf.data.LabelMaps` that make one sample.
         output_labels: label value of each channel of what the network learns.
+        facts: what `run.json` shall say besides the options of the task.
         warm_up: epochs of a training into a run folder that begin it with another objective.
         warming_up: whether these go on; set before `compile`.
     """
 
     maps_per_sample = 1
     output_labels: tuple[int, ...] = ()
+    facts: Mapping[str, Any] = {}
     warm_up = 0
     warming_up = False
 

@@ -48,6 +48,12 @@ class TrainingPlan(Options):
         "synthmorph-brains; none for the one that suits the task, see `synthtf info --recipes`",
         metavar="JSON|NAME",
     )
+    scans: Any = option(
+        None,
+        "real scans of the label maps, for a recipe that keeps them (KeepScan): a folder with the "
+        "names of the maps, or a .txt list in the order of theirs",
+        metavar="SCANS",
+    )
     spacing: Annotated[Range, as_spacing] | None = option(
         None, "voxel size in mm; none for that of the first map", metavar="MM"
     )

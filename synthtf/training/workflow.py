@@ -109,11 +109,14 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
     Without maps, for a recipe that makes its own, it is one blank map.
 
     Raises:
-        ValueError: if there are no maps and the recipe makes none, or the plan has no shape.
+        ValueError: if there are no maps and the recipe makes none, or the plan has no shape; or as
+            `check_scans`.
     """
+    check_scans(plan)
     if maps is None:
         maps, table = [_blank_map(plan)], None
     options = {
+        "scans": plan.scans,
         "seed": plan.seed,
         "batch_size": plan.batch_size * plan.task.maps_per_sample,
         "num_batches": plan.steps_per_epoch,
@@ -124,6 +127,25 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
     }
     shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
     return LabelMaps(maps, shape=shape, **options)
+
+
+def check_scans(plan: TrainingPlan) -> None:
+    """Check that real scans are given if, and only if, the recipe keeps them.
+
+    Raises:
+        ValueError: if they are missing or of no use.
+    """
+    needed = Recipe.of(plan.recipe).needs_scans
+    if needed and plan.scans is None:
+        raise ValueError(
+            "`scans` must be the real scans of the label maps, which the recipe keeps as a target. "
+            "Received: scans=None"
+        )
+    if plan.scans is not None and not needed:
+        raise ValueError(
+            "`scans` must be left out: the recipe has no step that takes them, such as KeepScan. "
+            f"Received: recipe={Recipe.of(plan.recipe)!r}"
+        )
 
 
 def _blank_map(plan: TrainingPlan) -> np.ndarray:

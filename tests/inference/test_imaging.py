@@ -8,8 +8,9 @@ from synthtf.cli.main import main
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
-from synthtf.inference import correct, super_resolve
-from synthtf.layers import KeepGain, KeepImage, RandomBiasField, RandomIntensity
+from synthtf.inference import correct, segment, super_resolve
+from synthtf.inference.prediction import load_run
+from synthtf.layers import KeepDistance, KeepGain, KeepImage, RandomBiasField, RandomIntensity
 from synthtf.runs.run import Run
 from synthtf.synthesis import Recipe
 
@@ -30,6 +31,7 @@ def run(tmp_path_factory):
         "spacing": [2.0] * 3,
         "multiple": 1,
         "output_labels": [],
+        "target_channels": [1, 1],
     }
     folder = tmp_path_factory.mktemp("run")
     run = Run.create(folder, LabelTable.from_labels([0, 1]), Recipe(STEPS), facts)
@@ -96,3 +98,52 @@ def test_commands_write_what_the_functions_return(run, tmp_path):
         expected = correct(volume, run, flip=False).field.data
         np.testing.assert_allclose(field.data, expected, rtol=1e-5)
     assert main(["correct", *common]) == 2
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A network that returns two distances, its input, and posteriors: label 1 is bright."""
+    image = keras.Input((None, None, None, 1), name="image")
+    bright = keras.layers.Concatenate(name="bright")([0.5 - image, image - 0.5])
+    posteriors = keras.layers.Activation("softmax", name="posteriors")(100.0 * bright)
+    distances = [2 - 4 * image, 0 * image + 1]
+    network = keras.Model(image, keras.layers.Concatenate()([*distances, image, posteriors]))
+    facts = {
+        "task": "regression",
+        "segment": True,
+        "shape": [48] * 3,
+        "spacing": [2.0] * 3,
+        "multiple": 1,
+        "output_labels": [0, 1],
+        "target_channels": [2, 1],
+    }
+    steps = [RandomIntensity(), KeepDistance([1, [1]], limit=3), KeepImage()]
+    run = Run.create(
+        tmp_path_factory.mktemp("many"), LabelTable.from_labels([0, 1]), Recipe(steps), facts
+    )
+    run.save_model(network)
+    return run
+
+
+def test_each_target_has_its_channels(many):
+    image = super_resolve(scan(), many, target="clean", flip=False).data
+    distance = super_resolve(scan(), many).data
+    assert distance.shape == (*image.shape, 2)
+    inside = image > 0
+    np.testing.assert_allclose(distance[..., 0][inside], (2 - 4 * image)[inside], atol=1e-5)
+    np.testing.assert_allclose(distance[..., 1][inside], 1, atol=1e-5)
+
+
+def test_a_network_that_labels_voxels_as_well_segments(many):
+    volume = scan()
+    found = segment(volume, many, refine=False, cleaning=None)
+    assert found.labels.data.shape == volume.data.shape
+    bright = volume.data > np.median(volume.data)
+    assert (found.labels.data == bright).mean() > 0.95
+    # Its part that labels voxels is made once: a network is compiled once for all scans.
+    assert load_run(many, "segmentation") is load_run(many, "segmentation")
+
+
+def test_a_network_of_images_alone_does_not_segment(run):
+    with pytest.raises(ValueError, match="Expected a run of the task 'segmentation'"):
+        segment(scan(), run)

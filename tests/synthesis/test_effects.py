@@ -43,8 +43,10 @@ def make_batch(ndim, num=2):
 
 
 def synthesize(steps, ndim=2, table=TABLE, num=2):
-    model = Recipe.of(steps).build(SHAPES[ndim], table, SPACING[ndim])
-    outputs = model(make_batch(ndim, num))
+    recipe, batch = Recipe.of(steps), make_batch(ndim, num)
+    if recipe.needs_scans:
+        batch["scan"] = batch["labels"].astype("float32")
+    outputs = recipe.build(SHAPES[ndim], table, SPACING[ndim])(batch)
     return {name: ops.convert_to_numpy(x) for name, x in outputs.items()}
 
 

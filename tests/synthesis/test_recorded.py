@@ -26,8 +26,11 @@ PAIRS = {
 
 def check(model, name):
     maps = [head_phantom(n, (40, 48, 40), SPACING, detail=SPACING) for n in (1, 2)]
-    key = np.array([[3, 5], [3, 8]], "int32")
-    samples = model({"labels": np.stack(maps)[..., None].astype("int32"), "key": key})
+    labels = np.stack(maps)[..., None].astype("int32")
+    batch = {"labels": labels, "key": np.array([[3, 5], [3, 8]], "int32")}
+    if "scan" in model.input:
+        batch["scan"] = (labels % 7).astype("float32")
+    samples = model(batch)
     assert samples.keys() == RECORDED[name].keys()
     for part, expected in RECORDED[name].items():
         found = keras.ops.convert_to_numpy(samples[part])

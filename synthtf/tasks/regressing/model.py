@@ -10,40 +10,14 @@ from keras import layers, ops
 
 from synthtf.data.label_table import LabelTable
 from synthtf.networks import unet
+from synthtf.networks.parts import split_at_features, with_label_head
 from synthtf.ranges import Range
+from synthtf.runs.run import as_run
+from synthtf.tasks.regressing.balance import EqualGradients, LabelLoss, LearnedScales
 from synthtf.tasks.regressing.options import RegressionTask
 from synthtf.training.combined import CombinedModel
 
 Tensor = Any
-
-
-@keras.saving.register_keras_serializable(package="synthtf")
-class LearnedScales(layers.Layer):
-    """Divide each loss by a scale of its own, and pay for large scales.
-
-    A loss L becomes `L / s + log(s)`: the likelihood of residuals of a Laplace distribution of
-    scale s. The targets thus weigh alike, whatever their range.
-
-    Input shape: `(batch, targets)`.
-    Output shape: `(batch,)`.
-
-    Reference: Kendall et al., Multi-task learning using uncertainty to weigh losses for scene
-        geometry and semantics, CVPR 2018.
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(**kwargs)
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Begin with scales of one."""
-        self.log_scale = self.add_weight(
-            shape=(input_shape[-1],), initializer="zeros", name="log_scale"
-        )
-
-    def call(self, losses: Tensor) -> Tensor:
-        """Weigh and add up."""
-        return ops.sum(losses * ops.exp(-self.log_scale) + self.log_scale, axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -52,10 +26,14 @@ class RegressionModel(CombinedModel):
 
     Args:
         synthesis: model with the output "image" and the targets.
-        task_model: from images to one channel per target.
+        task_model: from images to the channels of all targets, and behind them to posteriors.
         targets: names of the outputs of `synthesis` to learn, in the order of the channels.
         loss: "l1" or "l2".
-        balance: "sum" or "uncertainty".
+        balance: "sum", "uncertainty" or "gradients".
+        output_labels: label value of each channel of the posteriors. Empty: there are none.
+        segmenter: trained network of segmentation that is applied to a returned image.
+        segmenter_labels: label value of each of its channels, and of those that count.
+        segmenter_weight: weight of its loss.
         **kwargs: arguments of `keras.Model`.
     """
 
@@ -66,31 +44,58 @@ class RegressionModel(CombinedModel):
         targets: Sequence[str],
         loss: str,
         balance: str,
+        output_labels: Sequence[int] = (),
+        segmenter: keras.Model | None = None,
+        segmenter_labels: Sequence[Sequence[int]] = ((), ()),
+        segmenter_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        self.targets = tuple(targets)
+        self.targets, self.output_labels = tuple(targets), tuple(output_labels)
+        sizes = [synthesis.output[name].shape[-1] for name in self.targets]
+        ends = np.cumsum([0, *sizes, len(self.output_labels)]).tolist()
+        parts = list(itertools.pairwise(ends))[: len(sizes) + bool(self.output_labels)]
+        names = ["image", *self.targets]
+        if self.output_labels or segmenter is not None:
+            names.append("labels")
         inputs = {
-            name: layers.Input(synthesis.output[name].shape[1:], dtype="float32", name=name)
-            for name in ("image", *self.targets)
+            name: layers.Input(
+                synthesis.output[name].shape[1:],
+                dtype="int32" if name == "labels" else "float32",
+                name=name,
+            )
+            for name in names
         }
-        join = layers.Concatenate(dtype="float32", name="target")
-        kept_parts = [inputs[name] for name in self.targets]
-        kept = join(kept_parts) if len(kept_parts) > 1 else kept_parts[0]
-        differences = layers.Subtract(dtype="float32", name="difference")(
-            [task_model(inputs["image"]), kept]
-        )
+        found = _heads(task_model, inputs["image"], parts, balance)
         size = ops.abs if loss == "l1" else ops.square
-        axes = tuple(range(1, len(differences.shape) - 1))
-        channels = ops.mean(size(differences), axis=axes)
-        ends = np.cumsum([0, *(x.shape[-1] for x in kept_parts)]).tolist()
-        each = [channels[:, low:high] for low, high in itertools.pairwise(ends)]
-        outputs = {"losses": ops.stack([ops.mean(x, axis=-1) for x in each], axis=-1)}
-        if balance == "uncertainty":
-            outputs["loss"] = LearnedScales(name="scales")(outputs["losses"])
+        each = [
+            ops.mean(size(found[i] - inputs[name]), axis=tuple(range(1, len(found[i].shape))))
+            for i, name in enumerate(self.targets)
+        ]
+        if self.output_labels:
+            compare = LabelLoss(self.output_labels, name="label_loss")
+            each.append(compare(inputs["labels"], found[-1]))
+        outputs = {"losses": ops.stack(each, axis=-1)}
+        outputs["loss"] = (
+            LearnedScales(name="scales")(outputs["losses"])
+            if balance == "uncertainty"
+            else ops.sum(outputs["losses"], axis=-1)
+        )
+        if segmenter is not None:
+            segmenter.trainable = False
+            image = found[_image_target(synthesis, self.targets)]
+            compare = LabelLoss(*segmenter_labels, name="segmenter_loss")
+            outputs["segmenter"] = compare(inputs["labels"], segmenter(image))
+            outputs["loss"] = outputs["loss"] + segmenter_weight * outputs["segmenter"]
         network = keras.Model(inputs, outputs, name=task_model.name)
         super().__init__(synthesis, task_model, network, **kwargs)
         self.regression_loss, self.balance = loss, balance
-        self.errors = [keras.metrics.Mean(name=f"{name}_{loss}") for name in self.targets]
+        self.segmenter, self.segmenter_labels = segmenter, segmenter_labels
+        self.segmenter_weight = segmenter_weight
+        self.facts = {"target_channels": sizes}
+        names = [f"{name}_{loss}" for name in self.targets]
+        names += ["label_loss"] * bool(self.output_labels)
+        names += ["segmenter_dice_loss"] * (segmenter is not None)
+        self.errors = [keras.metrics.Mean(name=name) for name in names]
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
@@ -99,14 +104,15 @@ class RegressionModel(CombinedModel):
 
     def objective(self, outputs: dict[str, Tensor]) -> Tensor:
         """Add the losses of the targets."""
-        if self.balance == "uncertainty":
-            return ops.mean(outputs["loss"])
-        return ops.mean(ops.sum(outputs["losses"], axis=-1))
+        return ops.mean(outputs["loss"])
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the loss of each target."""
-        for channel, metric in enumerate(self.errors):
-            metric.update_state(outputs["losses"][:, channel])
+        losses = [outputs["losses"][:, i] for i in range(outputs["losses"].shape[-1])]
+        if "segmenter" in outputs:
+            losses.append(outputs["segmenter"])
+        for metric, values in zip(self.errors, losses, strict=True):
+            metric.update_state(values)
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
@@ -115,18 +121,56 @@ class RegressionModel(CombinedModel):
             "targets": self.targets,
             "loss": self.regression_loss,
             "balance": self.balance,
+            "output_labels": self.output_labels,
+            "segmenter": self.segmenter and keras.saving.serialize_keras_object(self.segmenter),
+            "segmenter_labels": self.segmenter_labels,
+            "segmenter_weight": self.segmenter_weight,
         }
 
 
+def _heads(
+    task_model: keras.Model, image: Tensor, parts: Sequence[tuple[int, int]], balance: str
+) -> list[Tensor]:
+    """Give the outputs of a network apart from each other, with balanced gradients if need be."""
+    if balance != "gradients":
+        outputs = task_model(image)
+        return [outputs[..., low:high] for low, high in parts]
+    trunk, head = split_at_features(task_model)
+    spread = EqualGradients(len(parts), name="equal_gradients")(trunk(image))
+    outputs = [head([features, image]) for features in spread]
+    return [x[..., low:high] for x, (low, high) in zip(outputs, parts, strict=True)]
+
+
+def _image_target(synthesis: keras.Model, targets: Sequence[str]) -> int:
+    """Number of the first target that is an image of one channel, neither gain nor distances."""
+    for number, name in enumerate(targets):
+        layer = next((layer for layer in synthesis.layers if layer.name == name), None)
+        other = hasattr(layer, "of") or hasattr(layer, "regions")
+        if not other and synthesis.output[name].shape[-1] == 1:
+            return number
+    raise ValueError(
+        "`segmentation` needs a target that is an image of one channel, for the network to label. "
+        f"Received: targets {', '.join(targets)}"
+    )
+
+
 def regression_network(
-    task: RegressionTask, ndim: int, num_outputs: int, num_inputs: int = 1
+    task: RegressionTask, ndim: int, num_outputs: int, num_inputs: int = 1, num_labels: int = 0
 ) -> keras.Model:
-    """Build the network: a U-Net without a final activation, plus its input for residuals."""
+    """Build the network: a U-Net without a final activation, plus its input for residuals.
+
+    Args:
+        task: size, and whether it returns residuals.
+        ndim: spatial axes.
+        num_outputs: channels of the images.
+        num_inputs: channels of its input.
+        num_labels: classes whose posteriors it returns behind the images, from the same features.
+    """
     network = unet(num_outputs, ndim, task.network, final_activation=None, num_inputs=num_inputs)
-    if not task.residual:
-        return network
-    total = layers.Add(dtype="float32", name="residual")([network.output, network.input])
-    return keras.Model(network.input, total, name=network.name)
+    if task.residual:
+        total = layers.Add(dtype="float32", name="residual")([network.output, network.input])
+        network = keras.Model(network.input, total, name=network.name)
+    return with_label_head(network, num_labels) if num_labels else network
 
 
 def build(
@@ -140,7 +184,8 @@ def build(
     """Build the combined model; see `Task.build`.
 
     Raises:
-        ValueError: if the recipe keeps no target, or they do not fit the option `residual`.
+        ValueError: if the recipe keeps no target, or they do not fit the option `residual` or
+            `segmentation`.
     """
     synthesis = recipe.build(shape, table, spacing)
     targets = recipe.targets
@@ -155,5 +200,45 @@ def build(
             "`residual` must be False for targets of other channels than the image. "
             f"Received: {channels} channels, targets of {sizes}"
         )
-    network = network or regression_network(task, len(shape), sum(sizes), channels)
-    return RegressionModel(synthesis, network, targets, task.loss, task.balance, name=task.function)
+    labels = table.output_labels if task.segment else ()
+    network = network or regression_network(task, len(shape), sum(sizes), channels, len(labels))
+    segmenter, known = _segmenter(task, shape, table, spacing)
+    return RegressionModel(
+        synthesis,
+        network,
+        targets,
+        task.loss,
+        task.balance,
+        labels,
+        segmenter,
+        known,
+        task.segmentation_weight,
+        name=task.function,
+    )
+
+
+def _segmenter(
+    task: RegressionTask, shape: tuple[int, ...], table: LabelTable, spacing: Range
+) -> tuple[keras.Model | None, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Give a copy of the trained network of segmentation, its labels, and those that count."""
+    if task.segmentation is None:
+        return None, ((), ())
+    run = as_run(task.segmentation)
+    expected = tuple(np.broadcast_to(spacing, len(shape)).tolist())
+    fits = len(run.spacing) == len(shape) and np.allclose(run.spacing, expected, rtol=0.01)
+    if run.task != "segmentation" or not fits or any(n % run.multiple for n in shape):
+        raise ValueError(
+            f"`segmentation` must be a run of the task segmentation at {expected} mm, for sizes "
+            f"such as {shape}. Received: {run.name}, of the task {run.task} at {run.spacing} mm, "
+            f"for multiples of {run.multiple}"
+        )
+    shared = tuple(v for v in run.output_labels if v and v in table.output_labels)
+    if not shared:
+        raise ValueError(
+            "`segmentation` must be a run that knows an output label of the table, "
+            f"{table.output_labels}. Received: {run.name}, which knows {run.output_labels}"
+        )
+    copy = keras.models.clone_model(run.task_model)
+    copy.set_weights(run.task_model.get_weights())
+    frozen = keras.Model(copy.input, copy.output, name="segmenter")
+    return frozen, (run.output_labels, shared)

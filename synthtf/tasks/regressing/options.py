@@ -1,8 +1,9 @@
 """What can be chosen of a regression of images."""
 
 import functools
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from synthtf.arguments import Limits
 from synthtf.networks.sizes import UNetConfig
 from synthtf.options import option, options
 from synthtf.tasks.task import Task
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 class RegressionTask(Task):
     """A model that learns to return images, from label maps alone.
 
-    What it returns are the targets that the recipe keeps, a channel each in their order: the image
-    before it loses its resolution (`KeepImage`), a contrast that is always the same
-    (`RenderContrast`), a bias field (`KeepGain`). `.synthesis` gives images and targets;
-    `.task_model` maps images `(batch, *any, 1)` in [0, 1] to `(batch, *any, targets)`; `.targets`
-    are their names.
+    What it returns are the targets that the recipe keeps, in their order: the image before it
+    loses its resolution (`KeepImage`), a contrast that is always the same (`RenderContrast`), the
+    real scan of the label map (`KeepScan`), a bias field (`KeepGain`), distances to structures
+    (`KeepDistance`). `.synthesis` gives images and targets; `.task_model` maps images
+    `(batch, *any, 1)` in [0, 1] to `(batch, *any, channels)`, those of the targets and then, with
+    `segment`, posteriors; `.targets` are the names, `.output_labels` the labels.
 
     Example:
     >>> from synthtf.layers import KeepImage, RandomIntensity, RandomResolution
@@ -30,7 +32,8 @@ class RegressionTask(Task):
     >>> image_regression((32, 32), [0, 1], recipe=recipe, network=network).targets
     ('clean',)
 
-    Reference: Iglesias et al., SynthSR, Science Advances 2023; Liu et al., Brain-ID, ECCV 2024.
+    Reference: Iglesias et al., SynthSR, Science Advances 2023, with the weight of the
+        segmentation; Liu et al., Brain-ID, ECCV 2024.
     """
 
     name: ClassVar[str] = "regression"
@@ -48,10 +51,23 @@ class RegressionTask(Task):
     residual: bool = option(
         False, "let the network return what is to be added to its input, for targets like it"
     )
-    balance: Literal["sum", "uncertainty"] = option(
+    segment: bool = option(
+        False,
+        "let the network label voxels, too, by the features from which it makes the images",
+    )
+    balance: Literal["sum", "uncertainty", "gradients"] = option(
         "sum",
-        "how the losses of several targets add up: as they are, or each divided by a scale that is "
-        "learned",
+        "how the losses of several outputs add up: as they are, each divided by a scale that is "
+        "learned, or so that each pulls equally hard at the last features that they share",
+    )
+    segmentation: Any = option(
+        None,
+        "trained run of the task segmentation, which stays as it is: the labels that it finds in "
+        "the first image that is returned shall be those of the label map",
+        metavar="RUN",
+    )
+    segmentation_weight: Annotated[float, Limits(0)] = option(
+        0.25, "weight of one minus the soft Dice of these labels"
     )
 
     def make_network(self, ndim: int, num_outputs: int) -> "keras.Model":

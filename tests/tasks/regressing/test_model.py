@@ -5,8 +5,10 @@ from keras import ops
 
 from synthtf.data import LabelMaps
 from synthtf.layers import (
+    KeepDistance,
     KeepGain,
     KeepImage,
+    KeepScan,
     RandomBiasField,
     RandomIntensity,
     RandomNoise,
@@ -15,7 +17,7 @@ from synthtf.layers import (
 )
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
-from synthtf.tasks import image_regression
+from synthtf.tasks import image_regression, segmentation
 
 SIZE = 16
 NETWORK = UNetConfig(features=8, levels=2)
@@ -113,3 +115,106 @@ def test_residuals_need_as_many_channels():
     contrasts = [RandomIntensity(channels=2), KeepImage(), RandomBiasField(), KeepGain()]
     with pytest.raises(ValueError, match="`residual` must be False"):
         make(recipe=contrasts, residual=True)
+
+
+MANY = [*RECIPE, KeepDistance([1, [1, 2]])]
+
+
+@pytest.mark.parametrize(("ndim", "balance"), [(2, "sum"), (2, "gradients"), (3, "gradients")])
+def test_one_network_returns_images_distances_and_posteriors(ndim, balance, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = make(ndim, MANY, segment=True, balance=balance, residual=False)
+    assert model.output_labels == (0, 1, 2)
+    assert model.task_model.output.shape[-1] == 3 + 2 + 3
+    if ndim == 2:
+        model.compile(keras.optimizers.Adam(0.01))
+        history = model.fit(maps(ndim), epochs=25, steps_per_epoch=1, verbose=0).history
+        assert np.mean(history["label_loss"][-5:]) < 0.95 * np.mean(history["label_loss"][:5])
+        assert np.mean(history["distance_l1"][-5:]) < np.mean(history["distance_l1"][:5])
+    image = np.random.default_rng(0).uniform(size=(1, *(SIZE,) * ndim, 1)).astype("float32")
+    found = ops.convert_to_numpy(model.task_model(image))
+    np.testing.assert_allclose(found[..., 5:].sum(-1), 1, atol=1e-5)
+    run = model.save_run(tmp_path / "run")
+    assert run.output_labels == (0, 1, 2)
+    assert run.metadata["target_channels"] == [1, 1, 1, 2] and run.metadata["segment"]
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.task_model(image), found, atol=1e-5)
+    batch = maps(ndim)[0][0]
+    one, other = (float(m.objective(m(batch))) for m in (model, again))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_balanced_gradients_leave_the_losses_as_they_are(residual):
+    steps = [RandomIntensity(), KeepImage(), RandomNoise()]
+    models = [make(recipe=steps, segment=True, balance=b, residual=residual) for b in BALANCES]
+    models[1].task_model.set_weights(models[0].task_model.get_weights())
+    batch = maps()[0][0]
+    losses = [ops.convert_to_numpy(model(batch)["losses"]) for model in models]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+BALANCES = ("sum", "gradients")
+
+
+def test_balanced_gradients_need_features_that_are_shared():
+    image = keras.Input((None, None, 1))
+    network = keras.Model(image, keras.layers.Conv2D(1, 1)(image))
+    steps = [RandomIntensity(), KeepImage()]
+    with pytest.raises(ValueError, match='a layer "logits" behind the features'):
+        make(recipe=steps, balance="gradients", network=network)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_frozen_segmentation_looks_at_the_image_that_is_returned(ndim, tmp_path):
+    """SynthSR: a real scan as target, and the labels that a trained network finds in the result."""
+    trained = segmentation((SIZE,) * ndim, [0, 1, 2], network=NETWORK)
+    before = [w.copy() for w in trained.task_model.get_weights()]
+    labels = np.zeros((SIZE,) * ndim, "int32")
+    labels[4:12, 4:12] = 1
+    data = LabelMaps([labels], batch_size=2, scans=[labels + 0.1])
+    steps = [RandomIntensity(), RandomBiasField(), KeepGain(), KeepScan()]
+    model = image_regression(
+        (SIZE,) * ndim, [0, 1, 5], recipe=steps, network=NETWORK, segmentation=trained
+    )
+    assert model.segmenter_labels == ((0, 1, 2), (1,))
+    assert model.segmenter_weight == 0.25
+    batch = data[0][0]
+    outputs = model(batch)
+    samples = {k: ops.convert_to_numpy(v) for k, v in model.synthesis(batch).items()}
+    image = ops.convert_to_numpy(model.task_model(samples["image"]))[..., 1:]
+    posteriors = ops.convert_to_numpy(trained.task_model(image))[..., 1]
+    wanted = samples["labels"][..., 0] == 1
+    axes = tuple(range(1, ndim + 1))
+    dice = 2 * (wanted * posteriors).sum(axes) / ((posteriors**2).sum(axes) + wanted.sum(axes))
+    np.testing.assert_allclose(outputs["segmenter"], 1 - dice, atol=1e-4)
+    total = ops.convert_to_numpy(outputs["losses"]).sum(-1) + 0.25 * (1 - dice)
+    np.testing.assert_allclose(float(model.objective(outputs)), total.mean(), rtol=1e-4)
+    if ndim == 2:
+        model.compile(keras.optimizers.Adam(0.01))
+        model.fit(data, epochs=1, steps_per_epoch=2, verbose=0)
+    for models in (model.segmenter, trained.task_model):
+        for weight, old in zip(models.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(weight, old)
+    assert trained.task_model.trainable
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    one, other = (float(m.objective(m(batch))) for m in (model, again))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_a_segmentation_that_does_not_fit_is_refused():
+    steps = [RandomIntensity(), KeepImage()]
+    other = segmentation((SIZE,) * 2, [0, 7], network=NETWORK)
+    with pytest.raises(ValueError, match="knows an output label of the table"):
+        make(recipe=steps, segmentation=other)
+    coarse = segmentation((SIZE,) * 2, [0, 1], spacing=2.0, network=NETWORK)
+    with pytest.raises(ValueError, match="`segmentation` must be a run of the task segmentation"):
+        make(recipe=steps, segmentation=coarse)
+    with pytest.raises(ValueError, match="of the task regression"):
+        make(recipe=steps, segmentation=make(recipe=steps))
+    gains = [RandomIntensity(), RandomBiasField(), KeepGain()]
+    fitting = segmentation((SIZE,) * 2, [0, 1], network=NETWORK)
+    with pytest.raises(ValueError, match="needs a target that is an image of one channel"):
+        make(recipe=gains, segmentation=fitting)
