@@ -14,6 +14,7 @@ _CLASSES = (
     "regressing.options.RegressionTask",
     "denoising.options.DenoisingTask",
     "robust.options.RobustTask",
+    "quality.options.QualityTask",
 )
 
 

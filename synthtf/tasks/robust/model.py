@@ -6,11 +6,12 @@ import keras
 from keras import ops
 
 from synthtf.data.label_table import LabelTable
+from synthtf.data.tissues import tissue_table
 from synthtf.layers import MapLabels
 from synthtf.networks import unet
 from synthtf.ranges import Range
 from synthtf.tasks.denoising.corruption import corrupt
-from synthtf.tasks.robust.options import RobustTask, tissue_table
+from synthtf.tasks.robust.options import RobustTask
 from synthtf.tasks.segmenting.model import SegmentationModel, channel_pairs
 
 

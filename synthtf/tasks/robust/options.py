@@ -1,12 +1,12 @@
 """What can be chosen of a robust segmentation."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from synthtf.arguments import Limits
+from synthtf.data.tissues import tissue_table
 from synthtf.networks.sizes import UNetConfig
 from synthtf.options import option, options
 from synthtf.tasks.denoising.options import DenoisingTask
@@ -101,17 +101,3 @@ class RobustTask(SegmentationTask):
         joined = Run.create(folder, last.table, last.recipe, facts)
         joined.save_model(network)
         return joined
-
-
-def tissue_table(table: "LabelTable") -> "LabelTable":
-    """Give a table whose output labels are tissues, each called by the least of its labels.
-
-    The tissue of a label is that of the output label it counts as; what counts as background
-    stays background.
-    """
-    groups = dict(zip(table.ids, table.groups, strict=True))
-    tissues: dict[str, int] = {}
-    for label in table.output_labels[1:]:
-        tissues.setdefault(groups[label], label)
-    outputs = tuple(tissues[groups[label]] if label else 0 for label in table.outputs)
-    return dataclasses.replace(table, outputs=outputs)

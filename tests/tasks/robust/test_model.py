@@ -3,15 +3,17 @@ import pytest
 from keras import ops
 
 from synthtf.data import LabelMaps, LabelTable
+from synthtf.data.tissues import tissue_table
 from synthtf.layers import RandomIntensity
 from synthtf.networks import UNetConfig
 from synthtf.tasks import robust_segmentation
-from synthtf.tasks.robust.options import tissue_table
 
 TABLE = LabelTable(
     ids=(0, 2, 3, 17, 25, 41, 42, 53, 500),
-    names=("air", "left WM", "left cortex", "left hippocampus", "left lesion")
-    + ("right WM", "right cortex", "right hippocampus", "skull"),
+    names=(
+        *("air", "left WM", "left cortex", "left hippocampus", "left lesion"),
+        *("right WM", "right cortex", "right hippocampus", "skull"),
+    ),
     partners=(None, 41, 42, 53, None, 2, 3, 17, None),
     outputs=(0, 2, 3, 17, 2, 41, 42, 53, 0),
     groups=("air", "WM", "grey", "grey", "lesion", "WM", "grey", "grey", "bone"),
