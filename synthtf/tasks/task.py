@@ -139,7 +139,7 @@ class Task(Options):
         """Give the trainings that a network of this task is made by, if there are several.
 
         Args:
-            table: of the labels that occur in the label maps.
+            table: table of the labels that occur in the label maps.
 
         Returns:
             By the name of its folder, the task of each training and its label table.
@@ -150,8 +150,8 @@ class Task(Options):
         """Write the run of a network made of those of all `stages`; implemented by such a task.
 
         Args:
-            folder: of the run.
-            runs: of the stages, in their order.
+            folder: folder of the run.
+            runs: runs of the stages, in their order.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `join`")
 

@@ -71,7 +71,7 @@ def test_what_cannot_be_judged_is_refused(runs):
 def test_the_command_writes_a_table(runs, tmp_path, capsys):
     scan = np.random.default_rng(1).uniform(size=(SIZE,) * 3).astype("float32")
     write_volume(tmp_path / "scan.nii.gz", scan, affine=np.diag([2.0, 2, 2, 1]))
-    words = ["segment", str(tmp_path / "scan.nii.gz"), str(tmp_path / "out.nii.gz")]
+    words = ["segment", str(tmp_path / "scan.nii.gz"), "-o", str(tmp_path / "out.nii.gz")]
     words += ["--model", str(runs[0]), "--qc", str(tmp_path / "qc.csv")]
     assert main(words) == 2
     assert "--qc and --qc-model" in capsys.readouterr().err

@@ -32,8 +32,8 @@ class JudgeConfig(Options):
 class QualityTask(Task):
     """A model that learns to tell from a segmentation alone how good it is.
 
-    A trained network segments synthetic images, some of which are spoilt beyond use; without one,
-    the errors in the segmentations are made up as for a denoiser. The network learns the Dice
+    A trained network segments synthetic images, and many are spoilt beyond use before; without a
+    network, the errors in the segmentations are made up as for a denoiser. The network learns the Dice
     overlap with the labels that the image was made from, for each tissue of the label table.
     `.synthesis` gives one-hot tissues as segmented, "groups", and as they are, "truth";
     `.task_model` maps the former, `(batch, *any, tissues)`, to the Dice of all tissues but the

@@ -68,6 +68,7 @@ def test_a_key_gives_the_same_errors_and_another_key_others():
     assert (one["corrupted"] != other["corrupted"]).any()
 
 
+@pytest.mark.slow
 def test_a_denoiser_learns_to_correct():
     keras.utils.set_random_seed(0)
     model = make(network=UNetConfig(features=8, levels=3, without_skips=1))

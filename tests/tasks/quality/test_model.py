@@ -70,6 +70,7 @@ def test_a_segmenter_is_judged_and_not_trained(tmp_path):
         make(segmenter=other)
 
 
+@pytest.mark.slow
 def test_a_judge_learns_to_rank_segmentations(tmp_path):
     keras.utils.set_random_seed(0)
     model = make(network=JudgeConfig(features=8, levels=2, kernel_size=3))

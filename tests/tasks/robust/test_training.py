@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -69,15 +67,14 @@ def by_hand(folder, image):
 
 @pytest.fixture(scope="module", params=[2, 3])
 def run(request, table, tmp_path_factory):
-    """A run; that of three dimensions as it begins."""
-    ndim = request.param
-    return train(tmp_path_factory.mktemp("robust") / "run", table, 3 - ndim, ndim)
+    """A run as it begins."""
+    return train(tmp_path_factory.mktemp("robust") / "run", table, 0, request.param)
 
 
 def test_three_networks_become_one_run_that_segments(run):
     loaded = Run.load(run.folder)
     assert loaded.task == "segmentation" and loaded.output_labels == (0, 2, 3, 41, 42)
-    assert loaded.metadata["epochs_done"] == 3 * (3 - len(run.shape))
+    assert loaded.metadata["epochs_done"] == 0
     stages = [Run.load(run.folder / name) for name in STAGES]
     assert [stage.task for stage in stages] == ["segmentation", "denoising", "robust"]
     assert [stage.output_labels for stage in stages[:2]] == [(0, 2, 3)] * 2
@@ -100,9 +97,8 @@ def test_the_commands_take_the_run_as_one_network(run, tmp_path, capsys):
     assert main(["export", str(run.folder), "-o", str(tmp_path / "exported")]) == 0
 
 
-@pytest.mark.parametrize(
-    "done", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("done", [1, 2, 3])
 def test_a_training_goes_on_in_the_stage_it_was_in(table, tmp_path, monkeypatch, done):
     from synthtf.training import workflow
 
@@ -124,28 +120,40 @@ def test_a_training_goes_on_in_the_stage_it_was_in(table, tmp_path, monkeypatch,
     with pytest.raises(ValueError, match="holds a training; resume it"):
         train(tmp_path / "parts", table, 2)
     parts = train(tmp_path / "parts", table, 2, resume=True)
+    assert parts.metadata["epochs_done"] == 6
     for found, expected in zip(
         parts.task_model.get_weights(), whole.task_model.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_command_trains_all_three(table, tmp_path):
+@pytest.mark.parametrize("words", ["", "--resume --start {run}"])
+def test_the_command_trains_all_three(run, table, tmp_path, monkeypatch, words):
+    found = []
+
+    def train_network(maps, folder, plan, schedule, resume, verbose):
+        found.append((folder.name, plan, schedule.epochs, resume))
+        return run
+
+    monkeypatch.setattr("synthtf.training.workflow._train_network", train_network)
+    monkeypatch.setattr(RobustTask, "join", lambda task, folder, runs: runs[0])
     write_volume(tmp_path / "map.nii.gz", head(3), affine=np.eye(4))
-    Recipe([RandomIntensity()]).save(tmp_path / "recipe.json")
-    words = f"--labels {table} --recipe {tmp_path / 'recipe.json'} --features 2 --levels 2"
-    words += " --shape 16 16 16 --epochs 0"
+    words = f"--labels {table} --features 2 --levels 2 --epochs 7 {words.format(run=run.folder)}"
     command = ["train", "robust", str(tmp_path / "map.nii.gz"), "-o", str(tmp_path / "run")]
     assert main([*command, *words.split()]) == 0
-    run = Run.load(tmp_path / "run")
-    assert run.task == "segmentation" and run.output_labels == (0, 2, 3, 41, 42)
-    facts = json.loads((tmp_path / "run" / "denoiser" / "run.json").read_text())
-    assert facts["network"]["without_skips"] == 2
+    names, plans, epochs, resumes = zip(*found, strict=True)
+    assert names == STAGES and epochs == (7,) * 3 and resumes == ("--resume" in words,) * 3
+    assert [plan.task.name for plan in plans] == ["segmentation", "denoising", "robust"]
+    assert [plan.labels.output_labels[1:] for plan in plans[:2]] == [(2, 3)] * 2
+    assert [plan.task.network.features for plan in plans] == [2, 16, 2]
+    # The default denoiser has five levels.
+    assert all(plan.shape == (16, 16, 16) for plan in plans)
+    starts = [run.folder / name if "--start" in words else None for name in STAGES]
+    assert [plan.start for plan in plans] == starts
 
 
 def test_each_network_can_begin_as_that_of_another_run(run, table, tmp_path):
-    ndim = len(run.shape)
-    again = train(tmp_path / "again", table, 0, ndim, start=run.folder)
+    again = train(tmp_path / "again", table, 0, len(run.shape), start=run.folder, seed=1)
     for found, expected in zip(
         again.task_model.get_weights(), run.task_model.get_weights(), strict=True
     ):
