@@ -26,6 +26,15 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "file are kept",
     )
     parser.add_argument(
+        "--qc",
+        metavar="CSV",
+        help="write how good each segmentation is, a row per scan: the predicted Dice of each "
+        "tissue, and a verdict, good or poor; needs --qc-model",
+    )
+    parser.add_argument(
+        "--qc-model", metavar="RUN", help="run of synthtf train quality, which predicts the Dice"
+    )
+    parser.add_argument(
         "--posteriors",
         action="store_true",
         help="also write posteriors, one frame per label, as OUT with _posteriors in its name",
@@ -76,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         args.model,
         volumes=args.vol,
+        quality=args.qc,
+        judge_model=args.qc_model,
         posteriors=args.posteriors,
         uncertainty=args.uncertainty,
         lesions=args.lesions,

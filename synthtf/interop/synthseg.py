@@ -14,10 +14,9 @@ from collections.abc import Mapping
 
 import keras
 import numpy as np
-from keras import ops
 
 from synthtf.interop.h5 import Shapes, Weights, check_weights, read_keras_h5
-from synthtf.networks import UNetConfig, quality_encoder, unet
+from synthtf.networks import UNetConfig, chain_networks, quality_encoder, unet
 
 QUALITY = "qc"
 """Part that judges segmentations."""
@@ -72,7 +71,7 @@ def load_synthseg(path: str | os.PathLike, part: str | None = None) -> keras.Mod
     if not set(ROBUST) <= set(networks):
         names = ", ".join(networks)
         raise ValueError(f"{path} must hold one network, or `part` name it. Received: {names}")
-    return _chain(*(networks[name] for name in ROBUST))
+    return chain_networks(*(networks[name] for name in ROBUST), name="synthseg_robust")
 
 
 def load_synthseg_parts(
@@ -114,18 +113,6 @@ def load_synthseg_weights(model: keras.Model, path: str | os.PathLike, part: str
             does not fit.
     """
     _assign(_unet_names(model, part), read_keras_h5(path), path)
-
-
-def _chain(tissues: keras.Model, denoiser: keras.Model, regions: keras.Model) -> keras.Model:
-    """SynthSeg-robust: regions from the image and from its tissues, denoised."""
-    image = keras.Input(tissues.input.shape[1:], name="image")
-
-    def most_likely(posteriors: object) -> object:
-        return ops.one_hot(ops.argmax(posteriors, axis=-1), posteriors.shape[-1], dtype="float32")
-
-    labels = most_likely(denoiser(most_likely(tissues(image))))
-    output = regions(ops.concatenate([image, labels], axis=-1))
-    return keras.Model(image, output, name="synthseg_robust")
 
 
 def _load(weights: Weights, part: str, path: str | os.PathLike) -> keras.Model:

@@ -12,6 +12,9 @@ _CLASSES = (
     "stripping.options.StrippingTask",
     "registering.options.RegistrationTask",
     "regressing.options.RegressionTask",
+    "denoising.options.DenoisingTask",
+    "robust.options.RobustTask",
+    "quality.options.QualityTask",
 )
 
 

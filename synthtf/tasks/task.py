@@ -3,6 +3,7 @@
 import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthtf.options import Options, options_of, signature_of
@@ -31,6 +32,7 @@ class Task(Options):
         maps_per_sample: label maps that make one training sample, that of the model it builds.
         needs_brain: whether a label table must say what the brain is.
         default_recipe: name of the recipe that is taken if none is given.
+        has_stages: whether its network is made by several trainings, see `stages`.
     """
 
     name: ClassVar[str]
@@ -39,6 +41,7 @@ class Task(Options):
     maps_per_sample: ClassVar[int] = 1
     needs_brain: ClassVar[bool] = False
     default_recipe: ClassVar[str] = "heads"
+    has_stages: ClassVar[bool] = False
 
     @property
     def multiple(self) -> int:
@@ -132,6 +135,26 @@ class Task(Options):
         facts.update(model.facts)
         model.describe(table, recipe, facts)
         return model
+
+    def stages(self, table: "LabelTable") -> "dict[str, tuple[Task, LabelTable]]":
+        """Give the trainings that a network of this task is made by, if there are several.
+
+        Args:
+            table: table of the labels that occur in the label maps.
+
+        Returns:
+            By the name of its folder, the task of each training and its label table.
+        """
+        return {}
+
+    def join(self, folder: Path, runs: "Sequence[Run]") -> "Run":
+        """Write the run of a network made of those of all `stages`; implemented by such a task.
+
+        Args:
+            folder: folder of the run.
+            runs: runs of the stages, in their order.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `join`")
 
     def facts(self) -> dict[str, Any]:
         """What `run.json` shall say; a run with other facts is not resumed."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
-from synthtf.runs.run import RECIPE, TABLE, Run, as_run
+from synthtf.data.own_files import refuse_foreign_folder
+from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
 from synthtf.training.loop import train
@@ -34,11 +35,14 @@ def train_run(
 ) -> Run:
     """Train a task network on label maps.
 
+    A task of several networks, such as that of a robust segmentation, trains one after the other,
+    each into a folder of its own in that of the run, and then joins them.
+
     Args:
         maps: files, or a folder or .txt list; None for a recipe that makes its own.
         folder: of the run; made if it does not exist.
         plan: what to train.
-        schedule: for how long.
+        schedule: for how long; the same for each of several networks.
         resume: go on from the last checkpoint, with the run's own recipe and labels.
         verbose: of `fit`, or "bar": one progress bar for the whole training.
 
@@ -48,6 +52,47 @@ def train_run(
     Raises:
         ValueError: if a file, range or shape does not fit.
     """
+    train_networks = _train_stages if plan.task.has_stages else _train_network
+    return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
+
+
+def _train_stages(
+    maps: Sequence[Path] | str | None,
+    folder: Path,
+    plan: TrainingPlan,
+    schedule: Schedule,
+    resume: bool,
+    verbose: int | str,
+) -> Run:
+    """Train the networks of a task of several, and join them; a finished one is kept."""
+    refuse_foreign_folder(folder, FACTS, (TABLE, RECIPE, MODEL))
+    if finished_epochs(folder):
+        raise ValueError(f"{folder}: holds the training of one network; choose another folder")
+    table = load_table(plan.labels)
+    if table is None:
+        raise ValueError(
+            f"`labels` must be a label table for the task {plan.task.name}. Received: labels=None"
+        )
+    data = make_maps(maps, table, plan)
+    table = table_of(data, table, Recipe.of(plan.recipe))
+    plan = replace(plan, shape=model_shape(data, plan))
+    start = None if plan.start is None else Path(as_run(plan.start).name)
+    runs = []
+    for name, (task, labels) in plan.task.stages(table).items():
+        stage = replace(plan, task=task, labels=labels, start=start and start / name)
+        runs.append(_train_network(maps, folder / name, stage, schedule, resume, verbose))
+    return plan.task.join(folder, runs)
+
+
+def _train_network(
+    maps: Sequence[Path] | str | None,
+    folder: Path,
+    plan: TrainingPlan,
+    schedule: Schedule,
+    resume: bool,
+    verbose: int | str,
+) -> Run:
+    """Train one network; see `train_run`."""
     keras.utils.set_random_seed(plan.seed)
     _set_keras(plan.precision)
     table, recipe = load_table(plan.labels), Recipe.of(plan.recipe)
@@ -68,7 +113,7 @@ def train_run(
         "batch_size": data.batch_size,
         "steps_per_epoch": len(data),
     }
-    done = finished_epochs(Path(folder))
+    done = finished_epochs(folder)
     if done and not resume:
         raise ValueError(f"{folder}: holds a training; resume it or choose another folder")
     if done:

@@ -3,6 +3,7 @@
 import functools
 import os
 import warnings
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from synthtf.batch import Outcome
@@ -18,6 +19,7 @@ from synthtf.inference.cohorts.cohort import (
     Output,
     Prediction,
 )
+from synthtf.inference.judging import judge, tissue_names
 from synthtf.inference.lesions import check_lesions, lesion_labels
 from synthtf.inference.plausible import ImplausibleWarning
 from synthtf.inference.segmenting import EmptySegmentationWarning, segment
@@ -42,6 +44,8 @@ def segment_cohort(
     posteriors: bool = False,
     uncertainty: bool = False,
     lesions: str | os.PathLike | None = None,
+    quality: str | os.PathLike | None = None,
+    judge_model: str | os.PathLike | None = None,
     options: CohortOptions = _OPTIONS,
     **segmentation: Any,
 ) -> Outcome:
@@ -58,6 +62,8 @@ def segment_cohort(
         uncertainty: whether to write maps of how sure the network is, and intervals of the
             volumes.
         lesions: file, folder or list, as `output`, of the posterior of the lesions.
+        quality: CSV file of the predicted Dice of each tissue and a verdict, a row per scan.
+        judge_model: folder of the run of the task "quality" that predicts it.
         options: JSON files, and what is skipped.
         segmentation: more options of `segment`.
 
@@ -70,6 +76,11 @@ def segment_cohort(
         OSError: if the table cannot be written.
     """
     with usage_errors():
+        if (quality is None) != (judge_model is None):
+            raise ValueError(
+                "--qc and --qc-model must be given together. "
+                f"Received: --qc {quality}, --qc-model {judge_model}"
+            )
         kinds = {"labels": Output(output, "_seg", Derivative("synthtf", "dseg"))}
         if posteriors:
             kinds["posteriors"] = Output(None, "_posteriors", Derivative("synthtf", "probseg"))
@@ -82,6 +93,11 @@ def segment_cohort(
         folder = model_folder(model, "segmentation")
         csv = writable_file(volumes, "--vol")
         table = None if csv is None else ScanTable(csv)
+        csv = writable_file(quality, "--qc")
+        judgements = None if csv is None else ScanTable(csv)
+        models = {"Model": folder}
+        if judgements is not None:
+            models["Judge"] = model_folder(judge_model, "quality", "--qc-model")
 
     def begin(runs: dict[str, "Run"]) -> Begun:
         run = runs["Model"]
@@ -92,18 +108,27 @@ def segment_cohort(
             check_lesions(run)
         if table is not None:
             table.begin(_columns(run, columns, uncertainty))
+        if judgements is not None:
+            judgements.begin([*tissue_names(runs["Judge"]), "verdict"])
         cohort.describe(names)
         wanted = {"posteriors": posteriors, "uncertainty": uncertainty}
         wanted["lesions"] = lesions is not None
 
         def predict(job: Job) -> Prediction:
             found = segment(job.scan, run, **wanted, **segmentation)
-            row = _row(found, columns)
-            note = None if table is None else functools.partial(table.add, job.scan, row)
+            notes = []
+            if table is not None:
+                notes.append(functools.partial(table.add, job.scan, _row(found, columns)))
+            if judgements is not None:
+                judged = judge(found.labels, runs["Judge"])
+                scores = {name: f"{score:.3f}" for name, score in judged.scores.items()}
+                scores["verdict"] = judged.verdict
+                notes.append(functools.partial(judgements.add, job.scan, scores))
             outputs = {name: getattr(found, name) for name in ("labels", *wanted)}
             flipped = uncertainty and found.uncertainty.data.ndim > 3
-            frames = [_ENTROPY, _VARIANCE] if flipped else [_ENTROPY]
-            return Prediction(outputs, found.doubt, {"uncertainty": {"Frames": frames}}, note)
+            facts = {"uncertainty": {"Frames": [_ENTROPY, _VARIANCE] if flipped else [_ENTROPY]}}
+            note = functools.partial(_call_all, notes)
+            return Prediction(outputs, found.doubt, facts, note)
 
         posterior = "Posterior probability of each label, one frame per label"
         lesion = "Posterior probability of lesions"
@@ -118,7 +143,22 @@ def segment_cohort(
         # A result of no use is reported as a failure of its scan, not as a warning as well.
         for kind in (EmptySegmentationWarning, ImplausibleWarning):
             warnings.simplefilter("ignore", kind)
-        return cohort.run("segment", {"Model": folder}, begin, options, table)
+        return cohort.run("segment", models, begin, options, _Tables(table, judgements))
+
+
+class _Tables:
+    """Scans that have a row in each of several tables."""
+
+    def __init__(self, *tables: ScanTable | None) -> None:
+        self.tables = [table for table in tables if table is not None]
+
+    def __contains__(self, scan: object) -> bool:
+        return all(scan in table for table in self.tables)
+
+
+def _call_all(functions: Sequence[Callable[[], object]]) -> None:
+    for function in functions:
+        function()
 
 
 def _columns(run: "Run", columns: dict[int, str], uncertainty: bool) -> list[str]:
@@ -135,10 +175,8 @@ def _row(found: "Segmentation", columns: dict[int, str]) -> dict[str, str]:
     row = {columns[label]: f"{size:.3f}" for label, size in found.volumes.items()}
     for label, (low, high) in (found.intervals or {}).items():
         if label in columns:
-            row[f"{columns[label]}_low"], row[f"{columns[label]}_high"] = (
-                f"{low:.3f}",
-                f"{high:.3f}",
-            )
+            row[f"{columns[label]}_low"] = f"{low:.3f}"
+            row[f"{columns[label]}_high"] = f"{high:.3f}"
     if found.intracranial is not None:
         row[_INTRACRANIAL] = f"{found.intracranial:.3f}"
     if found.num_lesions is not None:

@@ -18,6 +18,7 @@ _POINTWISE = {
     *("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "Sigmoid", "Dropout", "Identity"),
     *("BatchNormalization", "LayerNormalization", "Concatenate", "Split", "Sum", "Cast"),
     *("Add", "Subtract", "Multiply", "Divide", "TrueDivide", "Average", "Maximum", "Minimum"),
+    *("Argmax", "OneHot"),
     *("Square", "Power", "Sqrt", "Exp", "Log", "Negative", "Absolute", "Standardize", "Rescaling"),
 }
 

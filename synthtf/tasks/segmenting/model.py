@@ -96,7 +96,7 @@ def build(
     if network is None:
         options = {
             "num_inputs": synthesis.output["image"].shape[-1],
-            "pairs": _channel_pairs(table),
+            "pairs": channel_pairs(table),
         }
         network = unet(len(labels), len(shape), task.network, **options)
     return SegmentationModel(
@@ -104,7 +104,7 @@ def build(
     )
 
 
-def _channel_pairs(table: LabelTable) -> list[tuple[int, int]]:
+def channel_pairs(table: LabelTable) -> list[tuple[int, int]]:
     """Output channels of the left-right pairs."""
     channel = table.output_labels.index
     return [(channel(left), channel(right)) for left, right in table.output_pairs]
