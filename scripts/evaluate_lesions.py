@@ -11,7 +11,7 @@ the tables,
     threshold, oracle   FLAIR above the threshold that is the best one for this very scan
     threshold, global   FLAIR above the one z-score that is the best one for all the scans
 
-Both are given the brain mask and the truth, of which the network has neither. A lesion is a
+Both are given the brain mask and the truth; the network has neither. A lesion is a
 piece that no face, edge or corner of a voxel joins; it is found if one of its voxels is. With
 --maps the network is tried on synthetic images of label maps, by the recipe of the run.
 """

@@ -54,7 +54,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def data(tmp_path):
-    """A brain with two lesions, of which one is dark, and a bright voxel that is none."""
+    """A brain with two lesions, one of them dark, and a bright voxel that is none."""
     scan = np.zeros((32, 32, 32), np.float32)
     scan[6:26, 6:26, 6:26] = 0.5
     truth = np.zeros(scan.shape, np.uint8)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from synthtf.interop.h5 import Weights, check_weights
-from synthtf.interop.torch_file import read_torch
+from synthtf.interop.torch_file import kernel_of, read_torch
 from synthtf.networks.pooled import pooled_unet
 
 _CONV = re.compile(r"(?:(encoder|decoder)\.(\d+)|remaining)\.(\d+)\.conv")
@@ -36,7 +36,11 @@ def load_synthstrip(path: str | os.PathLike) -> keras.Model:
     """
     weights = read_torch(path)
     names = _names(weights)
-    kernels = {name: _kernel(weights, name, path) for part in names.values() for name in part}
+    kernels = {
+        name: kernel_of(weights, name, path, "SynthStrip")
+        for part in names.values()
+        for name in part
+    }
     ndim = next(iter(kernels.values())).ndim - 2
     _check(weights, names, kernels, ndim, path)
     features = {key: [len(kernels[name]) for name in part] for key, part in names.items()}
@@ -73,18 +77,6 @@ def _names(weights: Weights) -> dict[tuple[str, int], list[str]]:
         ]
         for part, level in [*parts, ("remaining", 0)]
     }
-
-
-def _kernel(weights: Weights, name: str, path: str | os.PathLike) -> np.ndarray:
-    if "weight" not in weights.get(name, {}):
-        raise ValueError(f"{path} lacks the tensor {name}/weight of SynthStrip's network")
-    kernel = weights[name]["weight"]
-    if kernel.ndim not in (4, 5):
-        raise ValueError(
-            f"{path}: the tensor {name}/weight must be a 2D or 3D kernel. "
-            f"Received: shape {kernel.shape}"
-        )
-    return kernel
 
 
 def _check(

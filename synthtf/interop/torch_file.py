@@ -130,6 +130,29 @@ def read_torch(path: str | os.PathLike) -> Weights:
         raise ValueError(f"{path} is not a file of PyTorch weights: {reason}") from error
 
 
+def kernel_of(weights: Weights, name: str, path: str | os.PathLike, tool: str) -> np.ndarray:
+    """Give the kernel of a convolution, outputs and inputs first.
+
+    Args:
+        weights: as from `read_torch`.
+        name: name of the layer.
+        path: path of the file, for the message.
+        tool: whose network it is, likewise.
+
+    Raises:
+        ValueError: if there is none, or it has neither two nor three spatial axes.
+    """
+    if "weight" not in weights.get(name, {}):
+        raise ValueError(f"{path} lacks the tensor {name}/weight of {tool}'s network")
+    kernel = weights[name]["weight"]
+    if kernel.ndim not in (4, 5):
+        raise ValueError(
+            f"{path}: the tensor {name}/weight must be a 2D or 3D kernel. "
+            f"Received: shape {kernel.shape}"
+        )
+    return kernel
+
+
 def _open_archive(file: BinaryIO, size: int) -> tuple[Any, Load]:
     """Read the pickle of a zip archive; give what loads its storages."""
     archive = zipfile.ZipFile(file)

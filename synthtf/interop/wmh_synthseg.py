@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from synthtf.interop.h5 import Weights, check_weights
-from synthtf.interop.torch_file import read_torch
+from synthtf.interop.torch_file import kernel_of, read_torch
 from synthtf.networks.grouped import group_count, grouped_unet
 
 _LAYER = re.compile(r"(encoders|decoders)\.(\d+)\.basic_module\.SingleConv[12]\.(?:groupnorm|conv)")
@@ -53,7 +53,7 @@ def load_wmh_synthseg(path: str | os.PathLike, least_outputs: int = 1) -> keras.
         for part, level in blocks
         for index in (1, 2)
     ]
-    outputs = [len(_kernel(weights, f"{name}.conv", path)) for name in names]
+    outputs = [len(kernel_of(weights, f"{name}.conv", path, "WMH-SynthSeg")) for name in names]
     ndim = _check(weights, names, outputs, levels, least_outputs, path)
     pairs = list(zip(outputs[::2], outputs[1::2], strict=True))
     num_outputs = len(weights[_FINAL]["weight"])
@@ -79,7 +79,7 @@ def _check(
     path: str | os.PathLike,
 ) -> int:
     """Check every shape before anything is built; return the axes."""
-    ndim = _kernel(weights, f"{names[0]}.conv", path).ndim - 2
+    ndim = kernel_of(weights, f"{names[0]}.conv", path, "WMH-SynthSeg").ndim - 2
     expected, skips, channels = {}, [], 1
     for index, (name, count) in enumerate(zip(names, outputs, strict=True)):
         level, second = divmod(index, 2)
@@ -95,23 +95,11 @@ def _check(
         channels = count
         if second and level < levels - 1:
             skips.append(channels)
-    final = len(_kernel(weights, _FINAL, path))
+    final = len(kernel_of(weights, _FINAL, path, "WMH-SynthSeg"))
     final = max(final, least_outputs)
     expected[_FINAL] = {"weight": (final, channels, *(1,) * ndim), "bias": (final,)}
     check_weights(weights, expected, path)
     return ndim
-
-
-def _kernel(weights: Weights, name: str, path: str | os.PathLike) -> np.ndarray:
-    if "weight" not in weights.get(name, {}):
-        raise ValueError(f"{path} lacks the tensor {name}/weight of WMH-SynthSeg's network")
-    kernel = weights[name]["weight"]
-    if kernel.ndim not in (4, 5):
-        raise ValueError(
-            f"{path}: the tensor {name}/weight must be a 2D or 3D kernel. "
-            f"Received: shape {kernel.shape}"
-        )
-    return kernel
 
 
 def _keras_order(kernel: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ ROWS = {
 
 
 def table_of(*labels, **outputs):
-    """Rows of these labels, some of which count as others."""
+    """Rows of these labels; some count as others."""
     rows = {label: ROWS[label] for label in labels}
     counted = [outputs.get(f"_{v}", output) for v, (_, _, output) in rows.items()]
     names, partners, _ = zip(*rows.values(), strict=True)
