@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from synthtf.batch import Outcome, for_each_file
 from synthtf.data.bids import (
     check_output_folder,
-    describe_derivatives,
     find_scans,
+    image_facts,
     is_dataset,
-    write_look_up_table,
 )
+from synthtf.data.bids_description import describe_derivatives, write_look_up_table
 from synthtf.data.own_files import refuse_foreign_json
 from synthtf.data.paths import (
     EXTENSIONS,
@@ -294,7 +294,8 @@ class Cohort:
         seconds = time.perf_counter() - start
         for name, path in job.sidecars.items():
             facts = provenance.facts(name, job.scans, seconds, messages, found.error)
-            write_sidecar(path, {**found.facts.get(name, {}), **facts})
+            image = {} if self.root is None else image_facts(path, job.scan)
+            write_sidecar(path, {**image, **found.facts.get(name, {}), **facts})
         if found.error is not None:
             raise ValueError(found.error)
 
