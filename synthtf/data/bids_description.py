@@ -83,7 +83,8 @@ def ignore_files(folder: str | os.PathLike, patterns: Sequence[str]) -> None:
 def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> None:
     """Write `dseg.tsv`, which names the labels in the segmentations of a data set.
 
-    Other labels that it lists already stay. `dseg.json` says what its columns are.
+    Other labels that it lists already stay. No `dseg.json` says what its
+    columns are: BIDS would have it say the same of all segmentations.
 
     Args:
         folder: folder of the data set.
@@ -100,10 +101,6 @@ def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> 
         known = [cells for _, cells in split_rows(read_text(path), "\t", path)][1:]
         rows = {cells[0]: cells for cells in known} | rows
     write_rows(path, [columns, *rows.values()])
-    about = dict(zip(columns, ("Value of the label", "Name of the structure"), strict=True))
-    facts = {"Description": "Structures of the labels in the segmentations"}
-    facts |= {name: {"Description": text} for name, text in about.items()}
-    write_whole(path.with_suffix(".json"), (json.dumps(facts, indent=2) + "\n").encode())
 
 
 def _with(facts: dict[str, Any], name: str, entry: dict[str, Any], key: str) -> list[Any]:

@@ -323,7 +323,6 @@ def test_a_bids_data_set_becomes_derivatives(model, save_scan, tmp_path, capsys)
     assert files == {
         "README.md",
         "dataset_description.json",
-        "dseg.json",
         "dseg.tsv",
         *(
             f"{name}{contrast}_{kind}.{ending}"

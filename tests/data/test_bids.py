@@ -139,7 +139,6 @@ def test_the_look_up_table(tmp_path):
     write_look_up_table(tmp_path, {0: "background", 24: "fluid ü"})
     text = (tmp_path / "dseg.tsv").read_text(encoding="utf-8")
     assert text == "index\tname\n0\tbackground\n24\tfluid ü\n"
-    assert json.loads((tmp_path / "dseg.json").read_text())["index"]["Description"]
 
 
 def test_parts_of_a_data_set(tmp_path):

@@ -94,7 +94,7 @@ def process_dataset(
         if level == "group":
             check_output_folder(output, part)
             return _group(part, Path(output), tasks)
-        # All tasks are planned before the first begins.
+        # Pairs are found before the first task begins.
         calls = [_call(task, part, output, processing or Processing()) for task in tasks]
     outcomes = [call() for call in calls]
     return Outcome(

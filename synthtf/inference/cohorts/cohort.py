@@ -158,8 +158,9 @@ class Cohort:
         """Name all outputs, before anything is loaded.
 
         Args:
-            source: A volume, a folder, a .txt list, or the folder of a BIDS data set, whose
-                outputs are folders that become BIDS data sets of derivatives; or pairs of scans.
+            source: A volume, a folder, a .txt list, or the folder or a part of a BIDS data set,
+                whose outputs are folders that become BIDS data sets of derivatives; or pairs of
+                scans.
             outputs: The kinds of output.
             sidecars: Whether outputs get a JSON file beside them.
             others: More files that are read, which no output may replace.
@@ -173,7 +174,7 @@ class Cohort:
             scans = [{"Moving": moving, "Fixed": fixed} for moving, fixed in source.pairs]
         else:
             root = Path(source) if is_dataset(source) else None
-            files = expand_scans(source) if root is None else find_scans(root)
+            files = expand_scans(source) if root is None else find_scans(source)
             scans = [{"Input": file} for file in files]
         paths = _plain_paths(source, outputs) if root is None else {}
         derivatives: dict[Path, list[DerivedName]] = {}
