@@ -1,5 +1,6 @@
 """Shared fixtures: where the real data and the oracles lie, and the slow marker."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -47,6 +48,14 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords or item.name in SLOW:
                 item.add_marker(skip)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_what_a_module_made():
+    """Python looks no more at what stays: it would take longer with each module."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthtf.cli.flags import Group, add_flags, find_runs, options_from, refuse_foreign
-from synthtf.data.map_scans import pair_scans
 from synthtf.data.paths import existing_file, expand_inputs, output_folder
 from synthtf.data.shipped_models import recipe_file
 from synthtf.startup import load_backend
@@ -114,6 +113,7 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
         if recipe is not None:
             recipe_file(recipe)
     import_plugins(args)
+    from synthtf.data.map_scans import pair_scans
     from synthtf.synthesis import Recipe
     from synthtf.training.workflow import check_scans, load_table
 

@@ -15,7 +15,6 @@ from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.patches.predict import predict_patches
 from synthtf.inference.uncertainty import FlipSpread
-from synthtf.networks.parts import label_network
 from synthtf.runs.run import Run, as_run
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def _labelling_run(run: Run) -> Run:
     """Give the part of a run that labels voxels; once for each run, as its network is compiled."""
     if run not in _labelling:
         facts = {**run.metadata, "task": "segmentation"}
+        from synthtf.networks.parts import label_network
+
         network = label_network(run.task_model)
         recipe = None if run.folder else run.recipe
         _labelling[run] = Run(run.folder, run.table, recipe, facts, network)

@@ -1,6 +1,12 @@
 """Memory of networks that nobody uses any more."""
 
 import gc
+import itertools
+
+EVERY = 8
+"""Networks that are read between two clearings, which look at every object of the process."""
+
+_reads = itertools.count(1)
 
 
 def discard_unused_networks() -> None:
@@ -10,4 +16,5 @@ def discard_unused_networks() -> None:
     counts objects, and most of a network lies in a few large ones outside its sight. What reads a
     network calls this first, so that a process may use one after another.
     """
-    gc.collect()
+    if next(_reads) % EVERY == 0:
+        gc.collect()

@@ -169,7 +169,7 @@ def test_a_replay_can_be_swept(maps, tmp_path, monkeypatch, capsys):
         (["gone"], "gone does not exist"),
         (["maps", "--recipe", "gone.json"], "gone.json: neither a file nor one of the recipes"),
         (["maps", "--labels", "gone.tsv"], "gone.tsv does not exist"),
-        (["maps", "-o", "maps/h0.nii.gz"], "-o must be a folder"),
+        (["maps", "-o", "maps/h0.nii.gz"], "must be a folder"),
     ],
 )
 def test_wrong_usage(maps, tmp_path, monkeypatch, capsys, words, message):

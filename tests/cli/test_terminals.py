@@ -127,5 +127,6 @@ def test_a_home_folder_that_cannot_be_written():
         "info.run = run\nsys.exit(main.main(['info', 'x']))"
     )
     homes = {"HOME": "/proc/none", "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": ""}
+    homes["TF_CPP_MIN_LOG_LEVEL"] = "3"
     done = synthtf(code=code, **homes)
     assert done.returncode == 0 and not done.stderr, done.stderr

@@ -279,7 +279,7 @@ def test_exhausted_memory_is_said_with_the_way_out(pooled_run, monkeypatch):
     def exhaust(*_):
         raise MemoryError
 
-    monkeypatch.setattr("synthtf.inference.prediction._apply", exhaust)
+    monkeypatch.setattr(pooled_run.task_model, "predict_on_batch", exhaust)
     with pytest.raises(MemoryError, match=r"out of memory: \d+ x .* \(--patch \d+\)"):
         segment(phantom()[0], pooled_run)
 

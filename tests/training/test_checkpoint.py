@@ -15,7 +15,7 @@ from small_model import LABELS, RECIPE, SHAPE, small_maps, small_model
 from synthtf.data import LabelTable
 from synthtf.runs import Run
 from synthtf.training import Schedule
-from synthtf.training.checkpoint import Checkpoint
+from synthtf.training.checkpoint import Checkpoint, finished_epochs
 from synthtf.training.loop import train
 
 SCHEDULE = Schedule(2, learning_rate=0.05, average=0.5, check_every=3)
@@ -25,7 +25,7 @@ def make(folder, new=True):
     model, maps = small_model(), small_maps(num_batches=2)
     facts = {"task": "small", "shape": list(SHAPE), "spacing": [1.0, 1.0], "multiple": 1}
     facts["output_labels"] = LABELS
-    if new or not (folder / "run.json").is_file():
+    if new or not finished_epochs(folder):  # as `train_run` does
         run = Run.create(folder, LabelTable.from_labels(LABELS), RECIPE, facts)
     else:
         run = Run.load(folder)

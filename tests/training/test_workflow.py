@@ -268,12 +268,14 @@ def test_schedule_is_checked():
 @pytest.mark.parametrize("name", ["run.json", "labels.tsv", "recipe.json", "model.keras"])
 def test_a_missing_file_of_a_run_is_named(folder, name):
     (folder / name).unlink()
+    (folder / "SHA256SUMS").unlink()
     with pytest.raises(FileNotFoundError, match=name):
         _ = Run.load(folder).task_model
 
 
 def test_broken_files_of_a_run_are_named(folder):
     (folder / "model.keras").write_bytes(b"nothing")
+    (folder / "SHA256SUMS").unlink()
     with pytest.raises(ValueError, match=r"model\.keras"):
         _ = Run.load(folder).task_model
     facts = json.loads((folder / "run.json").read_text())

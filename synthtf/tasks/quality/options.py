@@ -33,8 +33,8 @@ class QualityTask(Task):
     """A model that learns to tell from a segmentation alone how good it is.
 
     A trained network segments synthetic images, and many are spoilt beyond use before; without a
-    network, the errors in the segmentations are made up as for a denoiser. The network learns the Dice
-    overlap with the labels that the image was made from, for each tissue of the label table.
+    network, the errors in the segmentations are made up as for a denoiser. What is learned is the
+    Dice overlap with the labels that the image was made from, for each tissue of the label table.
     `.synthesis` gives one-hot tissues as segmented, "groups", and as they are, "truth";
     `.task_model` maps the former, `(batch, *any, tissues)`, to the Dice of all tissues but the
     background; `.output_labels` are the least labels of these tissues.

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from synthtf.arguments import Limits
-from synthtf.data.tissues import tissue_table
 from synthtf.networks.sizes import UNetConfig
 from synthtf.options import option, options
 from synthtf.tasks.denoising.options import DenoisingTask
@@ -76,6 +75,8 @@ class RobustTask(SegmentationTask):
 
     def stages(self, table: "LabelTable") -> "dict[str, tuple[Task, LabelTable]]":
         """Give the three trainings in their order."""
+        from synthtf.data.tissues import tissue_table
+
         tissues = tissue_table(table)
         network = self.tissue_network or self.network
         first = SegmentationTask(network=network, loss=self.loss, warm_up=self.warm_up)

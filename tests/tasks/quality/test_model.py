@@ -80,7 +80,7 @@ def test_a_judge_learns_to_rank_segmentations(tmp_path):
     data.epoch = 50
     outputs = model.predict(data, verbose=0)
     for group in (0, 1):
-        assert rank_correlation(outputs["scores"][:, group], outputs["dice"][:, group]) > 0.5
+        assert rank_correlation(outputs["scores"][:, group], outputs["dice"][:, group]) > 0.7
     run = model.save_run(tmp_path / "run")
     assert Run.load(run.folder).output_labels == (2, 41)
 

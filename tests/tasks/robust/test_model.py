@@ -4,9 +4,10 @@ from keras import ops
 
 from synthtf.data import LabelMaps, LabelTable
 from synthtf.data.tissues import tissue_table
-from synthtf.layers import RandomIntensity
+from synthtf.layers import RandomIntensity, RandomLesions
 from synthtf.networks import UNetConfig
-from synthtf.tasks import robust_segmentation
+from synthtf.synthesis import Recipe
+from synthtf.tasks import RobustTask, robust_segmentation
 
 TABLE = LabelTable(
     ids=(0, 2, 3, 17, 25, 41, 42, 53, 500),
@@ -54,3 +55,12 @@ def test_the_network_sees_the_image_and_its_tissues(ndim, errors):
     expected = np.vectorize(mapping.get)(found["labels"][..., 0])
     assert (tissues == expected).all() == (errors == 0)
     assert np.isfinite(float(model.objective(model(batch))))
+
+
+def test_labels_that_the_recipe_adds_are_a_tissue_in_all_three_networks():
+    recipe = Recipe([RandomLesions(lesion_label=99), RandomIntensity()])
+    outputs = []
+    for task, table in RobustTask().stages(TABLE).values():
+        bound = recipe.table(table, (16, 16))
+        outputs.append(tissue_table(bound) if task.name == "robust" else bound)
+    assert [table.output_labels for table in outputs] == [(0, 2, 3, 99)] * 3
