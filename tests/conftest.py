@@ -32,7 +32,7 @@ ONLY_2D = {
     "test_without_a_key",
 }
 # Only with --slow.
-SLOW = {"test_largest_arguments"}
+SLOW = {"test_largest_arguments", "test_settings_of_keras_change_nothing"}
 
 
 def pytest_configure(config):
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="slow: run with --slow")
         for item in items:
-            if "slow" in item.keywords or item.name in SLOW:
+            if "slow" in item.keywords or getattr(item, "originalname", item.name) in SLOW:
                 item.add_marker(skip)
 
 

@@ -45,7 +45,7 @@ class RenderContrast(SynthesisLayer):
     >>> labels = np.array([0, 1, 2, 3], "int32").reshape(1, 4, 1, 1)
     >>> tissues = ["white matter", "gray matter", "CSF"]
     >>> layer = RenderContrast(labels=[1, 2, 3], tissues=tissues, blur=0)
-    >>> np.asarray(layer(labels)).ravel().round(1).tolist()
+    >>> [round(float(x), 1) for x in np.asarray(layer(labels)).ravel()]
     [0.0, 1.0, 0.6, 0.2]
 
     Reference: Iglesias et al., SynthSR: a public AI tool to turn heterogeneous clinical brain
