@@ -39,17 +39,22 @@ def add_input_output(parser: argparse.ArgumentParser, *, what: str) -> None:
 
 def add_cohort(parser: argparse.ArgumentParser) -> None:
     """Add `--skip-existing` and `--no-sidecar`: how many scans are processed."""
-    parser.add_argument(
-        "--skip-existing",
-        action="store_true",
-        help="leave out scans whose outputs of this model all exist, to go on where it stopped",
-    )
+    add_skip_existing(parser)
     parser.add_argument(
         "--no-sidecar",
         dest="sidecars",
         action="store_false",
         help="write no JSON file beside each output, which says where it comes from (scan, model, "
         "command, warnings)",
+    )
+
+
+def add_skip_existing(parser: argparse.ArgumentParser) -> None:
+    """Add `--skip-existing`."""
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out scans whose outputs of this model all exist, to go on where it stopped",
     )
 
 

@@ -11,21 +11,16 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthtf.data.delimited import split_rows, write_rows
-from synthtf.data.paths import extension, output_in, stem
-from synthtf.data.tables import refuse_other_file
-from synthtf.data.text_files import read_text
-from synthtf.data.whole_files import write_whole
+from synthtf.data.paths import extension, output_in, sidecar_path, stem
 
-_DESCRIPTION = "dataset_description.json"
-_VERSION = "1.10.0"
-_TOOL = "synthtf"
-_SOURCE = "raw"  # name of the source in BIDS URIs
+DESCRIPTION = "dataset_description.json"
+TOOL = "synthtf"
+SOURCE = "raw"  # name of the source in BIDS URIs
 _PLAIN = "T1w"  # scan suffix that is left out of `desc` labels
 _SCAN_SUFFIX = re.compile(  # all suffixes of `anat` except masks
     "T1w|T2w|PDw|T2starw|FLAIR|inplaneT1|inplaneT2|PDT2|angio|T2star|FLASH|PD|T1map|T2map|"
@@ -39,7 +34,6 @@ _AFTER_SPACE = (
     *("split", "recording", "chunk", "atlas", "seg", "scale", "res", "den", "label", "desc"),
 )
 _PHASES = ("part-phase", "part-real", "part-imag")
-_UNKNOWN_TO_BIDS = ("sdt", "xfm", "figure", "uncertainty")
 
 
 @dataclass(frozen=True)
@@ -99,22 +93,64 @@ class Derivative:
         return Path(folder)
 
 
+@dataclass(frozen=True)
+class DatasetPart(os.PathLike):
+    """Some participants and sessions of a data set; as a path, the folder of the data set.
+
+    Attributes:
+        root: folder of the data set.
+        participants: their labels, with or without "sub-". Empty: all.
+        sessions: labels of sessions, with or without "ses-". Empty: all, and what has no session.
+    """
+
+    root: str | os.PathLike
+    participants: Sequence[str] = ()
+    sessions: Sequence[str] = ()
+
+    def __fspath__(self) -> str:
+        """Folder of the data set."""
+        return os.fspath(self.root)
+
+    def folders(self) -> list[Path]:
+        """List the folders of subjects and sessions, sorted.
+
+        Raises:
+            ValueError: if a label is not in the data set.
+        """
+        subjects = _chosen(self, [Path(self)], "sub", self.participants)
+        sessions = _chosen(self, subjects, "ses", self.sessions)
+        return sorted(sessions if self.sessions else [*subjects, *sessions])
+
+
 def is_dataset(path: str | os.PathLike) -> bool:
     """Return whether a path is the folder of a BIDS data set.
 
     Args:
         path: any path.
     """
-    return (Path(path) / _DESCRIPTION).is_file()
+    return (Path(path) / DESCRIPTION).is_file()
+
+
+def read_description(folder: str | os.PathLike) -> dict[str, Any]:
+    """Return the description of a data set; empty if it cannot be read.
+
+    Args:
+        folder: folder of the data set.
+    """
+    try:
+        facts = json.loads((Path(folder) / DESCRIPTION).read_text(encoding="utf-8-sig"))
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def find_scans(root: str | os.PathLike) -> list[Path]:
     """List the anatomical scans of a data set, sorted by subject and session.
 
     Args:
-        root: folder of the data set. Only `sub-<label>/[ses-<label>/]anat` is searched, not
-            `derivatives` or `sourcedata`. Masks, segmentations, phase images, and imaginary and
-            real parts are left out.
+        root: folder of the data set, or a part of it. Only `sub-<label>/[ses-<label>/]anat` is
+            searched, not `derivatives` or `sourcedata`. Masks, segmentations, phase images, and
+            imaginary and real parts are left out.
 
     Returns:
         Paths that begin with `root`, at least one. Broken links, as DataLad makes them for files
@@ -124,19 +160,18 @@ def find_scans(root: str | os.PathLike) -> list[Path]:
         UserWarning: if volumes are left out because their names do not follow BIDS.
 
     Raises:
-        ValueError: if there is no scan.
+        ValueError: if there is no scan, or no such participant or session.
     """
-    root = Path(root)
+    part, root = root if isinstance(root, DatasetPart) else DatasetPart(root), Path(root)
     scans, odd = [], []
-    for subject in _folders(root, "sub"):
-        for session in (subject, *_folders(subject, "ses")):
-            entities = "_".join(session.relative_to(root).parts)
-            for path in _volumes(session / "anat"):
-                match = NAME.fullmatch(stem(path))
-                if not match or not f"{match['entities']}_".startswith(f"{entities}_"):
-                    odd.append(path)
-                elif _SCAN_SUFFIX.fullmatch(match["suffix"]) and not _is_phase(match["entities"]):
-                    scans.append(path)
+    for session in part.folders():
+        entities = "_".join(session.relative_to(root).parts)
+        for path in _volumes(session / "anat"):
+            match = NAME.fullmatch(stem(path))
+            if not match or not f"{match['entities']}_".startswith(f"{entities}_"):
+                odd.append(path)
+            elif _SCAN_SUFFIX.fullmatch(match["suffix"]) and not _is_phase(match["entities"]):
+                scans.append(path)
     if odd:
         warnings.warn(
             f"{root}: left out {len(odd)} volumes whose names do not follow BIDS, such as "
@@ -172,78 +207,15 @@ def check_output_folder(folder: str | os.PathLike, root: str | os.PathLike) -> N
     if folder.resolve() == root.resolve():
         raise ValueError(
             f"output {folder} is also the input; give another folder, such as "
-            f"{root / 'derivatives' / _TOOL}"
+            f"{root / 'derivatives' / TOOL}"
         )
-    if is_dataset(folder) and not _is_ours(_read(folder)):
+    if is_dataset(folder) and not _is_ours(read_description(folder)):
         raise ValueError(f"output {folder} is a BIDS data set of another tool; give another folder")
-    if root.resolve() in folder.resolve().parents and _TOOL not in folder.name:
+    if root.resolve() in folder.resolve().parents and TOOL not in folder.name:
         warnings.warn(
-            f"{folder}: inside a data set, BIDS asks for {_TOOL} in the name of this folder",
+            f"{folder}: inside a data set, BIDS asks for {TOOL} in the name of this folder",
             stacklevel=2,
         )
-
-
-def describe_derivatives(
-    folder: str | os.PathLike, root: str | os.PathLike, version: str, kinds: list[Derivative]
-) -> None:
-    """Make a folder a BIDS data set of derivatives.
-
-    Args:
-        folder: folder of the derivatives; made if it does not exist.
-        root: folder of the data set that they are derived from.
-        version: version of the package.
-        kinds: kinds of files in the folder. A new `.bidsignore` lists those unknown to BIDS.
-
-    Raises:
-        OSError: if a file cannot be written.
-    """
-    folder, root = Path(folder), Path(root)
-    here, there = folder.resolve(), root.resolve()
-    source = _read(root)
-    link = os.path.relpath(there, here) if there in here.parents else there.as_uri()
-    origin = {"URL": there.as_uri()}
-    if "DatasetDOI" in source:
-        origin["DOI"] = source["DatasetDOI"]
-    known = _read(folder) if is_dataset(folder) else {}
-    facts = {
-        "Name": f"Outputs of {_TOOL} for {source.get('Name') or there.name}",
-        "BIDSVersion": _VERSION,
-        "DatasetType": "derivative",
-        **known,  # what the user added, or another tool
-        "GeneratedBy": _with(known, "GeneratedBy", {"Name": _TOOL, "Version": version}, "Name"),
-        "SourceDatasets": _with(known, "SourceDatasets", origin, "URL"),
-        "DatasetLinks": {**(known.get("DatasetLinks") or {}), _SOURCE: link},
-    }
-    write_whole(folder / _DESCRIPTION, (json.dumps(facts, indent=2) + "\n").encode())
-    unknown = [suffix for suffix in _UNKNOWN_TO_BIDS if suffix in {kind.suffix for kind in kinds}]
-    ignored = folder / ".bidsignore"
-    text = ignored.read_text(encoding="utf-8") if ignored.exists() else ""
-    lines = [f"*_{suffix}.*" for suffix in unknown if f"*_{suffix}.*" not in text.splitlines()]
-    if lines:
-        kept = text and text.rstrip("\n") + "\n"
-        write_whole(ignored, (kept + "\n".join(lines) + "\n").encode())
-
-
-def write_look_up_table(folder: str | os.PathLike, names: Mapping[int, str]) -> None:
-    """Write `dseg.tsv`, which names the labels in the segmentations of a data set.
-
-    Other labels that it lists already stay.
-
-    Args:
-        folder: folder of the data set.
-        names: label value to name.
-
-    Raises:
-        ValueError: if it exists with other columns.
-        OSError: if the file cannot be written.
-    """
-    path, columns = Path(folder) / "dseg.tsv", ("index", "name")
-    refuse_other_file(path, columns)
-    rows = {str(value): (value, name) for value, name in names.items()}
-    if path.is_file():
-        known = [cells for _, cells in split_rows(read_text(path), "\t", path)][1:]
-        rows = {cells[0]: cells for cells in known} | rows
-    write_rows(path, [columns, *rows.values()])
 
 
 def source_facts(root: str | os.PathLike, *scans: Path) -> dict[str, Any]:
@@ -262,6 +234,22 @@ def source_facts(root: str | os.PathLike, *scans: Path) -> dict[str, Any]:
     return facts
 
 
+def image_facts(output: Path, scan: Path) -> dict[str, bool]:
+    """Say what BIDS asks of an image that is made of a scan: whether it has a skull.
+
+    Args:
+        output: any file that is derived from the scan; only images have such facts.
+        scan: the scan; if no JSON file beside it says more, it has a skull.
+    """
+    if not _SCAN_SUFFIX.fullmatch(stem(output).split(".")[0].rpartition("_")[2]):
+        return {}
+    try:
+        facts = json.loads(sidecar_path(scan).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        facts = {}
+    return {"SkullStripped": isinstance(facts, dict) and facts.get("SkullStripped") is True}
+
+
 def source_uri(root: str | os.PathLike, scan: Path) -> str:
     """Address of a scan, by its place in the data set where it lies in there.
 
@@ -270,7 +258,7 @@ def source_uri(root: str | os.PathLike, scan: Path) -> str:
         scan: path of the scan.
     """
     if scan.is_relative_to(root):
-        return f"bids:{_SOURCE}:{scan.relative_to(root).as_posix()}"
+        return f"bids:{SOURCE}:{scan.relative_to(root).as_posix()}"
     return scan.resolve().as_uri()
 
 
@@ -284,6 +272,24 @@ def with_entities(entities: list[str], *new: str) -> list[str]:
     keys = [entity.partition("-")[0] for entity in entities]
     place = next((i for i, key in enumerate(keys) if key in _AFTER_SPACE), len(keys))
     return [*entities[:place], *new, *entities[place:]]
+
+
+def _chosen(
+    root: os.PathLike, parents: Sequence[Path], key: str, labels: Sequence[str]
+) -> list[Path]:
+    """Folders of a kind in others, those with the labels if there are any."""
+    found = [folder for parent in parents for folder in _folders(parent, key)]
+    wanted = {f"{key}-{label.removeprefix(f'{key}-')}" for label in labels}
+    unknown = sorted(wanted - {folder.name for folder in found})
+    if unknown:
+        kind = {"sub": "participant", "ses": "session"}[key]
+        names = sorted({folder.name for folder in found})
+        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        raise ValueError(
+            f"--{kind}-label must name a {kind} of {Path(root)}, which has {shown or 'none'}. "
+            f"Received: {', '.join(name.removeprefix(f'{key}-') for name in unknown)}"
+        )
+    return [folder for folder in found if folder.name in wanted] if labels else found
 
 
 def _folders(parent: Path, key: str) -> list[Path]:
@@ -303,23 +309,7 @@ def _is_phase(entities: str) -> bool:
     return any(part in entities.split("_") for part in _PHASES)
 
 
-def _with(facts: dict[str, Any], name: str, entry: dict[str, Any], key: str) -> list[Any]:
-    """Put an entry into a list of a description, in the place of the one with its key."""
-    entries = facts.get(name)
-    entries = entries if isinstance(entries, list) else []
-    return [e for e in entries if not isinstance(e, dict) or e.get(key) != entry[key]] + [entry]
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    """Return the description of a data set; empty if it cannot be read."""
-    try:
-        facts = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8-sig"))
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
-
-
 def _is_ours(facts: dict[str, Any]) -> bool:
     makers = facts.get("GeneratedBy")
     makers = makers if isinstance(makers, list) else []
-    return any(isinstance(maker, dict) and maker.get("Name") == _TOOL for maker in makers)
+    return any(isinstance(maker, dict) and maker.get("Name") == TOOL for maker in makers)

@@ -98,7 +98,7 @@ def find_pairs(
     in each session. Without, the first scan of a subject is the fixed one, whatever its session.
 
     Args:
-        root: data set of the moving scans.
+        root: data set of the moving scans, or a part of it.
         fixed: data set of the fixed scans, or the one fixed image. None: the same data set.
         moving_suffix: suffix of the moving scans, such as "T1w". None: all but the fixed ones.
         fixed_suffix: suffix of the fixed scans, such as "FLAIR". None: any.
@@ -112,7 +112,7 @@ def find_pairs(
     Raises:
         ValueError: if there is no pair.
     """
-    scans = find_scans(root)
+    scans, root = find_scans(root), Path(root)
     wanted = [scan for scan in scans if moving_suffix in (None, _parts(scan)[1])]
     by_session = fixed_suffix is not None or fixed is not None
     if fixed is None:

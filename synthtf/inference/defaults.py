@@ -22,3 +22,12 @@ INTERPOLATIONS = ("linear", "nearest")
 
 FILL = 0.0
 """Value where an image that is moved does not reach."""
+
+APP_LEVELS = ("participant", "group")
+"""Levels of analysis of a BIDS-App."""
+
+APP_TASKS = ("segment", "strip", "register")
+"""What a BIDS-App can do."""
+
+APP_CHOSEN = ("segment", "strip")
+"""What it does by default: the rest needs two scans of a participant."""

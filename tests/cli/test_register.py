@@ -206,6 +206,7 @@ def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, capsys):
     ]
     assert files == {
         ".bidsignore",
+        "README.md",
         "dataset_description.json",
         *(f"{moved}.{ending}" for ending in ("nii.gz", "json")),
         *(f"{name}.{ending}" for name in transforms for ending in ("lta", "json")),

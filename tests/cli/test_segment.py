@@ -321,6 +321,7 @@ def test_a_bids_data_set_becomes_derivatives(model, save_scan, tmp_path, capsys)
     name = "sub-01/ses-1/anat/sub-01_ses-1_space-orig_desc-synthtf"
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert files == {
+        "README.md",
         "dataset_description.json",
         "dseg.tsv",
         *(

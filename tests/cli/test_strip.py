@@ -83,6 +83,7 @@ def test_a_bids_data_set_becomes_derivatives(folder, tmp_path, error_lines):
     names = ("desc-brain_T1w", "space-orig_desc-brain_mask", "space-orig_desc-brain_sdt")
     assert files == {
         ".bidsignore",
+        "README.md",
         "dataset_description.json",
         *(f"sub-1/anat/sub-1_{name}.{ending}" for name in names for ending in ("nii.gz", "json")),
     }

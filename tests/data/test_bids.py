@@ -5,14 +5,15 @@ import json
 import pytest
 
 from synthtf.data.bids import (
+    DatasetPart,
     Derivative,
     check_output_folder,
-    describe_derivatives,
     find_scans,
+    image_facts,
     is_dataset,
     source_facts,
-    write_look_up_table,
 )
+from synthtf.data.bids_description import describe_derivatives, write_look_up_table
 
 SEGMENTATION, MASK, IMAGE = Derivative("x", "dseg"), Derivative("brain", "mask"), Derivative("b")
 
@@ -138,6 +139,43 @@ def test_the_look_up_table(tmp_path):
     write_look_up_table(tmp_path, {0: "background", 24: "fluid ü"})
     text = (tmp_path / "dseg.tsv").read_text(encoding="utf-8")
     assert text == "index\tname\n0\tbackground\n24\tfluid ü\n"
+
+
+def test_parts_of_a_data_set(tmp_path):
+    names = "sub-1/ses-a/anat/sub-1_ses-a", "sub-1/ses-b/anat/sub-1_ses-b", "sub-2/anat/sub-2"
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / f"{name}_T1w.nii").touch()
+    describe(tmp_path)
+
+    def found(*labels):
+        scans = find_scans(DatasetPart(tmp_path, *labels))
+        return [names.index(scan.relative_to(tmp_path).as_posix()[:-8]) for scan in scans]
+
+    assert is_dataset(DatasetPart(tmp_path))
+    assert (found(), found(["2"]), found(["sub-1"])) == ([0, 1, 2], [2], [0, 1])
+    assert (found((), ["b"]), found(["1", "2"], ["ses-a"])) == ([1], [0])
+    with pytest.raises(ValueError, match=r"participant of .* has sub-1, sub-2. Received: 3, x"):
+        found(["x", "1", "3"])
+    with pytest.raises(ValueError, match=r"must name a session of .*, which has none. Received: a"):
+        found(["2"], ["a"])
+
+
+def test_images_have_a_skull_unless_it_is_said_that_they_have_none(tmp_path):
+    scan = tmp_path / "sub-1_T1w.nii.gz"
+    assert image_facts(tmp_path / "sub-1_desc-x_T1w.json", scan) == {"SkullStripped": False}
+    assert image_facts(tmp_path / "sub-1_desc-x_mask.nii.gz", scan) == {}
+    (tmp_path / "sub-1_T1w.json").write_text('{"SkullStripped": true}')
+    assert image_facts(tmp_path / "sub-1_desc-x_T1w.json", scan) == {"SkullStripped": True}
+
+
+def test_a_readme_is_written_unless_there_is_one(dataset, tmp_path):
+    describe_derivatives(tmp_path / "out", dataset, "9.9", [MASK])
+    readme = tmp_path / "out" / "README.md"
+    assert readme.read_text().startswith("# Outputs of synthtf for Study\n")
+    readme.rename(readme.with_suffix(""))
+    describe_derivatives(tmp_path / "out", dataset, "9.9", [MASK])
+    assert not readme.exists()
 
 
 def test_sources_are_uris(dataset):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from synthtf.data.bids import describe_derivatives
+from synthtf.data.bids_description import describe_derivatives
 from synthtf.data.bids_pairs import PairDerivative, find_pairs
 
 MOVED, BACK = PairDerivative(None), PairDerivative(None, backward=True)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from synthtf.batch import Outcome, for_each_file
 from synthtf.data.bids import (
     check_output_folder,
-    describe_derivatives,
     find_scans,
+    image_facts,
     is_dataset,
-    write_look_up_table,
 )
+from synthtf.data.bids_description import describe_derivatives, write_look_up_table
 from synthtf.data.own_files import refuse_foreign_json
 from synthtf.data.paths import (
     EXTENSIONS,
@@ -158,8 +158,9 @@ class Cohort:
         """Name all outputs, before anything is loaded.
 
         Args:
-            source: A volume, a folder, a .txt list, or the folder of a BIDS data set, whose
-                outputs are folders that become BIDS data sets of derivatives; or pairs of scans.
+            source: A volume, a folder, a .txt list, or the folder or a part of a BIDS data set,
+                whose outputs are folders that become BIDS data sets of derivatives; or pairs of
+                scans.
             outputs: The kinds of output.
             sidecars: Whether outputs get a JSON file beside them.
             others: More files that are read, which no output may replace.
@@ -173,7 +174,7 @@ class Cohort:
             scans = [{"Moving": moving, "Fixed": fixed} for moving, fixed in source.pairs]
         else:
             root = Path(source) if is_dataset(source) else None
-            files = expand_scans(source) if root is None else find_scans(root)
+            files = expand_scans(source) if root is None else find_scans(source)
             scans = [{"Input": file} for file in files]
         paths = _plain_paths(source, outputs) if root is None else {}
         derivatives: dict[Path, list[DerivedName]] = {}
@@ -294,7 +295,8 @@ class Cohort:
         seconds = time.perf_counter() - start
         for name, path in job.sidecars.items():
             facts = provenance.facts(name, job.scans, seconds, messages, found.error)
-            write_sidecar(path, {**found.facts.get(name, {}), **facts})
+            image = {} if self.root is None else image_facts(path, job.scan)
+            write_sidecar(path, {**image, **found.facts.get(name, {}), **facts})
         if found.error is not None:
             raise ValueError(found.error)
 

@@ -70,7 +70,7 @@ class ScanPairs:
         if table is not None:
             found = _read_table(Path(table))
         elif is_dataset(moving):
-            found = cls._of_dataset(Path(moving), fixed, moving_suffix, fixed_suffix)
+            found = cls._of_dataset(moving, fixed, moving_suffix, fixed_suffix)
         elif fixed is None:
             raise ValueError(
                 f"expected FIXED as well; without it, MOVING is a BIDS data set. Received: {moving}"
@@ -89,13 +89,13 @@ class ScanPairs:
     @classmethod
     def _of_dataset(
         cls,
-        root: Path,
+        moving: str | os.PathLike,
         fixed: str | os.PathLike | None,
         moving_suffix: str | None,
         fixed_suffix: str | None,
     ) -> "ScanPairs":
         if fixed is None or is_dataset(fixed):
-            pairs = find_pairs(root, fixed, moving_suffix, fixed_suffix)
+            pairs = find_pairs(moving, fixed, moving_suffix, fixed_suffix)
         elif fixed_suffix is not None:
             raise ValueError(f"expected a suffix of fixed scans, or {fixed}; not both")
         else:
@@ -104,8 +104,8 @@ class ScanPairs:
                 raise ValueError(
                     f"expected one FIXED for the scans of a data set. Received {len(more) + 1}"
                 )
-            pairs = find_pairs(root, image, moving_suffix)
-        return cls(pairs, [_name(*pair) for pair in pairs], root=root)
+            pairs = find_pairs(moving, image, moving_suffix)
+        return cls(pairs, [_name(*pair) for pair in pairs], root=Path(moving))
 
     def paths(
         self, target: str | os.PathLike, ending: str, file_ending: str, endings: Sequence[str]

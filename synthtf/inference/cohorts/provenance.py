@@ -20,6 +20,9 @@ from synthtf.version import __version__
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
+VOLUMES = "Volumes"
+"""Fact of a JSON file: name of a structure to its volume in mm³."""
+
 
 @dataclass(frozen=True)
 class Provenance:

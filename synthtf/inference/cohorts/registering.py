@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthtf.batch import Outcome
-from synthtf.data.bids import source_uri
+from synthtf.data.bids import image_facts, source_uri
 from synthtf.data.bids_pairs import PairDerivative
 from synthtf.data.paths import existing_volume
 from synthtf.data.shipped_models import model_folder, model_kind
@@ -205,7 +205,7 @@ def register_cohort(
                 title=title,
             )
             written = {**outputs.write(moving, fixed, found), "figure": draw}
-            return Prediction(written, facts={} if outputs.mid_space else _grids(job, cohort.root))
+            return Prediction(written, facts=_facts(job, cohort.root, outputs.mid_space))
 
         return predict, outputs.facts
 
@@ -227,12 +227,18 @@ def _models(
     return {"Model": folder, "AffineModel": model_folder(affine, "affine", "--affine")}
 
 
-def _grids(job: Job, root: Path | None) -> dict[str, dict[str, str]]:
-    """In a BIDS data set, the scans on whose grids the others are."""
+def _facts(job: Job, root: Path | None, middle: bool) -> dict[str, dict[str, Any]]:
+    """In a BIDS data set, the scans on whose grids the others are, and what the fixed one is."""
     if root is None:
         return {}
-    moving, fixed = (source_uri(root, scan) for scan in job.scans.values())
-    return {"moved": {"SpatialReference": fixed}, "inverse": {"SpatialReference": moving}}
+    moving, fixed = job.scans.values()
+    facts: dict[str, dict[str, Any]] = {"moved": {}, "inverse": {}}
+    if not middle:
+        facts["moved"]["SpatialReference"] = source_uri(root, fixed)
+        facts["inverse"]["SpatialReference"] = source_uri(root, moving)
+    if "inverse" in job.outputs:
+        facts["inverse"] |= image_facts(job.outputs["inverse"], fixed)
+    return facts
 
 
 def _score(labels: Sequence[str | os.PathLike], transform: Transform) -> str:

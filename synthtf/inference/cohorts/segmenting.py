@@ -19,6 +19,7 @@ from synthtf.inference.cohorts.cohort import (
     Output,
     Prediction,
 )
+from synthtf.inference.cohorts.provenance import VOLUMES
 from synthtf.inference.judging import judge, tissue_names
 from synthtf.inference.lesions import check_lesions, lesion_labels
 from synthtf.inference.plausible import ImplausibleWarning
@@ -127,6 +128,7 @@ def segment_cohort(
             outputs = {name: getattr(found, name) for name in ("labels", *wanted)}
             flipped = uncertainty and found.uncertainty.data.ndim > 3
             facts = {"uncertainty": {"Frames": [_ENTROPY, _VARIANCE] if flipped else [_ENTROPY]}}
+            facts["labels"] = _measured(found, columns)
             note = functools.partial(_call_all, notes)
             return Prediction(outputs, found.doubt, facts, note)
 
@@ -182,3 +184,12 @@ def _row(found: "Segmentation", columns: dict[int, str]) -> dict[str, str]:
     if found.num_lesions is not None:
         row[_LESIONS] = str(found.num_lesions)
     return row
+
+
+def _measured(found: "Segmentation", columns: dict[int, str]) -> dict[str, Any]:
+    """What the JSON file of the labels says was measured, volumes in mm³."""
+    sizes = {columns[label]: round(size, 3) for label, size in found.volumes.items()}
+    if found.intracranial is not None:
+        sizes[_INTRACRANIAL] = round(found.intracranial, 3)
+    lesions = {} if found.num_lesions is None else {"NumberOfLesions": found.num_lesions}
+    return {VOLUMES: sizes, **lesions}

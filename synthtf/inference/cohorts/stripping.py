@@ -4,9 +4,12 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
+from synthtf.data.volumes import Volume
 from synthtf.inference.cohorts.cohort import (
     Begun,
     Cohort,
@@ -15,6 +18,7 @@ from synthtf.inference.cohorts.cohort import (
     Output,
     Prediction,
 )
+from synthtf.inference.cohorts.provenance import VOLUMES
 from synthtf.inference.plausible import ImplausibleWarning
 from synthtf.inference.stripping import EmptyMaskWarning, strip
 from synthtf.usage import UsageError, usage_errors
@@ -77,7 +81,8 @@ def strip_cohort(
         def predict(job: Job) -> Prediction:
             found = strip(job.scan, runs["Model"], **stripping)
             volumes = {name: getattr(found, name) for name in kinds}
-            return Prediction(volumes, found.doubt)
+            facts = {"mask": {VOLUMES: {"brain": _volume(found.mask)}}}
+            return Prediction(volumes, found.doubt, facts)
 
         return predict, _FACTS
 
@@ -86,3 +91,10 @@ def strip_cohort(
         for kind in (EmptyMaskWarning, ImplausibleWarning):
             warnings.simplefilter("ignore", kind)
         return cohort.run("strip", {"Model": folder}, begin, options)
+
+
+def _volume(mask: Volume) -> float:
+    """Volume of a mask in mm³, the mean over its frames."""
+    frames = mask.data.size / np.prod(mask.shape)
+    voxel = abs(np.linalg.det(mask.affine[:3, :3]))
+    return round(float(np.count_nonzero(mask.data) / frames * voxel), 3)

@@ -81,6 +81,7 @@ def test_outputs_of_a_data_set(tmp_path):
     }
     cohort.describe({0: "background"})
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "README.md",
         "dataset_description.json",
         "dseg.tsv",
     }
