@@ -22,6 +22,7 @@ saving.install()
 
 _SUBMODULES = (
     "arguments",
+    "compat",
     "data",
     "evaluation",
     "figures",

@@ -63,6 +63,7 @@ ALLOWED = {
     "interop": {
         *("runs", "networks", "data", "ranges", "version", "startup", "usage", "lazy", "messages"),
     },
+    "compat": {"interop", "networks", "synthesis", "layers", "ops", "data", "random"},
     "argument_contract": {"layers", "arguments"},
     "testing": {"layers", "random", "synthesis", "argument_contract"},
 }

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -57,23 +57,41 @@ def load_voxelmorph(path: str | os.PathLike, integration_steps: int | None = Non
         registration, IEEE TMI 2019. Hoffmann et al., SynthMorph: learning contrast-invariant
         registration without acquired images, IEEE TMI 2022.
     """
-    weights = read_keras_h5(path)
-    network = _architecture(weights, path)
-    check_weights(weights, _expected(network), path)
-    steps = _steps(path)
-    config = RegistrationConfig(
-        encoder=tuple(network.features[: network.levels]),
-        decoder=tuple(network.features[network.levels :]),
-        integration_steps=steps if integration_steps is None else integration_steps,
-        symmetric=False,
-        full_resolution=network.full_resolution,
-    )
+    weights, network, config = _read(path)
+    if integration_steps is not None:
+        config = replace(config, integration_steps=integration_steps)
     model = registration_unet(network.ndim, config, name="voxelmorph")
     for name, layer in zip(network.names, _convolutions(model, config), strict=True):
         kernel, bias = (weights[name][tensor] for tensor in network.tensors)
         layer.kernel.assign(kernel)
         layer.bias.assign(bias)
     return model
+
+
+def voxelmorph_sizes(path: str | os.PathLike) -> tuple[int, RegistrationConfig]:
+    """Give the number of spatial axes and the sizes of the network that `load_voxelmorph` builds.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file does not hold such a network.
+    """
+    _, network, config = _read(path)
+    return network.ndim, config
+
+
+def _read(path: str | os.PathLike) -> tuple[Weights, _Network, RegistrationConfig]:
+    """Read a file, and check every tensor before anything is built."""
+    weights = read_keras_h5(path)
+    network = _architecture(weights, path)
+    check_weights(weights, _expected(network), path)
+    config = RegistrationConfig(
+        encoder=tuple(network.features[: network.levels]),
+        decoder=tuple(network.features[network.levels :]),
+        integration_steps=_steps(path),
+        symmetric=False,
+        full_resolution=network.full_resolution,
+    )
+    return weights, network, config
 
 
 def _convolutions(model: keras.Model, config: RegistrationConfig) -> list[keras.Layer]:
