@@ -50,14 +50,14 @@ def test_h5_damaged_at_random(weights):
     path = weights.with_name("damaged.h5")
     names = {layer: set(tensors) for layer, tensors in read_keras_h5(weights).items()}
     with bounded_memory():
-        for index in range(150):
+        for index in range(60):
             damage = (truncate, flip, overwrite)[index % 3]
             path.write_bytes(damage(whole, rng, *((len(whole),) if damage is overwrite else ())))
             found, _ = attempt(read_keras_h5, path)
             attempt(read_keras_config, path)
             refused += found is None
             assert found is None or index % 3 or {k: set(v) for k, v in found.items()} == names
-    assert 50 <= refused < 150
+    assert 20 <= refused < 60
 
 
 HARM = {

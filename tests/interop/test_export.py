@@ -77,7 +77,9 @@ def served(tmp_path, kind, inputs):
 
 
 @pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
-@pytest.mark.parametrize("kind", ["savedmodel", "onnx", "litert"])
+@pytest.mark.parametrize(
+    "kind", ["savedmodel", "onnx", pytest.param("litert", marks=pytest.mark.slow)]
+)
 def test_segmentation_elsewhere(tmp_path, kind):
     if kind == "onnx":
         with warnings.catch_warnings():

@@ -91,6 +91,7 @@ def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     check_resume(maps, tmp_path, {}, task=task)
 
 
+@pytest.mark.slow
 def test_a_constant_rate_and_an_average_resume_bit_for_bit(maps, tmp_path):
     check_resume(maps, tmp_path, {"anneal": False, "average": 0.9})
 
@@ -213,6 +214,7 @@ def test_minutes_that_are_enough_leave_the_learning_rate_as_it_is(
     np.testing.assert_allclose(clock.rates, cosine(4), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_minutes_end_a_training_that_slows_down_and_more_of_them_go_on(maps, tmp_path, monkeypatch):
     schedule = {"minutes": 0.65}
     with monkeypatch.context() as patch:

@@ -68,6 +68,7 @@ def test_a_velocity_moves_by_its_size(runs):
     np.testing.assert_allclose(found.middle_to_fixed(POINTS) - POINTS, [[-2.0, 0, 0]] * 50, 0, 0.01)
 
 
+@pytest.mark.slow
 def test_a_wrong_velocity_is_refined(runs):
     """The network moves a scan by 4 mm that is in place already."""
     balls = POINTS[np.abs(POINTS).max(1) < 24]

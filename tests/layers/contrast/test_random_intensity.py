@@ -150,11 +150,11 @@ def test_background_shows_in_all_channels_or_in_none():
 
 def test_labels_of_one_tissue_are_similar():
     tissues = {"labels": (1, 2, 3, 4), "tissues": (0, 0, 0, 1), "tissue_probability": 1}
-    drawn = paint((1, 2, 3, 4), 4000, tissue_spread=0.05, **tissues)
+    drawn = paint((1, 2, 3, 4), 1500, tissue_spread=0.05, **tissues)
     # Far from the limits of the range, by a label that is in neither side of the difference.
     within = (drawn[:, 0] - drawn[:, 1])[(drawn[:, 2] > 0.3) & (drawn[:, 2] < 0.7)]
-    assert abs(within.std() - 0.05 * 2**0.5) < 0.004
-    assert abs(np.corrcoef(drawn[:, 0], drawn[:, 3])[0, 1]) < 0.05
+    assert abs(within.std() - 0.05 * 2**0.5) < 0.007
+    assert abs(np.corrcoef(drawn[:, 0], drawn[:, 3])[0, 1]) < 0.09
     assert drawn.min() >= 0 and drawn.max() <= 1
     same = paint((1, 2, 3, 4), 50, tissue_spread=0, **tissues)
     assert np.ptp(same[:, :3], axis=1).max() == 0
@@ -162,7 +162,7 @@ def test_labels_of_one_tissue_are_similar():
 
 def test_tissues_are_similar_with_their_probability():
     arguments = {"labels": (1, 2), "tissues": (0, 0), "tissue_probability": 0.3}
-    drawn = paint((1, 2), 4000, tissue_spread=0, **arguments)
+    drawn = paint((1, 2), 1500, tissue_spread=0, **arguments)
     check_mean((drawn[:, 0] == drawn[:, 1]).astype(float), 0.3)
 
 

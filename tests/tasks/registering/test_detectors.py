@@ -83,7 +83,7 @@ def test_a_detector_begins_as_a_segmentation(segmentation, affine):
     assert affine.output_labels == (0, 2, 41)
 
 
-@pytest.mark.parametrize("mixture", [0, 2])
+@pytest.mark.parametrize("mixture", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_so_does_one_with_a_side_channel(train, mixture):
     network = UNetConfig(features=2, levels=2, mixture_channels=mixture)
     run = train(f"sides_{mixture}", SegmentationTask(network), "sides.tsv")
@@ -128,6 +128,7 @@ def test_a_given_detector_stays_as_it_is(train, affine):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_a_network_goes_on_with_another_detector(train, segmentation):
     """Only what compares the features begins as the other run ended."""
     plan = RegistrationTask("deformable", network=UNET, detector=segmentation.folder)

@@ -57,7 +57,12 @@ def numpy(outputs):
     [
         ("deformable", {"regularization": 0.1}, 3e-3),
         ("affine", {"landmarks": 1.0}, 3e-3),
-        ("affine", {"landmarks": 1.0, "network": COMPETING}, 6e-3),
+        pytest.param(
+            "affine",
+            {"landmarks": 1.0, "network": COMPETING},
+            6e-3,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_learns_from_label_maps_alone(kind, options, learning_rate):

@@ -154,6 +154,7 @@ def test_mixed_precision(policy):
         )
 
 
+@pytest.mark.slow
 def test_compiled_with_xla():
     model = make(2)
     model.compile("adam", jit_compile=True)
