@@ -1,6 +1,6 @@
 """Draw what each layer does: the gallery of the README.
 
-    python scripts/gallery.py [--labels MAP --table TABLE] [-o models/gallery.png]
+    python scripts/gallery.py [--labels MAP --table TABLE] [-o models/gallery.png] [--each FOLDER]
 
 Every panel is a slice of one synthetic head, changed by one layer at a strong setting. The map is
 a phantom unless one is given.
@@ -196,24 +196,35 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
     for axis in axes.flat:
         axis.axis("off")
     for axis, panel in zip(axes.flat, panels, strict=False):
-        where = panel.volume.shape[panel.axis] // 2 + (4 if panel.axis == SAGITTAL else 0)
-        picture = panel.volume.take(where, panel.axis).T
-        if panel.title == "RandomVessels":  # of which a slice shows dots
-            picture = panel.volume.max(panel.axis).T
-        if panel.is_labels:
-            axis.imshow(colours(picture), origin="lower", interpolation="nearest")
-        else:
-            axis.imshow(
-                picture,
-                cmap="gray",
-                origin="lower",
-                vmin=min(0, picture.min()),
-                vmax=np.quantile(picture, 0.998),
-            )
+        picture, options = shown(panel)
+        axis.imshow(picture, origin="lower", **options)
         axis.set_title(panel.title, fontsize=8)
     figure.tight_layout(pad=0.3)
     figure.savefig(path, dpi=80)
     plt.close(figure)
+
+
+def draw_each(panels: Sequence[Panel], folder: Path) -> None:
+    """Write the first panel of each layer into a file of its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for panel in reversed(panels):
+        picture, options = shown(panel)
+        for name in panel.title.split(", "):
+            if hasattr(layers, name):
+                options.pop("interpolation", None)
+                plt.imsave(folder / f"{name}.png", picture, origin="lower", **options)
+
+
+def shown(panel: Panel) -> tuple[np.ndarray, dict[str, Any]]:
+    """Give the slice of a panel, and how Matplotlib shows it."""
+    where = panel.volume.shape[panel.axis] // 2 + (4 if panel.axis == SAGITTAL else 0)
+    picture = panel.volume.take(where, panel.axis).T
+    if panel.title == "RandomVessels":  # a slice shows dots
+        picture = panel.volume.max(panel.axis).T
+    if panel.is_labels:
+        return colours(picture), {"interpolation": "nearest"}
+    limits = {"vmin": min(0, picture.min()), "vmax": np.quantile(picture, 0.998)}
+    return picture, {"cmap": "gray", **limits}
 
 
 def colours(labels: np.ndarray) -> np.ndarray:
@@ -244,12 +255,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("models/gallery.png"), metavar="PNG"
     )
+    parser.add_argument(
+        "--each", type=Path, metavar="FOLDER", help="one picture a layer, instead of all in one"
+    )
     args = parser.parse_args(argv)
     head = Head(*load_head(args.labels, args.table), args.key)
     parts: list[Callable[[Head], list[Panel]]]
     parts = [anatomy, geometry_and_contrast, acquisition, preprocessing]
-    draw([panel for part in parts for panel in part(head)], args.output)
-    print(args.output)
+    panels = [panel for part in parts for panel in part(head)]
+    if args.each:
+        draw_each(panels, args.each)
+    else:
+        draw(panels, args.output)
+    print(args.each or args.output)
     return 0
 
 
