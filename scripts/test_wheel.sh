@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # Build the sdist, from it the wheel, install it outside of the tree, and use what was installed.
 #
-#   bash scripts/test_wheel.sh
+#   bash scripts/test_wheel.sh [FOLDER]
 #
+# FOLDER is given both files, if all is well.
 # SYNTHTF_PYTHON names a Python that has what synthtf needs, and the package build: its packages
 # are seen by the new environment, its synthtf is not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 most=40000000
-python="$(realpath --no-symlinks "${SYNTHTF_PYTHON:-.venv/bin/python}")"
+if [ -z "${SYNTHTF_PYTHON:-}" ]; then
+    # shellcheck source=scripts/environment.sh
+    source scripts/environment.sh
+    SYNTHTF_PYTHON="$(make_environment "$PWD/.venv")"
+    "$SYNTHTF_PYTHON" -m pip install --quiet --editable . build
+fi
+python="$(realpath --no-symlinks "$SYNTHTF_PYTHON")"
+kept="${1:+$(realpath "$1")}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 
@@ -46,4 +54,5 @@ python -c 'import nibabel; assert nibabel.load("mask.nii.gz").get_fdata().sum() 
 for command in synthseg synthstrip synthsr synthmorph wmh-synthseg; do
     "synthtf-$command" --help >/dev/null
 done
+if [ -n "$kept" ]; then mkdir -p "$kept" && cp "$folder"/dist/* "$kept"; fi
 echo "The installed wheel works"
