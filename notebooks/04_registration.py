@@ -45,7 +45,7 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if importlib.util.find_spec("synthtf") is None:
-    source = "synthtf @ git+https://github.com/synthtf/synthtf"
+    source = ".." if os.path.isfile("../setup.cfg") else "synthtf"  # a checkout, or PyPI
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
     print("Installed. Now choose Runtime > Restart session, and run from the top.")
 
