@@ -13,9 +13,24 @@ source "$root/scripts/environment.sh"
 python="$(make_environment "$root/.venv")"
 
 echo "Installing synthtf and TensorFlow, which takes a minute or two the first time"
-if ! "$python" -m pip install --quiet --disable-pip-version-check "$root"; then
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+# One line that says what is being fetched; all of pip's words only if it fails.
+show() {
+    local word name rest
+    while read -r word name rest; do
+        case "$word" in
+            Collecting) printf '\r    %-60.60s' "$name" ;;
+            Installing) printf '\r    %-60.60s' "unpacking, half a minute" ;;
+        esac
+    done
+    printf '\r%64s\r' ""
+}
+if ! "$python" -m pip install --disable-pip-version-check "$root" 2>>"$log" | tee -a "$log" | show; then
+    cat "$log" >&2
     echo "The installation failed; its messages are above. Is the internet in reach?" >&2
     exit 1
 fi
 
+rm -f "$log"
 exec "$root/.venv/bin/synthtf" demo "$@"
