@@ -6,6 +6,7 @@ setup(
     packages=[*find_packages(include=["synthtf*"]), "synthtf.models"],
     package_dir={"synthtf.models": "models"},
     package_data={
+        "synthtf.inference.page": ["static/*"],
         "synthtf.models": ["*.json", "*/*.keras", "*/*.json", "*/*.tsv", "*/*.md", "*/SHA256SUMS"]
     },
 )

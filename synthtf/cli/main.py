@@ -31,6 +31,7 @@ COMMANDS = (
     "evaluate",
     "report",
     "export",
+    "view",
     "convert",
     "labels",
     "info",

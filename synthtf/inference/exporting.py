@@ -17,10 +17,10 @@ def export_model(
     Args:
         model: folder of a training run, or name of a model of the package.
         folder: to write to; made if absent.
-        kind: the format.
+        kind: the format; "web" for a page that segments scans in the browser.
 
     Returns:
-        The network: a folder for a SavedModel, else a file.
+        The network: a folder for a SavedModel, else a file; or the page.
 
     Raises:
         ValueError: if there is no such run, the folder is a file, or as `export_run`.
@@ -30,6 +30,10 @@ def export_model(
         source = model_folder(model, "", "RUN")
         target = output_folder(folder, "-o")
     load_backend()
+    if kind == "web":
+        from synthtf.inference.page.exporting import export_page
+
+        return export_page(source, target)
     from synthtf.interop.export import export_run
     from synthtf.runs.run import Run
 

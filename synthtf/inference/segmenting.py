@@ -156,7 +156,7 @@ def segment(
     image = grid.conform(data)
     box = _brain_box(run, image, ct, limits)
     flip = flip and not run.table.one_sided
-    mirrored = _mirrored_channels(run.output_labels, run.output_pairs) if flip else None
+    mirrored = mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
     spread = FlipSpread() if uncertainty and flip else None
     predicted = predict(run, normalized, len(run.output_labels), mirrored, limits, spread)
@@ -265,7 +265,7 @@ def _sharpen(
     return lambda index, part: model.gain(index, fine[part], known[part], bias[part])
 
 
-def _mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:
+def mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Channel that shows in the mirror image what each channel shows in the image."""
     channel = {int(value): index for index, value in enumerate(labels)}
     swapped = list(range(len(labels)))

@@ -1,0 +1,1 @@
+"""A page that segments scans in the browser."""
