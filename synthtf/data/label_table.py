@@ -79,11 +79,12 @@ class LabelTable:
         between them: `id` and `name` are required (or what BIDS, FastSurfer and others call
         them: index, value, label; LabelName, structure, region), and `side` (or hemi),
         `partner`, `output`, `tissue`, `brain` and `part_of` are optional ("-", "n/a" or
-        nothing means none). Or it has none, as FreeSurfer's look-up table and Slicer's (`id name R G B A`,
-        and whatever follows), ITK-SNAP's label descriptions, and FSL's atlases (.xml). Text
-        after # is a remark. Missing columns follow from the names: sides and partners from
-        left and right, lh and rh, L and R; the tissue is the name without its side; a label
-        counts as itself, and belongs to the brain unless it is 0. A missing background is added.
+        nothing means none). Or it has none, as FreeSurfer's look-up table and Slicer's (`id
+        name R G B A`, and whatever follows), ITK-SNAP's label descriptions, and FSL's atlases
+        (.xml). Text after # is a remark. Missing columns follow from the names: sides and
+        partners from left and right, lh and rh, L and R; the tissue is the name without its
+        side; a label counts as itself, and belongs to the brain unless it is 0. A missing
+        background is added.
 
         Args:
             path: text file in UTF-8 or UTF-16.
