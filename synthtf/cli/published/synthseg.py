@@ -66,6 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--addctab", **flag, help="put FreeSurfer's colours into the file of the segmentation"
     )
+    parser.add_argument("--noaddctab", **flag, help="leave the colours out, as is the default")
     parser.add_argument(
         "--photo",
         metavar="SIDE",
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> "Outcome":
         args.fast,
         Preparation(args.ct, args.crop, args.autocrop),
         args.keepgeom,
-        args.addctab,
+        args.addctab and not args.noaddctab,
         args.model,
         memory_budget(args),
     )

@@ -17,7 +17,7 @@ from synthtf.published.synthseg.quality import quality_groups
 FLAGS = {
     *("--i", "--o", "--parc", "--robust", "--fast", "--ct", "--vol", "--qc", "--post"),
     *("--resample", "--crop", "--autocrop", "--threads", "--cpu", "--v1", "--keepgeom"),
-    *("--addctab", "--photo", "-h", "--help", "--model", "--max-memory"),
+    *("--addctab", "--noaddctab", "--photo", "-h", "--help", "--model", "--max-memory"),
 }
 
 
