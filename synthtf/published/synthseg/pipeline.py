@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from synthtf.interop.synthseg import QUALITY
+from synthtf.published.averaging import most_likely
 from synthtf.published.synthseg.labels import CORTEX, PARCELS, TOTAL, Labels
 from synthtf.published.synthseg.networks import Networks
 from synthtf.published.synthseg.postprocessing import (
@@ -13,7 +14,6 @@ from synthtf.published.synthseg.postprocessing import (
     drop_unlikely,
     keep_largest,
     keep_topology,
-    most_likely,
     normalize,
 )
 from synthtf.published.synthseg.preparing import Preparation, Prepared

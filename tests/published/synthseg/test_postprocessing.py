@@ -8,7 +8,6 @@ from synthtf.published.synthseg.postprocessing import (
     drop_unlikely,
     keep_largest,
     keep_topology,
-    most_likely,
     normalize,
 )
 from synthtf.published.synthseg.quality import quality_groups, scores
@@ -67,11 +66,6 @@ def test_unlikely_structures_are_dropped_and_the_rest_sums_to_one():
     empty = np.zeros((2, 1, 1, 1), "float32")
     normalize(empty)
     assert empty[0] == 1 and empty[1] == 0
-
-
-def test_the_first_of_equals_is_the_most_likely():
-    posteriors = RNG.integers(0, 4, (7, 5, 5, 5)).astype("float32")
-    np.testing.assert_array_equal(most_likely(posteriors), posteriors.argmax(0))
 
 
 def test_parcels_from_parts_are_those_of_the_whole():
