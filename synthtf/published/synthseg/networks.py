@@ -88,12 +88,12 @@ class Networks:
         """Whether they are those of SynthSeg-robust."""
         return "unet2" in self.parts
 
-    def segment(self, image: np.ndarray, fast: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def segment(self, image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give posteriors, and the segmentations that the other networks see.
 
         Args:
             image: `(x, y, z)`, prepared.
-            fast: whether the mirrored image is left out.
+            flip: whether posteriors are averaged with those of the mirrored image.
 
         Returns:
             Posteriors, `(channels, x, y, z)`; channel of each voxel as the parcellation sees it,
@@ -103,9 +103,9 @@ class Networks:
             posteriors = self._posteriors("unet2", self._with_tissues(image))
             found = most_likely(posteriors)
             return posteriors, found, found
-        posteriors = self._posteriors("unet", image, flip=not fast)
+        posteriors = self._posteriors("unet", image, flip)
         others = {"unet_parc", QUALITY} & set(self.parts)
-        if fast and others:
+        if others and not flip:
             # SynthSeg returns posteriors that are not smoothed if other networks follow.
             smoothed = most_likely(map(smooth, posteriors))
             sharp = most_likely(posteriors) if len(others) == 2 else smoothed

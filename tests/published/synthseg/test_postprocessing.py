@@ -46,7 +46,7 @@ def test_only_the_largest_piece_stays():
 
 def test_a_class_of_topology_is_one_piece():
     posteriors = np.zeros((33, 9, 3, 3), "float32")
-    white, cortex, csf, left = VERSION_2.channels([2, 3, 24, 11])
+    white, cortex, csf, left = np.searchsorted(VERSION_2.values, [2, 3, 24, 11])
     posteriors[white, :2] = posteriors[cortex, 2:4] = 0.5
     posteriors[cortex, 6:8] = posteriors[csf, 6:8] = posteriors[csf, 0] = 0.4
     posteriors[left, 8] = 0.2
@@ -85,7 +85,7 @@ def test_parcels_from_parts_are_those_of_the_whole():
 
 def test_the_judge_sees_a_box_about_the_brain():
     channels = np.zeros((20, 30, 9), int)
-    channels[4:9, 10:28, 2:5] = VERSION_2.channels([16])
+    channels[4:9, 10:28, 2:5] = np.searchsorted(VERSION_2.values, [16])
     channels[0, 0, 0] = 24  # label 47, which the box leaves out
     groups = quality_groups(channels, VERSION_2, 8)
     assert groups.shape == (8, 8, 8, 9) and (groups.sum(-1) == 1).all()
