@@ -62,7 +62,7 @@ def averaged(
         network: the network.
         image: as for `begin`.
         patch: as for `begin`.
-        channels: of the posteriors.
+        channels: how many the posteriors have.
         mirrored: channel of the other side's structure, for each channel. None: the mirrored image
             is left out.
         change: makes posteriors of a part of the network's output.
