@@ -130,7 +130,7 @@ def build_labels(
     first = max(*counts, *table.ids) + 1
     out = np.where(tissue, first + winner, labels.data).astype("int32")
     rows = [
-        (first + k, f"outside {k + 1}", None, 0, f"outside {k + 1}", "no", "none")
+        (first + k, f"outside {k + 1}", None, 0, f"outside {k + 1}", "no", "none", None)
         for k in range(num_parts)
     ]
     return out, _with_rows(table, rows)
@@ -248,8 +248,9 @@ def _with_parts(table: LabelTable, new: Mapping[int, tuple[int, ...]]) -> LabelT
         partners = new.get(table.partners[at], (None,) * len(parts))
         for k, (part, partner) in enumerate(zip(parts, partners, strict=True), 2):
             name, group = f"{table.names[at]} part {k}", f"{table.groups[at]} part {k}"
+            whole = table.structures[at]
             rest = (table.outputs[at], group, table.brain[at], table.sides[at])
-            rows.append((part, name, partner, *rest))
+            rows.append((part, name, partner, *rest, f"{whole} part {k}" if whole else None))
     return _with_rows(table, rows)
 
 

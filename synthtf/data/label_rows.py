@@ -12,6 +12,7 @@ from synthtf.data.text_files import split_lines
 BRAIN = ("yes", "no", "csf")
 SIDES = ("left", "right", "none")
 COLUMNS = ("id", "name", "side", "partner", "output", "tissue", "brain")
+PART_OF = "part_of"  # a column of tables that have parts of structures
 _TABULAR = ("\t", ";", ",")
 # What the columns are called, without blanks and signs, in the order in which they are looked for.
 _CALLED = {
@@ -26,6 +27,7 @@ _CALLED = {
     ),
     "side": ("side", "hemi", "hemisphere", "laterality"),
     **{name: (name,) for name in ("partner", "output", "tissue", "brain")},
+    PART_OF: ("partof",),
 }
 _SIDE = {"l": "left", "lh": "left", "left": "left", "r": "right", "rh": "right", "right": "right"}
 _SIDE |= dict.fromkeys(("none", "b", "both", "bilateral", "m", "mid", "midline"), "none")
@@ -76,7 +78,7 @@ def fill_columns(rows: list[dict]) -> dict[str, tuple]:
         rows: as from `parse_rows`.
 
     Returns:
-        Column to its values: ids, names, partners, outputs, groups, brain, sides.
+        Column to its values: ids, names, partners, outputs, groups, brain, sides, structures.
     """
     if all(row["id"] != 0 for row in rows):
         rows = [{"id": 0, "name": "background", "brain": "no"}, *rows]
@@ -85,9 +87,8 @@ def fill_columns(rows: list[dict]) -> dict[str, tuple]:
     opposite = {
         row["id"]: row.get("partner", by_name.get(_other(row, named[row["id"]]))) for row in rows
     }
-    columns: dict[str, list] = {
-        name: [] for name in ("ids", "names", "partners", "outputs", "groups", "brain", "sides")
-    }
+    names = ("ids", "names", "partners", "outputs", "groups", "brain", "sides", "structures")
+    columns: dict[str, list] = {name: [] for name in names}
     for row in rows:
         side, _, bare = named[row["id"]]
         partner = opposite[row["id"]]
@@ -101,6 +102,7 @@ def fill_columns(rows: list[dict]) -> dict[str, tuple]:
         columns["groups"].append(row.get("tissue", bare))
         columns["brain"].append(row.get("brain", "yes" if row["id"] else "no"))
         columns["sides"].append(row.get("side", side))
+        columns["structures"].append(row.get(PART_OF))
     return {name: tuple(column) for name, column in columns.items()}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.data.delimited import write_rows
-from synthtf.data.label_rows import BRAIN, COLUMNS, SIDES, fill_columns, parse_rows
+from synthtf.data.label_rows import BRAIN, COLUMNS, PART_OF, SIDES, fill_columns, parse_rows
 from synthtf.data.label_sides import split_side
 from synthtf.data.tables import refuse_other_file
 from synthtf.data.text_files import read_text
@@ -30,6 +30,8 @@ class LabelTable:
         groups: tissues; labels of one tissue may share their intensities.
         brain: "yes", "no" or "csf" (inside the skull, not brain).
         sides: "left", "right" or "none". Default: taken from the names.
+        structures: name of the structure that a label is a part of, such as the cortex of a
+            parcel, or None. Images do not show where one part ends. Default: None.
 
     Raises:
         ValueError: if columns differ in length, or a label is negative, listed twice, has a
@@ -43,12 +45,15 @@ class LabelTable:
     groups: tuple[str, ...]
     brain: tuple[str, ...]
     sides: tuple[str, ...] = ()
+    structures: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse columns that contradict each other."""
         if not self.sides:
             object.__setattr__(self, "sides", tuple(split_side(n)[0] for n in self.names))
-        columns = (self.names, self.partners, self.outputs, self.groups, self.brain, self.sides)
+        if not self.structures:
+            object.__setattr__(self, "structures", (None,) * len(self.ids))
+        columns = [getattr(self, name) for name in self.__dataclass_fields__]
         if any(len(column) != len(self.ids) for column in columns):
             raise ValueError(
                 f"each column must have {len(self.ids)} entries, one per label. "
@@ -73,12 +78,13 @@ class LabelTable:
         A table has a header line that names its columns, with tabs, commas or semicolons
         between them: `id` and `name` are required (or what BIDS, FastSurfer and others call
         them: index, value, label; LabelName, structure, region), and `side` (or hemi),
-        `partner`, `output`, `tissue` and `brain` are optional ("-", "n/a" or nothing means
-        none). Or it has none, as FreeSurfer's look-up table and Slicer's (`id name R G B A`,
-        and whatever follows), ITK-SNAP's label descriptions, and FSL's atlases (.xml). Text
-        after # is a remark. Missing columns follow from the names: sides and partners from
-        left and right, lh and rh, L and R; the tissue is the name without its side; a label
-        counts as itself, and belongs to the brain unless it is 0. A missing background is added.
+        `partner`, `output`, `tissue`, `brain` and `part_of` are optional ("-", "n/a" or
+        nothing means none). Or it has none, as FreeSurfer's look-up table and Slicer's (`id
+        name R G B A`, and whatever follows), ITK-SNAP's label descriptions, and FSL's atlases
+        (.xml). Text after # is a remark. Missing columns follow from the names: sides and
+        partners from left and right, lh and rh, L and R; the tissue is the name without its
+        side; a label counts as itself, and belongs to the brain unless it is 0. A missing
+        background is added.
 
         Args:
             path: text file in UTF-8 or UTF-16.
@@ -155,18 +161,12 @@ class LabelTable:
             ValueError: if it is another file.
             OSError: if it cannot be written.
         """
-        refuse_other_file(path, COLUMNS, "\t")
-        partners = ["-" if partner is None else partner for partner in self.partners]
-        columns = (
-            self.ids,
-            self.names,
-            self.sides,
-            partners,
-            self.outputs,
-            self.groups,
-            self.brain,
-        )
-        write_rows(path, [COLUMNS, *zip(*columns, strict=True)], delimiter="\t")
+        columns = [self.ids, self.names, self.sides, self.partners, self.outputs, self.groups]
+        columns += [self.brain, *([self.structures] if any(self.structures) else [])]
+        header = (*COLUMNS, PART_OF)[: len(columns)]
+        refuse_other_file(path, header, "\t")
+        columns = [["-" if cell is None else cell for cell in column] for column in columns]
+        write_rows(path, [header, *zip(*columns, strict=True)], delimiter="\t")
 
     def select(self, ids: Iterable[int]) -> "LabelTable":
         """Return the table of some labels, the background, and the labels that these need.

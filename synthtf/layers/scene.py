@@ -126,6 +126,7 @@ class Scene:
             "groups": name,
             "brain": "yes",
             "sides": "none",
+            "structures": None,
         }
         columns = {column: (*getattr(self.table, column), value) for column, value in row.items()}
         return dataclasses.replace(self, table=dataclasses.replace(self.table, **columns))

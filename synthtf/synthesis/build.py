@@ -11,6 +11,7 @@ from keras import ops
 
 from synthtf import layers, xla
 from synthtf.data.label_table import LabelTable
+from synthtf.data.tissues import wholes
 from synthtf.layers.base import RandomLayer, SynthesisLayer
 from synthtf.layers.scene import Scene
 from synthtf.ranges import Range, as_spacing, per_axis
@@ -78,7 +79,7 @@ def build(
     }
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
-    chain = _Chain(inputs, scene.shape, bound)
+    chain = _Chain(inputs, scene, bound)
     for stage in group(bound):
         getattr(chain, stage.kind)(stage)
     outputs = chain.outputs()
@@ -111,6 +112,7 @@ class _Chain:
         targets: symbolic images that are kept, by name of the step.
         key: symbolic keys.
         shape: spatial shape of the images.
+        wholes: mapping from labels to structures as a whole, for contrast; see `wholes`.
         is_placed: whether the parts are on the grid of the images.
         trail: where the label map comes from: a label map, the transform that moves it here, and
             the flips that swap its labels; None once a step has changed the labels themselves.
@@ -118,12 +120,13 @@ class _Chain:
     """
 
     def __init__(
-        self, inputs: dict[str, Any], shape: tuple[int, ...], steps: Sequence[SynthesisLayer]
+        self, inputs: dict[str, Any], scene: Scene, steps: Sequence[SynthesisLayer]
     ) -> None:
         self.parts = {name: tensor for name, tensor in inputs.items() if name != "key"}
         self.targets: dict[str, Any] = {}
         self.key = inputs["key"]
-        self.shape = shape
+        self.shape = scene.shape
+        self.wholes = wholes(scene.table)
         self.is_placed = False
         self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (inputs["labels"], None, [])
         self.scan_trail = (inputs.get("scan"), None)
@@ -229,7 +232,10 @@ class _Chain:
         if name not in LABEL_MAPS:
             return self.parts[name]
         finer = LABEL_MAPS[: LABEL_MAPS.index(name) + 1]
-        return next(self.parts[part] for part in reversed(finer) if part in self.parts)
+        found = next(part for part in reversed(finer) if part in self.parts)
+        if name == "parts" != found and any(label != v for label, v in self.wholes.items()):
+            return layers.MapLabels(self.wholes, name=self._name("wholes"))(self.parts[found])
+        return self.parts[found]
 
     def _place(self) -> None:
         """Bring the label map onto the grid of the images, if nothing has moved it there."""

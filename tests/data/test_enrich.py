@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.cluster.vq import kmeans2
@@ -159,3 +161,12 @@ def test_what_is_refused(head):
         build_labels(flat, labels, table)
     with pytest.raises(ValueError, match=r"Received: num_parts=1\.5"):
         check_parts(1.5)
+
+
+def test_clusters_of_parcels_are_parts_of_one_structure():
+    table = LabelTable.from_labels([1, 2])
+    table = replace(table, structures=(None, "cortex", "cortex"))
+    labels = np.repeat([1, 2], 50).reshape(10, 10)
+    image = np.tile([10.0, 20.0], 50).reshape(10, 10)
+    _, more = enrich_labels(*volumes(image[..., None], labels[..., None]), table)
+    assert more.structures == (None, "cortex", "cortex", "cortex part 2", "cortex part 2")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from synthtf.data.label_table import LabelTable, count_labels
+from synthtf.data.tissues import structure_table, wholes
 
 TSV = """id\tname\tside\tpartner\toutput\ttissue\tbrain
 0\tbackground\tnone\t-\t0\tbackground\tno
@@ -331,3 +332,31 @@ def test_real_table(shared):
     assert (136, 163) in table.pairs and (4, 43) in table.output_pairs
     assert 24 not in table.brain_labels and 2 in table.brain_labels
     assert len({left for left, _ in table.pairs} & {right for _, right in table.pairs}) == 0
+
+
+PARCELS = (
+    "id\tname\tpartner\ttissue\tpart_of\n1001\tleft frontal\t2001\tgrey\tleft cortex\n"
+    "1002\tleft occipital\t-\tgrey\tleft cortex\n2001\tright frontal\t1001\tgrey\tright cortex\n"
+    "17\tleft hippocampus\t-\tgrey\t-\n"
+)
+
+
+def test_parts_of_structures(tmp_path):
+    table = LabelTable.read(write(tmp_path / "parcels.tsv", PARCELS))
+    assert table.structures == (None, "left cortex", "left cortex", "right cortex", None)
+    assert wholes(table) == {0: 0, 1001: 1001, 1002: 1001, 2001: 2001, 17: 17}
+    whole = structure_table(table)
+    assert whole.output_labels == (0, 17, 1001, 2001) and whole.output_pairs == ((1001, 2001),)
+    assert whole.mapping[1002] == 1001
+    # Of the labels that occur, the same structures remain.
+    assert structure_table(table.select([1002])).output_labels == (0, 1002)
+    table.write(tmp_path / "again.tsv")
+    table.write(tmp_path / "again.tsv")
+    assert LabelTable.read(tmp_path / "again.tsv") == table
+
+
+def test_a_table_without_parts_has_no_column_for_them(table, tmp_path):
+    table.write(tmp_path / "again.tsv")
+    assert "part_of" not in (tmp_path / "again.tsv").read_text()
+    with pytest.raises(ValueError, match="part_of"):
+        structure_table(table)

@@ -16,6 +16,7 @@ from synthtf.layers import (
     RandomMask,
     RandomResolution,
     RandomSlices,
+    RandomSubdivision,
     RandomWarp,
 )
 from synthtf.synthesis import Recipe, random_steps
@@ -231,3 +232,22 @@ def test_the_target_is_cropped_only_if_asked():
     )
     np.testing.assert_array_equal(kept["image"], cropped["image"])
     assert (kept["labels"] > 0).sum() > (cropped["labels"] > 0).sum()
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("divided", [False, True])
+def test_images_do_not_show_where_one_parcel_ends(ndim, divided):
+    table = LabelTable.from_labels([1, 2, 3])
+    table = dataclasses.replace(table, structures=(None, "cortex", "cortex", None))
+    labels = np.zeros((1, *(12,) * ndim, 1), "int32")
+    labels[:, 2:6], labels[:, 6:10], labels[:, 10:] = 1, 2, 3
+    inputs = {"labels": labels, "key": np.array([[0, 1]], "int32")}
+    flat = RandomIntensity(background_probability=0)
+    recipe = Recipe([RandomSubdivision(size=2), flat] if divided else [flat])
+    found = run(recipe.build(labels.shape[1:-1], table, 1.0), inputs)
+    np.testing.assert_array_equal(found["labels"], labels)
+    # The image is that of a cortex without parcels.
+    whole = {**inputs, "labels": np.where(labels == 2, 1, labels)}
+    expected = run(recipe.build(labels.shape[1:-1], table, 1.0), whole)
+    np.testing.assert_array_equal(found["image"], expected["image"])
+    assert len(np.unique(found["image"])) > 2

@@ -17,7 +17,10 @@ Call = Callable[[argparse.Namespace], "Outcome"]
 
 
 def run_command(
-    parser: argparse.ArgumentParser, call: Call, argv: Sequence[str] | None = None
+    parser: argparse.ArgumentParser,
+    call: Call,
+    argv: Sequence[str] | None = None,
+    empty: int = FAILURE,
 ) -> int:
     """Parse arguments and do what they say.
 
@@ -25,16 +28,16 @@ def run_command(
         parser: with the attributes `threads` and `gpu` among its arguments.
         call: takes the arguments, and does the work.
         argv: arguments; None for those of the process.
+        empty: exit status if there is no argument at all.
 
     Returns:
-        Exit status, as FreeSurfer's commands have it: 0 on success, 1 if an input failed, if files
-        are missing or do not fit, and if there is no argument at all. For unknown arguments
-        argparse exits with 2.
+        Exit status, as FreeSurfer's commands have it: 0 on success, 1 if an input failed, or if
+        files are missing or do not fit. For unknown arguments argparse exits with 2.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     if not argv:
         parser.print_help()
-        return FAILURE
+        return empty
     args = parser.parse_args(argv)
     limit_threads(args.threads)
     if not args.gpu:

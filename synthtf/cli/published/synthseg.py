@@ -66,10 +66,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--addctab", **flag, help="put FreeSurfer's colours into the file of the segmentation"
     )
+    parser.add_argument("--noaddctab", **flag, help="leave the colours out, as is the default")
     parser.add_argument(
         "--photo",
         metavar="SIDE",
-        help="refused: the labels of the networks for photographs are not known",
+        help="segment a stack of photographs that shows the left, right or both hemispheres",
     )
     add_model(parser, "such as synthseg_2.0.h5")
     return parser
@@ -82,11 +83,6 @@ def run(args: argparse.Namespace) -> "Outcome":
 
     if args.i is None or args.o is None:
         raise ValueError("give an input (--i) and an output (--o): a file or a folder each")
-    if args.photo is not None:
-        raise ValueError(
-            "--photo cannot be done: which labels its networks have is only known to FreeSurfer; "
-            "use mri_synthseg for stacks of photographs"
-        )
     targets = {
         "segmentation": args.o,
         "posteriors": args.post,
@@ -99,9 +95,10 @@ def run(args: argparse.Namespace) -> "Outcome":
         args.robust,
         args.parc,
         args.fast,
+        args.photo,
         Preparation(args.ct, args.crop, args.autocrop),
         args.keepgeom,
-        args.addctab,
+        args.addctab and not args.noaddctab,
         args.model,
         memory_budget(args),
     )

@@ -33,8 +33,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--disable_flipping", **flag, help="leave out the mirrored scan")
     parser.add_argument("--lowfield", **flag, help="use the weights for low-field scans")
     parser.add_argument("--v1", **flag, help="use the weights of July 2021")
-    parser.add_argument("--t1", metavar="T1", help="T1 scan at low field, with --t2 instead of --i")
-    parser.add_argument("--t2", metavar="T2", help="T2 scan, aligned with the T1 by its header")
+    parser.add_argument("--t1", metavar="T1", help="T1 at low field, as --i; with --t2 instead")
+    parser.add_argument("--t2", metavar="T2", help="T2 as --t1, aligned by the header")
     parser.add_argument(
         "--threads",
         type=positive_integer,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from synthtf.cli.arguments import positive_integer
 from synthtf.cli.published.command import add_model, memory_budget, run_command
+from synthtf.version import __version__
 
 if TYPE_CHECKING:
     from synthtf.batch import Outcome
@@ -55,6 +56,9 @@ def make_parser() -> argparse.ArgumentParser:
         type=positive_integer,
         metavar="N",
         help="processor cores to use (default: all)",
+    )
+    parser.add_argument(
+        "-v", "--version", action="version", version=__version__, help="print synthtf's version"
     )
     add_model(parser, "synthstrip.1.pt or synthstrip.nocsf.1.pt")
     return parser

@@ -46,7 +46,8 @@ def network_bytes(
         patch: Voxels per axis of the patches; None for the whole image.
         kept: Results of this size that are there besides.
         begun: Images, such as a scan and its mirror image, for which `begin_patches` is called
-            before the results that are kept are there. 0: results are put together.
+            before the results that are kept are there; they are in memory already, as float32.
+            0: results are put together.
 
     Returns:
         Bytes, the result included.
@@ -76,9 +77,9 @@ def network_bytes(
         for cut in cut_network.cuts
         if cut.tensor is not graph.output and cut.kind != "sum"
     )
-    image = 2 * _bytes_of(graph, graph.image, shape)
     parts = _PER_PART * (1 + len(cut_network.cuts) / 2)
     if not begun:
+        image = 2 * _bytes_of(graph, graph.image, shape)
         return int(working + stored + image + parts + (1 + kept) * result)
     (last,) = (cut for cut in cut_network.cuts if cut.tensor is graph.output)
     waiting = sum(
@@ -88,7 +89,7 @@ def network_bytes(
     )
     first_passes = working + stored + (begun - 1) * waiting
     last_pass = fine_peak + kept * result + begun * waiting
-    return int(max(first_passes, last_pass) + image + parts)
+    return int(max(first_passes, last_pass) + parts)
 
 
 class MemoryBudget:

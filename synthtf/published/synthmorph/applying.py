@@ -26,6 +26,7 @@ def apply_trans(
     *,
     method: str = METHODS[0],
     dtype: str = TYPES[-1],
+    fill: float = 0,
     header_only: bool = False,
 ) -> Outcome:
     """Move images by a transform, and write them; one bad image never stops the others.
@@ -36,6 +37,7 @@ def apply_trans(
         outputs: for each, the file that it becomes.
         method: one of `METHODS`.
         dtype: one of `TYPES`, the type of the numbers that are stored.
+        fill: value outside of an image.
         header_only: whether images keep their voxels and get another header.
 
     Returns:
@@ -65,23 +67,26 @@ def apply_trans(
         if header_only:
             write_placed(pair[1], image, transform.matrix)
             return
-        moved = move(image, transform, method)
+        moved = move(image, transform, method, fill)
         target = Grid.of(transform.fixed or image)
         write_volume(pair[1], _as_type(moved, dtype), affine=target.affine, dtype=dtype)
 
     return for_each_file("synthmorph apply", files, work, name=lambda pair: pair[0], skipped=0)
 
 
-def move(image: Volume, transform: Transform, method: str = METHODS[0]) -> np.ndarray:
+def move(
+    image: Volume, transform: Transform, method: str = METHODS[0], fill: float = 0
+) -> np.ndarray:
     """Resample an image on the grid of the transform's fixed image, else on its own.
 
     Args:
         image: `(x, y, z)`, or with frames.
         transform: from the fixed image to this one, in RAS mm.
         method: one of `METHODS`.
+        fill: value outside.
 
     Returns:
-        Voxels, with frames if the image has them; 0 outside. float32 with "linear", else of the
+        Voxels, with frames if the image has them. float32 with "linear", else of the
         type of the image.
 
     Raises:
@@ -100,14 +105,15 @@ def move(image: Volume, transform: Transform, method: str = METHODS[0]) -> np.nd
         sample = sample_linear if linear else sample_nearest
         matrix = to_voxels @ transform.matrix @ target.affine
         for index in range(frames.shape[-1]):
-            result[..., index] = sample(frames[..., index], matrix, target.shape)
+            result[..., index] = sample(frames[..., index], matrix, target.shape, fill)
     else:
         look_up = interpolate if linear else nearest
         for rows, points in target.slabs():
             voxels = transform(points) @ to_voxels[:3, :3].T + to_voxels[:3, 3]
             places = np.moveaxis(voxels, -1, 0).astype("float32")
             for index in range(frames.shape[-1]):
-                result[rows][..., index] = look_up(frames[..., index].astype(result.dtype), places)
+                frame = frames[..., index].astype(result.dtype)
+                result[rows][..., index] = look_up(frame, places, fill)
     return result.reshape(*target.shape, *image.data.shape[3:])
 
 

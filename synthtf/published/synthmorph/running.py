@@ -29,7 +29,7 @@ from synthtf.startup import load_backend
 from synthtf.usage import UsageError, usage_errors
 
 _COMMAND = "synthmorph"
-_SEEN = ("inp_1.nii.gz", "inp_2.nii.gz")  # what the network sees of moving and fixed image
+_SEEN = ("inp_1.mgz", "inp_2.mgz")  # what the network sees of moving and fixed image
 # What SynthMorph's models are called here, where they go by other names.
 _METHODS = {"deform": "deformable"}
 

@@ -21,6 +21,7 @@ from synthtf.published.colours import colour_table, embed_colours
 from synthtf.published.files import Files, write_image
 from synthtf.published.surfa_space import sample_nearest
 from synthtf.published.synthseg.labels import PARCELS, QUALITY_NAMES, TOTAL, VERSION_1, VERSION_2
+from synthtf.published.synthseg.photographs import SIDES, photo_labels
 from synthtf.published.synthseg.preparing import Preparation
 from synthtf.published.synthseg.tables import Tables
 from synthtf.published.synthseg.weights import Weights, find, own_model
@@ -46,6 +47,8 @@ class Settings:
         robust: whether SynthSeg-robust does it.
         parcels: whether the cortex is parcellated.
         fast: whether the mirrored scan, and topology, are left out.
+        photo: "left", "right" or "both" hemispheres that a stack of photographs shows. None: no
+            photographs.
         preparation: how scans are prepared.
         keep_geometry: whether segmentations are brought to the grid of the scan where that was
             resampled.
@@ -55,13 +58,15 @@ class Settings:
         budget: memory. None: as much as whole scans take.
 
     Raises:
-        ValueError: if SynthSeg-robust is to be of version 1.0.
+        ValueError: if SynthSeg-robust is to be of version 1.0, or photographs are to be segmented
+            otherwise than can be done.
     """
 
     version_1: bool = False
     robust: bool = False
     parcels: bool = False
     fast: bool = False
+    photo: str | None = None
     preparation: Preparation = field(default_factory=Preparation)
     keep_geometry: bool = False
     colours: bool = False
@@ -72,10 +77,17 @@ class Settings:
         """Check them."""
         if self.version_1 and self.robust:
             raise ValueError("--v1 cannot be used with --robust: it came with SynthSeg 2.0")
+        if self.photo not in (None, *SIDES):
+            raise ValueError(f"--photo must be one of {', '.join(SIDES)}. Received: {self.photo}")
+        refused = {"--robust": self.robust, "--v1": self.version_1, "--ct": self.preparation.ct}
+        for flag in (flag for flag, given in refused.items() if given and self.photo):
+            raise ValueError(f"{flag} cannot be used with --photo")
 
     @property
     def version(self) -> str:
         """Version of SynthSeg."""
+        if self.photo is not None:
+            return "photo both" if self.photo == "both" else "photo single"
         return "robust 2.0" if self.robust else "1.0" if self.version_1 else "2.0"
 
 
@@ -129,12 +141,15 @@ def synthseg(
     files = Files.plan(source, targets)
     own = own_model(settings.model)
     quality = "quality" in files.tables
+    if quality and settings.photo:
+        raise ValueError("--qc cannot be used with --photo")
     weights = None
     if own is None:
         weights = find(settings.version, settings.parcels, quality, settings.model)
-    elif settings.parcels or quality or settings.robust or settings.version_1:
+    elif settings.parcels or quality or settings.version != "2.0":
         raise ValueError(
-            f"--parc, --robust, --qc and --v1 need published weights. Received: --model {own}"
+            "--parc, --robust, --qc, --v1 and --photo need published weights. Received: --model "
+            f"{own}"
         )
     colours = colour_table() if settings.colours else None
     load_backend()
@@ -174,12 +189,16 @@ def _begin_published(weights: Weights, settings: Settings) -> tuple[Predict, dic
     from synthtf.published.synthseg.pipeline import SynthSeg
 
     name = "SynthSeg-robust 2.0" if settings.robust else f"SynthSeg {settings.version}"
+    name = "Photo-SynthSeg 1.0" if settings.photo else name
     fast = " (fast)" if settings.fast and not settings.robust else ""
     print(f"{name}{fast}, published weights {weights.segmentation}", flush=True)
     labels = VERSION_1 if settings.version_1 else VERSION_2
+    labels = photo_labels(weights.segmentation) if settings.photo else labels
     files = weights.segmentation, weights.parcels, weights.quality
     networks = Networks.load(labels, *files, robust=settings.robust, budget=settings.budget)
-    pipeline = SynthSeg(networks, settings.preparation, settings.fast)
+    pipeline = SynthSeg(
+        networks, settings.preparation, settings.fast, mirror=settings.photo == "right"
+    )
     volumes = [*([TOTAL] if labels.has_total else []), *list(labels.names.values())[1:]]
     columns = {"volumes": volumes + (list(PARCELS.values()) if weights.parcels else [])}
 

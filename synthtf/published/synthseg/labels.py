@@ -1,6 +1,7 @@
 """What the channels of SynthSeg's networks are."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,10 +72,14 @@ class Labels:
     Attributes:
         names: label to name; the first is the background.
         has_total: whether the total intracranial volume is told.
+        pairs: left label to right label; none where there is one side only.
+        classes: label to the class of structures that are one piece together, 0 for none.
     """
 
     names: dict[int, str]
     has_total: bool
+    pairs: Mapping[int, int]
+    classes: Mapping[int, int]
 
     @functools.cached_property
     def values(self) -> np.ndarray:
@@ -84,17 +89,13 @@ class Labels:
     @functools.cached_property
     def mirrored(self) -> np.ndarray:
         """Channel of the other side's structure, for each channel; itself in the middle."""
-        other = {left: right for left, right, *_ in _SIDED}
-        other |= {right: left for left, right in other.items()}
-        return self.channels([other.get(label, label) for label in self.names])
+        other = {**self.pairs, **{right: left for left, right in self.pairs.items()}}
+        return np.searchsorted(self.values, [other.get(label, label) for label in self.names])
 
     @functools.cached_property
     def topology(self) -> list[np.ndarray]:
         """Channels of each class of structures that are one piece together."""
-        classes = dict(_TOPOLOGY_OF_MIDDLE)
-        for left, right, _, left_class, right_class in _SIDED:
-            classes |= {left: left_class, right: right_class}
-        of_channel = np.array([classes[label] for label in self.names])
+        of_channel = np.array([self.classes[label] for label in self.names])
         return [np.flatnonzero(of_channel == c) for c in np.unique(of_channel) if c]
 
     @functools.cached_property
@@ -107,16 +108,19 @@ class Labels:
         }
         return np.array([group.get(label, 0) for label in self.names])
 
-    def channels(self, labels: list[int] | tuple[int, ...]) -> np.ndarray:
-        """Give the channels of labels."""
-        return np.searchsorted(self.values, labels)
+    @functools.cached_property
+    def cortex(self) -> np.ndarray:
+        """Channels of the cerebral cortex."""
+        return np.flatnonzero(np.isin(self.values, CORTEX))
 
 
 def _version(middle: dict[int, str], has_total: bool) -> Labels:
-    names = dict(middle)
-    for left, right, name, *_ in _SIDED:
+    names, classes, pairs = dict(middle), dict(_TOPOLOGY_OF_MIDDLE), {}
+    for left, right, name, left_class, right_class in _SIDED:
         names |= {left: f"left {name}", right: f"right {name}"}
-    return Labels(dict(sorted(names.items())), has_total)
+        classes |= {left: left_class, right: right_class}
+        pairs[left] = right
+    return Labels(dict(sorted(names.items())), has_total, pairs, classes)
 
 
 VERSION_2 = _version(_MIDDLE, has_total=True)

@@ -1,7 +1,6 @@
 """The networks of SynthSeg, and how they are applied: flips, blurs and chains."""
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,20 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthtf.inference.kept import kept_with_network
-from synthtf.inference.patches.memory import MemoryBudget, explain_exhaustion, release
-from synthtf.inference.patches.predict import begin_patches
+from synthtf.inference.patches.memory import MemoryBudget, release
 from synthtf.interop.synthseg import QUALITY, ROBUST, load_synthseg_parts
 from synthtf.networks import network_multiple
+from synthtf.published.averaging import Deliver, averaged, begin, most_likely
 from synthtf.published.synthseg.labels import PARCELS, QUALITY_NAMES, Labels
-from synthtf.published.synthseg.postprocessing import most_likely
 from synthtf.published.synthseg.preparing import MULTIPLE
 from synthtf.published.synthseg.quality import scores
 from synthtf.published.synthseg.smoothing import SmoothPosteriors, smooth
 
 if TYPE_CHECKING:
     import keras
-
-Deliver = Callable[[tuple[slice, ...], np.ndarray], None]
 
 _VOXEL_BYTES = 24  # per voxel, of masks and labels beside the posteriors
 
@@ -92,24 +88,24 @@ class Networks:
         """Whether they are those of SynthSeg-robust."""
         return "unet2" in self.parts
 
-    def segment(self, image: np.ndarray, fast: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def segment(self, image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give posteriors, and the segmentations that the other networks see.
 
         Args:
             image: `(x, y, z)`, prepared.
-            fast: whether the mirrored image is left out.
+            flip: whether posteriors are averaged with those of the mirrored image.
 
         Returns:
             Posteriors, `(channels, x, y, z)`; channel of each voxel as the parcellation sees it,
             and as the judge sees it.
         """
         if self.robust:
-            posteriors = self._posteriors("unet2", [self._with_tissues(image)])
+            posteriors = self._posteriors("unet2", self._with_tissues(image))
             found = most_likely(posteriors)
             return posteriors, found, found
-        posteriors = self._posteriors("unet", [image] if fast else [image, image[::-1]])
+        posteriors = self._posteriors("unet", image, flip)
         others = {"unet_parc", QUALITY} & set(self.parts)
-        if fast and others:
+        if others and not flip:
             # SynthSeg returns posteriors that are not smoothed if other networks follow.
             smoothed = most_likely(map(smooth, posteriors))
             sharp = most_likely(posteriors) if len(others) == 2 else smoothed
@@ -137,33 +133,11 @@ class Networks:
         self._apply(QUALITY, groups, lambda place, part: found.append(part))
         return scores(found[0])
 
-    def _posteriors(self, part: str, images: list[np.ndarray]) -> np.ndarray:
+    def _posteriors(self, part: str, image: np.ndarray, flip: bool = False) -> np.ndarray:
         """Posteriors of an image, or their mean with those of the mirrored image."""
-        # Both are begun before the posteriors take memory.
-        shape = images[0].shape[:3]
-        patch = self._patch(part, self.parts[part], shape, len(images))
-        finish = [_begin(self.parts[part], image, patch) for image in images]
-        release()
-        posteriors = np.empty((len(self.labels.names), *shape), np.float32)
-        mirrored = self.labels.mirrored
-
-        def put(place: tuple[slice, ...], part: np.ndarray) -> None:
-            posteriors[(slice(None), *place)] = np.moveaxis(part, -1, 0)
-
-        def add(place: tuple[slice, ...], part: np.ndarray) -> None:
-            first, *others = place
-            back = slice(shape[0] - first.stop, shape[0] - first.start)
-            target = posteriors[(slice(None), back, *others)]
-            for channel, shown in enumerate(mirrored):
-                target[channel] += part[::-1, ..., shown]
-
-        finish[0](put)
-        if len(finish) == 2:
-            finish[1](add)
-            posteriors *= 0.5
-        finish.clear()
-        release()
-        return posteriors
+        network, mirrored = self.parts[part], self.labels.mirrored if flip else None
+        patch = self._patch(part, network, image.shape[:3], 1 + flip)
+        return averaged(network, image, patch, len(self.labels.names), mirrored)
 
     def _with_tissues(self, image: np.ndarray) -> np.ndarray:
         """The image and its tissues, denoised, one-hot."""
@@ -185,7 +159,7 @@ class Networks:
     ) -> None:
         network = _smoothed(self.parts[part]) if smoothed else self.parts[part]
         patch = self._patch(part, network, image.shape[:3])
-        _begin(network, image, patch)(deliver)
+        begin(network, image, patch)(deliver)
         release()
 
     def _patch(
@@ -204,40 +178,6 @@ class Networks:
         patch = self.budget.for_scan(scan_bytes, int(kept), begun).plan(network, shape)
         whole = patch is None or all(p >= n for p, n in zip(patch, shape, strict=True))
         return None if whole else patch
-
-
-def _begin(
-    network: "keras.Model", image: np.ndarray, patch: tuple[int, ...] | None
-) -> Callable[[Deliver], None]:
-    """Apply a network, whole or in patches, but for what delivers the result.
-
-    Args:
-        network: the network.
-        image: `(x, y, z)` or `(x, y, z, channels)`.
-        patch: voxels per axis of the patches; None for the whole image.
-    """
-    shape = image.shape[:3]
-    if patch is not None:
-        with explain_exhaustion(shape, patch):
-            finish = begin_patches(network, image, patch)
-        return functools.partial(_explained, finish, shape, patch)
-
-    def whole(deliver: Deliver) -> None:
-        batch = np.ascontiguousarray(image if image.ndim == 4 else image[..., None])[None]
-        result = np.asarray(network.predict_on_batch(batch))[0]
-        deliver(tuple(slice(0, n) for n in result.shape[:-1]), result)
-
-    return functools.partial(_explained, whole, shape, None)
-
-
-def _explained(
-    finish: Callable[[Deliver], None],
-    shape: tuple[int, ...],
-    patch: tuple[int, ...] | None,
-    deliver: Deliver,
-) -> None:
-    with explain_exhaustion(shape, patch):
-        finish(deliver)
 
 
 @kept_with_network

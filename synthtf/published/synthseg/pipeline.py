@@ -1,19 +1,19 @@
 """SynthSeg, from one scan to labels, posteriors, volumes and scores."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from synthtf.interop.synthseg import QUALITY
-from synthtf.published.synthseg.labels import CORTEX, PARCELS, TOTAL, Labels
+from synthtf.published.averaging import most_likely
+from synthtf.published.synthseg.labels import PARCELS, TOTAL, Labels
 from synthtf.published.synthseg.networks import Networks
 from synthtf.published.synthseg.postprocessing import (
     Parcels,
     drop_unlikely,
     keep_largest,
     keep_topology,
-    most_likely,
     normalize,
 )
 from synthtf.published.synthseg.preparing import Preparation, Prepared
@@ -52,12 +52,15 @@ class SynthSeg:
         networks: the networks; parcels are found if one of them is for that, and so are scores.
         preparation: how scans are prepared.
         fast: whether the mirrored scan and the topology of structures are left out.
+        mirror: whether the networks see the mirror image, as of right hemispheres where they know
+            left ones.
         quality_size: voxels per axis of what the scores are made from.
     """
 
     networks: Networks
     preparation: Preparation = field(default_factory=Preparation)
     fast: bool = False
+    mirror: bool = False
     quality_size: int = SIZE
 
     def segment(self, path: str | os.PathLike) -> Segmentation:
@@ -73,7 +76,9 @@ class SynthSeg:
         """
         networks, known = self.networks, self.networks.labels
         scan = self.preparation(path)
-        posteriors, seen, judged = networks.segment(scan.image, self.fast)
+        scan = _mirrored(scan) if self.mirror else scan
+        flip = not self.fast and bool(known.pairs)
+        posteriors, seen, judged = networks.segment(scan.image, flip)
         quality = None
         if QUALITY in networks.parts:
             quality = networks.judge(quality_groups(judged, known, self.quality_size))
@@ -81,12 +86,14 @@ class SynthSeg:
         labels = known.values[most_likely(posteriors)]
         volumes = _volumes(posteriors, known, scan.voxel)
         if "unet_parc" in networks.parts:
-            cortex = np.isin(labels, CORTEX)
+            cortex = np.isin(labels, known.values[known.cortex])
             parcels = Parcels(cortex, tuple(part.start for part in scan.inner), len(PARCELS))
-            networks.parcellate(scan.image, np.isin(seen, known.channels(CORTEX)), parcels.add)
+            networks.parcellate(scan.image, np.isin(seen, known.cortex), parcels.add)
             labels[cortex] = _PARCEL_LABELS[parcels.found[cortex]]
-            volumes |= _parcel_volumes(parcels.sums, volumes)
+            volumes |= _parcel_volumes(parcels.sums, volumes, known)
         volumes = {name: round(volume, 3) for name, volume in volumes.items()}
+        if self.mirror:
+            posteriors, labels, scan = posteriors[:, ::-1], labels[::-1], _mirrored(scan)
         labels = _paste(labels, scan, background=0)
         return Segmentation(labels, volumes, quality, scan, posteriors)
 
@@ -111,14 +118,23 @@ def _volumes(posteriors: np.ndarray, labels: Labels, voxel: float) -> dict[str, 
     return {TOTAL: sum(sums), **volumes} if labels.has_total else volumes
 
 
-def _parcel_volumes(sums: np.ndarray, volumes: dict[str, float]) -> dict[str, float]:
+def _mirrored(scan: Prepared) -> Prepared:
+    size = len(scan.image)
+    first, *others = scan.inner
+    inner = (slice(size - first.stop, size - first.start), *others)
+    return replace(scan, image=scan.image[::-1], inner=inner)
+
+
+def _parcel_volumes(
+    sums: np.ndarray, volumes: dict[str, float], labels: Labels
+) -> dict[str, float]:
     """Scale parcels so that they add up to the cortex.
 
     SynthSeg finds the cortex by its place among the volumes, which is one too early if the total
     comes first: there, they add up to the cerebral white matter.
     """
-    column = "cerebral white matter" if TOTAL in volumes else "cerebral cortex"
-    total = volumes[f"left {column}"] + volumes[f"right {column}"]
+    names = list(labels.names.values())
+    total = sum(volumes[names[channel - labels.has_total]] for channel in labels.cortex)
     scale = total / sums.sum() if sums.sum() > 0 else 0.0
     return dict(zip(PARCELS.values(), (float(s) for s in scale * sums), strict=True))
 

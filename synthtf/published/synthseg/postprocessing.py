@@ -4,8 +4,6 @@ Posteriors are `(channels, x, y, z)`, the background first, and are changed in p
 head they fill gigabytes.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from synthtf.published.components import largest_component
@@ -67,26 +65,6 @@ def normalize(posteriors: np.ndarray) -> None:
     total[nothing] = 1
     for channel in posteriors:
         channel /= total
-
-
-def most_likely(channels: Iterable[np.ndarray]) -> np.ndarray:
-    """Give the largest channel of each voxel, the first of equals.
-
-    Args:
-        channels: posteriors, one channel after the other.
-
-    Returns:
-        uint8, the shape of a channel.
-    """
-    best, found = None, None
-    for number, channel in enumerate(channels):
-        if best is None:
-            best, found = channel.copy(), np.zeros(channel.shape, np.uint8)
-            continue
-        better = channel > best
-        found[better] = number
-        np.maximum(best, channel, out=best)
-    return found
 
 
 def _restrict(channels: np.ndarray, mask: np.ndarray) -> None:

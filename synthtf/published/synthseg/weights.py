@@ -12,8 +12,17 @@ _SEGMENTATION = {
     "2.0": "synthseg_2.0.h5",
     "1.0": "synthseg_1.0.h5",
     "robust 2.0": "synthseg_robust_2.0.h5",
+    "photo both": "synthseg_photo_both_1.0.h5",
+    "photo single": "synthseg_photo_single_1.0.h5",
 }
-_FLAGS = {"1.0": "--v1", "robust 2.0": "--robust", "parcels": "--parc", "quality": "--qc"}
+_FLAGS = {
+    "1.0": "--v1",
+    "robust 2.0": "--robust",
+    "photo both": "--photo",
+    "photo single": "--photo",
+    "parcels": "--parc",
+    "quality": "--qc",
+}
 _RUN = "run.json"
 
 
@@ -53,7 +62,7 @@ def find(
     """Find all files of weights.
 
     Args:
-        version: "2.0", "1.0" or "robust 2.0".
+        version: "2.0", "1.0", "robust 2.0", "photo both" or "photo single".
         parcels: whether the cortex is parcellated.
         quality: whether scores of quality are wanted.
         model: the file of the segmentation's weights, with the others beside it, or the folder of

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthtf.batch import Outcome
+from synthtf.data.paths import refuse_clashes
 from synthtf.data.volumes import Volume
 from synthtf.inference.cohorts.cohort import Cohort, Job, Prediction
 from synthtf.inference.patches.memory import MemoryBudget
@@ -90,28 +91,34 @@ def synthsr_pair(
     model: str | os.PathLike | None = None,
     budget: MemoryBudget | None = None,
 ) -> Outcome:
-    """Synthesise a T1 scan of 1 mm from T1 and T2 as `mri_synthsr_hyperfine` does.
+    """Synthesise T1 scans of 1 mm from T1 and T2 as `mri_synthsr_hyperfine` does.
 
     Args:
-        t1: the T1.
-        t2: the T2, which its header places on the T1.
-        output: file or folder of the synthetic scan.
+        t1: an image, a folder, or a .txt list.
+        t2: the same of the T2, which their headers place on the T1; folders go by name.
+        output: a file or a folder for an image, else a folder or a .txt list.
         model: weights, or their folder. None: where published weights are looked for.
         budget: memory. None: as much as the whole scan takes.
 
     Returns:
-        Whether it was done, or why not.
+        How many were done, and which failed and why.
 
     Raises:
-        FileNotFoundError: if the T1 or the weights do not exist.
-        ValueError: if scan and output do not fit, or the weights are not those of SynthSR.
+        FileNotFoundError: if scans or the weights do not exist.
+        ValueError: if scans and outputs do not fit, or the weights are not those of SynthSR.
     """
     with usage_errors():
         files = Files.plan(t1, {"image": output}, {"image": COMMAND})
+        others = Files.plan(t2, {}).scans
+        if len(others) != len(files.scans):
+            raise ValueError(
+                f"--t2 must have as many images as --t1. Received: {len(files.scans)} T1 and "
+                f"{len(others)} T2"
+            )
+        outputs = files.outputs["image"]
+        refuse_clashes(files.scans, outputs, others)
         weights = needed_weights(*PAIR, model=model)
-        if len(files.scans) != 1:
-            raise ValueError(f"--t1 must be one image. Received: {t1}")
-    scans = [{"T1": Path(t1), "T2": Path(t2)}]
+    scans = [{"T1": one, "T2": other} for one, other in zip(files.scans, others, strict=True)]
 
     def begin(weights: Path) -> Predict:
         from synthtf.interop.synthsr import load_synthsr
@@ -120,7 +127,7 @@ def synthsr_pair(
         network = load_synthsr(weights, channels=2)
         return _predict(lambda job: super_resolve_pair(*job.scans.values(), network, budget=budget))
 
-    return run_published(COMMAND, _cohort(scans, files.outputs["image"]), weights, begin)
+    return run_published(COMMAND, _cohort(scans, outputs), weights, begin)
 
 
 def _cohort(scans: list[Mapping[str, Path]], outputs: list[Path]) -> Cohort:

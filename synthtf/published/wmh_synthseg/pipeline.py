@@ -10,6 +10,7 @@ from synthtf.data.volumes import Volume
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.prediction import apply_network
 from synthtf.published.alignment import Orientation, read_scan
+from synthtf.published.averaging import averaged, most_likely
 from synthtf.published.wmh_synthseg.labels import CENTRE, LESION, MIRRORED, NAMES
 
 if TYPE_CHECKING:
@@ -57,19 +58,19 @@ def segment_lesions(
         ValueError: if the file is damaged or has no voxel above 0, or does not fit the budget.
     """
     image, affine, name = prepare(path)
-    limits = (budget or MemoryBudget()).for_scan(image.size * SCAN_BYTES)
+    budget = budget or MemoryBudget()
     if crop:
-        start = _find_brain(network, image, limits)
+        start = _find_brain(network, image, budget.for_scan(image.size * SCAN_BYTES))
         affine[:3, 3] += affine[:3, :3] @ start
         image = image[tuple(slice(s, s + size) for s, size in zip(start, _BOX, strict=True))]
         if not image.size:
             raise ValueError(f"{name}: no brain was found; leave out --crop")
-    posteriors = _posteriors(network, image, limits)
+    posteriors = _posteriors(network, image, budget)
     values = np.array(list(NAMES), np.int32)
-    sums = posteriors.sum(axis=(0, 1, 2), dtype="float64").astype("float32")
+    sums = posteriors.sum(axis=(1, 2, 3), dtype="float64").astype("float32")
     return Segmentation(
-        Volume(values[posteriors.argmax(axis=-1)], affine),
-        Volume(posteriors[..., list(NAMES).index(LESION)].copy(), affine),
+        Volume(values[most_likely(posteriors)], affine),
+        Volume(posteriors[list(NAMES).index(LESION)].copy(), affine),
         {label: float(s) for label, s in zip(NAMES, sums, strict=True) if label},
     )
 
@@ -141,20 +142,21 @@ def _find_brain(network: "keras.Model", image: np.ndarray, budget: ScanBudget) -
     )
 
 
-def _posteriors(network: "keras.Model", image: np.ndarray, budget: ScanBudget) -> np.ndarray:
-    """Average the posteriors of the image and of its mirror image."""
-    inner = tuple(slice(0, n) for n in image.shape)
+def _posteriors(network: "keras.Model", image: np.ndarray, budget: MemoryBudget) -> np.ndarray:
+    """Average the posteriors of the image and of its mirror image, `(channels, x, y, z)`."""
     padded = np.pad(image, [(0, -n % _MULTIPLE) for n in image.shape])
-    result = _softmax(apply_network(network, padded, budget))[inner]
-    mirrored = _softmax(apply_network(network, padded[::-1], budget))[::-1][inner]
-    for x in range(len(result)):  # plane by plane, to save memory
-        result[x] = 0.5 * result[x] + 0.5 * mirrored[x][..., MIRRORED]
-    return result
+    scan_bytes = padded.size * (SCAN_BYTES + 4 * len(NAMES))
+    patch = budget.for_scan(scan_bytes, kept=1, begun=2).plan(network, padded.shape)
+    if patch is not None and all(p >= n for p, n in zip(patch, padded.shape, strict=True)):
+        patch = None
+    found = averaged(network, padded, patch, len(NAMES), MIRRORED, _softmax)
+    return found[(slice(None), *(slice(0, n) for n in image.shape))]
 
 
 def _softmax(output: np.ndarray) -> np.ndarray:
-    """Softmax over the channels of labels, in the place of the output."""
+    """Softmax over the channels of labels, in the place of the output where it can be changed."""
     logits = output[..., : len(NAMES)]
+    logits = logits if logits.flags.writeable else logits.copy()
     for plane in logits:
         plane -= plane.max(axis=-1, keepdims=True)
         np.exp(plane, out=plane)

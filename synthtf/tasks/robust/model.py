@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from synthtf.data.label_table import LabelTable
-from synthtf.data.tissues import tissue_table
 from synthtf.layers import MapLabels
 from synthtf.networks import unet
 from synthtf.ranges import Range
@@ -24,7 +23,7 @@ def build(
     network: keras.Model | None,
 ) -> SegmentationModel:
     """Build the combined model of images with tissues behind them; see `Task.build`."""
-    synthesis, tissues = recipe.build(shape, table, spacing), tissue_table(table)
+    synthesis, tissues = recipe.build(shape, table, spacing), task.grouped(table)
     labels, key = synthesis.output["labels"], synthesis.input["key"]
     mapping = {label: tissues.mapping[label] for label in table.output_labels}
     maps = corrupt(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from synthtf.arguments import Limits
 from synthtf.networks.sizes import UNetConfig
@@ -30,6 +30,9 @@ class RobustTask(SegmentationTask):
     run, for the epochs or minutes of the schedule each, and joins them into one network, a run of
     the task "segmentation".
 
+    Where labels are parts of structures, as the column `part_of` of the table says, the first two
+    networks can find these instead of tissues: the last one then divides a cortex into parcels.
+
     Example:
     >>> from synthtf.networks import UNetConfig
     >>> from synthtf.tasks import robust_segmentation
@@ -50,6 +53,11 @@ class RobustTask(SegmentationTask):
 
     errors: Annotated[float, Limits(0, 3)] = option(
         0.3, "size of the errors in the label maps that the network is given; 0 for none"
+    )
+    by: Literal["tissues", "structures"] = option(
+        "tissues",
+        "what the first two networks find: tissues, or the structures that labels are parts of, "
+        "such as a cortex with parcels",
     )
     tissue_network: UNetConfig | None = option(
         None, "size of the U-Net that finds tissues; none for that of `network`", flag=False
@@ -73,11 +81,15 @@ class RobustTask(SegmentationTask):
         sizes = [self.network, self.tissue_network or self.network, self.denoiser.network]
         return math.lcm(*(getattr(size, "multiple", 1) for size in sizes))
 
+    def grouped(self, table: "LabelTable") -> "LabelTable":
+        """Give the table of what the first two networks find."""
+        from synthtf.data.tissues import structure_table, tissue_table
+
+        return tissue_table(table) if self.by == "tissues" else structure_table(table)
+
     def stages(self, table: "LabelTable") -> "dict[str, tuple[Task, LabelTable]]":
         """Give the three trainings in their order."""
-        from synthtf.data.tissues import tissue_table
-
-        tissues = tissue_table(table)
+        tissues = self.grouped(table)
         network = self.tissue_network or self.network
         first = SegmentationTask(network=network, loss=self.loss, warm_up=self.warm_up)
         return {

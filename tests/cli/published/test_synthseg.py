@@ -17,7 +17,7 @@ from synthtf.published.synthseg.quality import quality_groups
 FLAGS = {
     *("--i", "--o", "--parc", "--robust", "--fast", "--ct", "--vol", "--qc", "--post"),
     *("--resample", "--crop", "--autocrop", "--threads", "--cpu", "--v1", "--keepgeom"),
-    *("--addctab", "--photo", "-h", "--help", "--model", "--max-memory"),
+    *("--addctab", "--noaddctab", "--photo", "-h", "--help", "--model", "--max-memory"),
 }
 
 
@@ -129,11 +129,17 @@ def test_a_bad_scan_does_not_stop_the_others(models, scan, tmp_path, monkeypatch
     [
         (["--robust", "--v1"], "--v1 cannot be used with --robust"),
         (["--crop", "32", "--autocrop"], "--autocrop cannot be used with --crop"),
-        (["--photo", "left"], "--photo cannot be done: "),
+        (["--photo", "front"], "--photo must be one of left, right, both. Received: front"),
+        (["--photo", "left", "--ct"], "--ct cannot be used with --photo"),
+        (["--photo", "left", "--qc", "q.csv"], "--qc cannot be used with --photo"),
+        (["--photo", "both"], r"--photo: published weights are missing: synthseg_photo_both_1\.0"),
         (["--robust"], r"--robust: published weights are missing: .* \$SYNTHTF_MODELS"),
         (["--parc", "--qc", "q.csv"], "--parc, --qc: published weights are missing"),
         (["--v1"], r"--v1: published weights are missing: synthseg_1\.0\.h5"),
-        (["--parc", "--model", "heads-2mm"], "--parc, --robust, --qc and --v1 need published"),
+        (
+            ["--parc", "--model", "heads-2mm"],
+            "--parc, --robust, --qc, --v1 and --photo need published",
+        ),
         (["--model", "absent"], "absent does not exist"),
         (["--vol", "x.txt"], "--vol can only be a .txt list"),
     ],
@@ -144,6 +150,55 @@ def test_what_cannot_be_done_is_refused(scan, capsys, arguments, message):
     assert len(said.err.splitlines()) == 1
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(said.err)
+
+
+@pytest.fixture
+def photo_models(models, tmp_path):
+    """Weights for photographs, with FreeSurfer's tables of their labels."""
+    folder = tmp_path / "photo"
+    folder.mkdir()
+    labels = [0, 14, 15, 16, 77, 2, 3, 17, 41, 42, 53]
+    names = ["background", *(f"structure {label}" for label in labels[1:])]
+    for kind, count in (("both", 11), ("single", 8)):
+        sizes = {"outputs": count, "levels": 2, "sharpness": 3.0}
+        write_unet(folder / f"synthseg_photo_{kind}_1.0.h5", **sizes)
+        tables = {"segmentation_labels": labels, "segmentation_names": names}
+        tables["topological_classes"] = [0, 1, 2, 3, 0, 4, 4, 5, 14, 14, 15]
+        for table, column in tables.items():
+            np.save(folder / f"synthseg_{table}_photo_{kind}_1.0.npy", np.array(column[:count]))
+    (folder / "synthseg_parc_2.0.h5").symlink_to(models / "synthseg_parc_2.0.h5")
+    return folder
+
+
+def test_photographs(photo_models, scan, tmp_path, capsys):
+    mirrored, data = tmp_path / "mirrored.nii.gz", nib.load(scan).get_fdata()
+    # Voxels of 1 mm and even sizes: nothing but the side differs.
+    for path, side in ((scan, 1), (mirrored, -1)):
+        nib.Nifti1Image(data, np.diag([side, 1, 1, 1])).to_filename(path)
+    found, volumes = {}, {}
+    for name, path, side in (
+        *(("both", scan, "both"), ("left", scan, "left"), ("right", mirrored, "right")),
+    ):
+        out = tmp_path / f"{name}.nii.gz"
+        given = "--i", path, "--o", out, "--vol", tmp_path / f"{name}.csv", "--photo", side
+        given = (*given, "--crop", 32, "--parc", "--model", photo_models)
+        assert main(list(map(str, given))) == 0
+        assert capsys.readouterr().out.startswith("Photo-SynthSeg 1.0, published weights ")
+        found[name] = np.asarray(nib.load(out).dataobj)
+        volumes[name] = read(tmp_path / f"{name}.csv")
+    assert volumes["both"][0][:3] == ["subject", "structure 2", "structure 3"]
+    assert len(volumes["both"][0]) == 1 + 10 + len(PARCELS)
+    assert len(volumes["left"][0]) == 1 + 7 + len(PARCELS)
+    # Parcels add up to the cortex, and a right hemisphere is seen as the left one that it mirrors.
+    numbers = np.array(volumes["left"][1][1:], float)
+    assert numbers[7:].sum() == pytest.approx(numbers[1], abs=0.1)
+    np.testing.assert_allclose(np.array(volumes["right"][1][1:], float), numbers, atol=0.01)
+    np.testing.assert_array_equal(found["right"], found["left"])
+    assert set(np.unique(found["left"])) <= {0, 14, 15, 16, 77, 2, 17, *PARCELS}
+    (photo_models / "synthseg_segmentation_names_photo_both_1.0.npy").write_bytes(b"no table")
+    given = "--i", scan, "--o", tmp_path / "x.nii", "--photo", "both", "--model", photo_models
+    assert main(list(map(str, given))) == 1
+    assert "names_photo_both_1.0.npy is damaged" in capsys.readouterr().err
 
 
 def test_weights_of_another_network(scan, tmp_path, capsys):

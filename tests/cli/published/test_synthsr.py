@@ -84,6 +84,25 @@ def test_pair(scan, tmp_path, capsys):
     assert read(out).min() >= 0
     assert main(["--t1", str(scan), "--t2", str(tmp_path / "none.nii.gz"), "--o", out]) == 1
     assert "none.nii.gz does not exist" in capsys.readouterr().err
+    expected, folders = read(out), []
+    for name, scans in (("t1", ("a.nii", "b.nii.gz")), ("t2", ("x.nii.gz", "y.nii"))):
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        for file in scans:
+            nib.load(scan).to_filename(folders[-1] / file)
+    flags = ["--t1", str(folders[0]), "--t2", str(folders[1])]
+    assert main([*flags, "--o", str(tmp_path / "out")]) == 0
+    for name in ("a_synthsr.nii", "b_synthsr.nii.gz"):
+        np.testing.assert_array_equal(read(tmp_path / "out" / name), expected)
+    lists = [tmp_path / f"{name}.txt" for name in ("t1", "t2", "o")]
+    for path, files in zip(lists, (("a.nii",), ("x.nii.gz",), ("of_list.nii.gz",)), strict=True):
+        path.write_text("".join(f"{path.with_suffix('') / file}\n" for file in files))
+    flags = ["--t1", str(lists[0]), "--t2", str(lists[1]), "--o", str(lists[2])]
+    assert main(flags) == 0
+    np.testing.assert_array_equal(read(tmp_path / "o" / "of_list.nii.gz"), expected)
+    (folders[1] / "y.nii").unlink()
+    assert main(["--t1", str(folders[0]), "--t2", str(folders[1]), "--o", str(tmp_path / "p")]) == 1
+    assert "--t2 must have as many images as --t1. Received: 2 T1 and 1" in capsys.readouterr().err
 
 
 def test_folders_lists_and_bad_scans(scan, tmp_path, capsys):

@@ -8,6 +8,7 @@ from published_weights import strip_state
 from torch_files import save
 
 from synthtf.cli.published.synthstrip import main, make_parser
+from synthtf.version import __version__
 
 
 @pytest.fixture
@@ -150,3 +151,9 @@ def test_command_lines_of_others_are_understood(line):
     assert args.image
     assert args.out
     assert args.mask
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as status:
+        main(["-v"])
+    assert status.value.code == 0 and capsys.readouterr().out.strip() == __version__

@@ -33,9 +33,9 @@ def in_patches(networks, size):
 
 
 def test_patches_give_the_posteriors_of_the_whole(networks):
-    whole, seen, judged = networks.segment(IMAGE, fast=False)
+    whole, seen, judged = networks.segment(IMAGE, flip=True)
     assert whole.std(axis=(1, 2, 3)).max() > 0.01 and len(np.unique(seen)) > 3
-    parts, others, _ = in_patches(networks, 32).segment(IMAGE, fast=False)
+    parts, others, _ = in_patches(networks, 32).segment(IMAGE, flip=True)
     np.testing.assert_allclose(parts, whole, atol=1e-5)
     assert (others == seen).mean() > 0.999
     np.testing.assert_array_equal(judged, seen)
@@ -60,17 +60,17 @@ def test_patches_give_the_parcels_of_the_whole(networks):
 
 
 def test_mirrored_scans_have_mirrored_posteriors(networks):
-    both = networks.segment(IMAGE, fast=False)[0]
-    mirror = networks.segment(IMAGE[::-1].copy(), fast=False)[0]
+    both = networks.segment(IMAGE, flip=True)[0]
+    mirror = networks.segment(IMAGE[::-1].copy(), flip=True)[0]
     np.testing.assert_allclose(mirror[VERSION_2.mirrored][:, ::-1], both, atol=1e-5)
-    once = networks.segment(IMAGE, fast=True)[0]
+    once = networks.segment(IMAGE, flip=False)[0]
     assert np.abs(once - both).max() > 0.01
 
 
 def test_fast_posteriors_are_smoothed_unless_another_network_follows(networks, folder):
     alone = Networks.load(VERSION_2, folder / "synthseg_2.0.h5")
-    smoothed, found, _ = alone.segment(IMAGE, fast=True)
-    sharp, seen, _ = networks.segment(IMAGE, fast=True)
+    smoothed, found, _ = alone.segment(IMAGE, flip=False)
+    sharp, seen, _ = networks.segment(IMAGE, flip=False)
     np.testing.assert_allclose([smooth(channel) for channel in sharp], smoothed, atol=1e-6)
     np.testing.assert_array_equal(seen, found)
     assert np.abs(sharp - smoothed).max() > 1e-3
@@ -79,8 +79,8 @@ def test_fast_posteriors_are_smoothed_unless_another_network_follows(networks, f
 def test_robust_in_patches_is_robust(folder):
     robust = Networks.load(VERSION_2, folder / "synthseg_robust_2.0.h5", robust=True)
     image = IMAGE[:64]
-    whole = robust.segment(image, fast=True)[0]
-    parts = in_patches(robust, 48).segment(image, fast=True)[0]
+    whole = robust.segment(image, flip=False)[0]
+    parts = in_patches(robust, 48).segment(image, flip=False)[0]
     # Where two tissues are nearly as likely, rounding decides.
     assert (np.abs(parts - whole).max(0) < 1e-3).mean() > 0.95
 

@@ -8,7 +8,6 @@ from synthtf.published.synthseg.postprocessing import (
     drop_unlikely,
     keep_largest,
     keep_topology,
-    most_likely,
     normalize,
 )
 from synthtf.published.synthseg.quality import quality_groups, scores
@@ -47,7 +46,7 @@ def test_only_the_largest_piece_stays():
 
 def test_a_class_of_topology_is_one_piece():
     posteriors = np.zeros((33, 9, 3, 3), "float32")
-    white, cortex, csf, left = VERSION_2.channels([2, 3, 24, 11])
+    white, cortex, csf, left = np.searchsorted(VERSION_2.values, [2, 3, 24, 11])
     posteriors[white, :2] = posteriors[cortex, 2:4] = 0.5
     posteriors[cortex, 6:8] = posteriors[csf, 6:8] = posteriors[csf, 0] = 0.4
     posteriors[left, 8] = 0.2
@@ -69,11 +68,6 @@ def test_unlikely_structures_are_dropped_and_the_rest_sums_to_one():
     assert empty[0] == 1 and empty[1] == 0
 
 
-def test_the_first_of_equals_is_the_most_likely():
-    posteriors = RNG.integers(0, 4, (7, 5, 5, 5)).astype("float32")
-    np.testing.assert_array_equal(most_likely(posteriors), posteriors.argmax(0))
-
-
 def test_parcels_from_parts_are_those_of_the_whole():
     whole = RNG.uniform(0, 1, (8, 6, 7, 69)).astype("float32")
     inner = (slice(1, 7), slice(0, 6), slice(2, 6))
@@ -91,7 +85,7 @@ def test_parcels_from_parts_are_those_of_the_whole():
 
 def test_the_judge_sees_a_box_about_the_brain():
     channels = np.zeros((20, 30, 9), int)
-    channels[4:9, 10:28, 2:5] = VERSION_2.channels([16])
+    channels[4:9, 10:28, 2:5] = np.searchsorted(VERSION_2.values, [16])
     channels[0, 0, 0] = 24  # label 47, which the box leaves out
     groups = quality_groups(channels, VERSION_2, 8)
     assert groups.shape == (8, 8, 8, 9) and (groups.sum(-1) == 1).all()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras import ops
@@ -55,6 +57,28 @@ def test_the_network_sees_the_image_and_its_tissues(ndim, errors):
     expected = np.vectorize(mapping.get)(found["labels"][..., 0])
     assert (tissues == expected).all() == (errors == 0)
     assert np.isfinite(float(model.objective(model(batch))))
+
+
+def test_the_network_sees_structures_whose_parts_it_finds():
+    table = replace(TABLE, structures=(None, "left", "left", *(None,) * 6))
+    labels = np.zeros((16, 16), "int32")
+    for place, label in enumerate(TABLE.ids[1:]):
+        labels[2 * place : 2 * place + 2, 3:13] = label
+    small = UNetConfig(features=2, levels=2)
+    task = RobustTask(by="structures", network=small, errors=0)
+    stages = task.stages(table)
+    assert [stage[1].output_labels for stage in stages.values()] == [
+        (0, 2, 17, 41, 42, 53),
+        (0, 2, 17, 41, 42, 53),
+        (0, 2, 3, 17, 41, 42, 53),
+    ]
+    model = task.make((16, 16), table, recipe=[RandomIntensity()])
+    found = model.synthesis(LabelMaps([labels])[0][0])
+    seen = ops.convert_to_numpy(found["image"])[0, ..., 1:].argmax(-1)
+    np.testing.assert_array_equal(seen[2:4, 3:13], 1)  # the cortex is a part of "left"
+    assert model.output_labels == (0, 2, 3, 17, 41, 42, 53)
+    with pytest.raises(ValueError, match="part_of"):
+        task.make((16, 16), TABLE, recipe=[RandomIntensity()])
 
 
 def test_labels_that_the_recipe_adds_are_a_tissue_in_all_three_networks():
