@@ -26,6 +26,7 @@ _MODULES = {
     "registration_unet": "deformable",
     "side_spread": "parts",
     "trained_class_layer": "parts",
+    "trunk_weights": "parts",
     "unet": "unets",
     "with_features": "parts",
     "with_logits": "parts",

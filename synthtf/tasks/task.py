@@ -180,6 +180,9 @@ class Task(Options):
     def copy_weights(self, run: "Run", target: "Run") -> None:
         """Let the network of a run begin with the weights of another run.
 
+        Those of a run of another task are taken up to the features that its outputs share: what
+        each task makes of them is its own.
+
         Args:
             run: with the weights.
             target: whose network gets them.
@@ -187,8 +190,13 @@ class Task(Options):
         Raises:
             ValueError: if the run has another network.
         """
-        weights = target.task_model.weights
-        if run.task != self.name or not copied(run.task_model.weights, weights):
+        if run.task == self.name:
+            pair = run.task_model.weights, target.task_model.weights
+        else:
+            from synthtf.networks import trunk_weights
+
+            pair = trunk_weights(run.task_model), trunk_weights(target.task_model)
+        if not pair[0] or not copied(*pair):
             raise ValueError(f"{run.name}: has another network than the one to be trained")
 
     def detector_size(self, run: "Run") -> "DetectorConfig":
