@@ -10,6 +10,7 @@ _MODULES = {
     "affine_detector": "detectors",
     "chain_networks": "chains",
     "class_weights": "parts",
+    "cross_unet": "crossed",
     "detector": "parts",
     "grouped_unet": "grouped",
     "has_competing_features": "parts",

@@ -21,7 +21,7 @@ from synthtf.synthesis.fused import (
     SwapSides,
 )
 from synthtf.synthesis.stages import LABEL_MAPS, Stage, group
-from synthtf.synthesis.view_keys import ViewKeys, Views
+from synthtf.synthesis.view_keys import ALWAYS, ViewKeys, Views
 
 Labels = Sequence[int] | LabelTable | str | os.PathLike | None
 
@@ -84,7 +84,7 @@ def build(
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
     chain = _Chain(inputs, scene.shape, bound, views)
-    for stage in group(bound, chain.chance):
+    for stage in group(bound, chain.shared):
         chain.prepare(stage)
         getattr(chain, stage.kind)(stage)
     outputs = chain.outputs()
@@ -134,8 +134,8 @@ class _Chain:
         self.targets: dict[str, Any] = {}
         self.key = inputs["key"]
         self._views = views
-        self._keys = {1.0: self.key}  # what all views share is made once
-        self._chances = {step.name: views.shared(step) if views else 1.0 for step in steps}
+        self._keys = {ALWAYS: self.key}  # what all views share is made once
+        self._shared = {step.name: views.shared(step) if views else ALWAYS for step in steps}
         self.shape = shape
         self.is_placed = False
         self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (self.parts["labels"], None, [])
@@ -144,13 +144,13 @@ class _Chain:
         self._steps = {step.name: step for step in steps}
         self._count = 0
 
-    def chance(self, step: SynthesisLayer) -> float:
-        """Give how likely it is that all views of a sample share the draws of a step."""
-        return self._chances[step.name]
+    def shared(self, step: SynthesisLayer) -> Range:
+        """Give when all views of a sample share the draws of a step; see `Views`."""
+        return self._shared[step.name]
 
     def prepare(self, stage: Stage | None = None) -> None:
         """Go on with a row for each view, if a stage is not the same in all, or at the end."""
-        if self._views is None or (stage and self.chance(stage.steps[0]) == 1):
+        if self._views is None or (stage and self.shared(stage.steps[0]) == ALWAYS):
             return
         views, self._views = self._views, None
 
@@ -165,10 +165,10 @@ class _Chain:
             self.trail = (spread(start), spread(transform), flips)
         self.scan_trail = tuple(spread(tensor) for tensor in self.scan_trail)
         self._keys = {
-            chance: ViewKeys(views.number, chance, name=f"view_keys_{index}")(self.key)
-            for index, chance in enumerate(sorted({1.0, *self._chances.values()}))
+            shared: ViewKeys(views.number, shared, name=f"view_keys_{index}")(self.key)
+            for index, shared in enumerate(sorted({ALWAYS, *self._shared.values()}))
         }
-        self.key = self._keys[1.0]
+        self.key = self._keys[ALWAYS]
 
     def source(self, stage: Stage) -> None:
         """Make label maps, with a margin around the images."""
@@ -266,7 +266,7 @@ class _Chain:
 
     def _key(self, step: SynthesisLayer) -> Any:
         """Give the keys that a step draws from."""
-        return self._keys[self.chance(step)]
+        return self._keys[self.shared(step)]
 
     def _part(self, name: str) -> Any:
         """Give a part, or the one that it is the same as."""

@@ -29,7 +29,7 @@ class Stage:
 
 
 def group(
-    steps: Sequence[SynthesisLayer], alike: Callable[[SynthesisLayer], float] | None = None
+    steps: Sequence[SynthesisLayer], alike: Callable[[SynthesisLayer], object] | None = None
 ) -> list[Stage]:
     """Group steps into stages.
 

@@ -8,8 +8,13 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Limits, Probability
+from synthtf.arguments import Limits
 from synthtf.layers.base import SynthesisLayer, Tensor
+from synthtf.ranges import Range
+
+
+ALWAYS, NEVER = (0.0, 1.0), (0.0, 0.0)
+"""For a step whose draws all images of a sample share, and for one whose draws are of each."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,12 @@ class Views:
 
     Attributes:
         number: images per sample.
-        shared: gives for a step how likely it is, per sample, that all images share its draws;
-            steps that are equally likely to are shared together.
+        shared: gives for a step when all images share its draws: a number that is drawn from
+            [0, 1) once for each sample lies between the two.
     """
 
     number: int
-    shared: Callable[[SynthesisLayer], float]
+    shared: Callable[[SynthesisLayer], Range]
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -32,7 +37,8 @@ class ViewKeys(SynthesisLayer):
 
     Args:
         number: images per sample.
-        shared: how likely it is that all of them have the key of the sample.
+        shared: all of them have the key of the sample where a number that is drawn from [0, 1)
+            lies between the two; it is the same in all layers.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, 2)`, int32.
@@ -42,20 +48,24 @@ class ViewKeys(SynthesisLayer):
     gives = ()
 
     def __init__(
-        self, number: Annotated[int, Limits(1)], shared: Probability = 0.0, **kwargs: Any
+        self,
+        number: Annotated[int, Limits(1)],
+        shared: Annotated[Range, Limits(0, 1)] = NEVER,
+        **kwargs: Any,
     ) -> None:
         super().__init__(number=number, shared=shared, **kwargs)
 
     def call(self, key: Tensor) -> Tensor:
         """Fold the number of the image into the key, or not."""
         key = ops.cast(key, "int32")
-        others = range(1, self.number if self.shared < 1 else 1)
-        own = [key, *(random.fold_in(key, f"view_{index}") for index in others)]
-        if self.shared == 1:
+        low, high = self.shared
+        if (low, high) == ALWAYS:
             return ops.repeat(key, self.number, axis=0)
-        if self.shared > 0:
-            chance = random.uniform(random.fold_in(key, "shared"), (1,))
-            own = [ops.where(chance < self.shared, key, each) for each in own]
+        own = [key, *(random.fold_in(key, f"view_{index}") for index in range(1, self.number))]
+        if low < high:
+            drawn = random.uniform(random.fold_in(key, "shared"), (1,))
+            same = ops.logical_and(drawn >= low, drawn < high)
+            own = [ops.where(same, key, each) for each in own]
         return ops.reshape(ops.stack(own, axis=1), (-1, 2))
 
     def output_spec(self, key: Tensor) -> Tensor:

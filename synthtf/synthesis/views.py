@@ -11,12 +11,12 @@ from synthtf.layers.base import SynthesisLayer
 from synthtf.ranges import Range
 from synthtf.synthesis import build
 from synthtf.synthesis.recipe import Recipe
-from synthtf.synthesis.view_keys import Views
+from synthtf.synthesis.view_keys import ALWAYS, NEVER, Views
 
 
-def keeps_anatomy(step: SynthesisLayer) -> float:
-    """Share what makes, moves or changes label maps: views show the same anatomy in other contrasts."""
-    return float("labels" in step.gives or "transform" in step.gives)
+def keeps_anatomy(step: SynthesisLayer) -> Range:
+    """Share what makes, moves or changes label maps: one anatomy in several contrasts."""
+    return ALWAYS if "labels" in step.gives or "transform" in step.gives else NEVER
 
 
 def labels_to_views(

@@ -16,6 +16,7 @@ _CLASSES = (
     "robust.options.RobustTask",
     "quality.options.QualityTask",
     "contrasting.options.ContrastiveTask",
+    "in_context.options.InContextTask",
 )
 
 

@@ -125,10 +125,11 @@ class Task(Options):
         table = recipe.table(labels, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)
         image = next(x for name, x in model.synthesis.output.items() if "labels" not in name)
-        if image.shape[-1] != model.task_model.inputs[0].shape[-1]:
+        channels = [x.shape[-1] for x in model.task_model.inputs]
+        if image.shape[-1] not in channels:
             raise ValueError(
                 f"`network` must take the channels of the recipe's images, {image.shape[-1]}. "
-                f"Received: a network of {model.task_model.inputs[0].shape[-1]}"
+                f"Received: a network of {channels[0]}"
             )
         facts["shape"], facts["spacing"] = list(shape), list(spacing)
         facts["output_labels"] = list(model.output_labels)
