@@ -83,10 +83,12 @@ def build(
     }
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
-    chain = _Chain(inputs, scene.shape, bound, views)
-    for stage in group(bound, chain.shared):
-        chain.prepare(stage)
-        getattr(chain, stage.kind)(stage)
+    chain = _Chain(inputs, scene.shape, bound)
+    if views is None:
+        for stage in group(bound):
+            getattr(chain, stage.kind)(stage)
+    else:
+        _chain_views(chain, bound, views)
     outputs = chain.outputs()
     outputs["labels"] = layers.MapLabels(scene.table.mapping, name="target")(outputs["labels"])
     return xla.choose(keras.Model(inputs, outputs, name="synthesis"))
@@ -109,13 +111,33 @@ def random_steps(synthesis: keras.Model) -> list[tuple[RandomLayer, tuple[int | 
     return list(found.values())
 
 
+def _chain_views(chain: "_Chain", steps: Sequence[SynthesisLayer], views: Views) -> None:
+    """Carry out the steps for several images of each sample; what all share at first, once."""
+    intervals = sorted({ALWAYS, *map(views.shared, steps)})
+    keys = {
+        shared: ViewKeys(views.number, shared, name=f"view_keys_{index}")(chain.key)
+        for index, shared in enumerate(intervals)
+    }
+    is_spread = False
+    for stage in group(steps, views.shared):
+        shared = views.shared(stage.steps[0])
+        if not is_spread and shared != ALWAYS:
+            chain.repeat_rows(views.number)
+            is_spread = True
+        chain.key = keys[shared] if is_spread else chain.key
+        getattr(chain, stage.kind)(stage)
+    if not is_spread:
+        chain.repeat_rows(views.number)
+        chain.key = keys[ALWAYS]
+
+
 class _Chain:
     """The parts of a sample, stage by stage.
 
     Attributes:
         parts: symbolic tensors by name; see `SynthesisLayer`.
         targets: symbolic images that are kept, by name of the step.
-        key: symbolic keys of all rows.
+        key: symbolic keys.
         shape: spatial shape of the images.
         is_placed: whether the parts are on the grid of the images.
         trail: where the label map comes from: a label map, the transform that moves it here, and
@@ -124,57 +146,38 @@ class _Chain:
     """
 
     def __init__(
-        self,
-        inputs: dict[str, Any],
-        shape: tuple[int, ...],
-        steps: Sequence[SynthesisLayer],
-        views: Views | None = None,
+        self, inputs: dict[str, Any], shape: tuple[int, ...], steps: Sequence[SynthesisLayer]
     ) -> None:
         self.parts = {name: tensor for name, tensor in inputs.items() if name != "key"}
         self.targets: dict[str, Any] = {}
         self.key = inputs["key"]
-        self._views = views
-        self._keys = {ALWAYS: self.key}  # what all views share is made once
-        self._shared = {step.name: views.shared(step) if views else ALWAYS for step in steps}
         self.shape = shape
         self.is_placed = False
-        self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (self.parts["labels"], None, [])
-        self.scan_trail = (self.parts.get("scan"), None)
+        self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (inputs["labels"], None, [])
+        self.scan_trail = (inputs.get("scan"), None)
         self._of_scan: list[SynthesisLayer] = []  # whose targets move with it
         self._steps = {step.name: step for step in steps}
         self._count = 0
 
-    def shared(self, step: SynthesisLayer) -> Range:
-        """Give when all views of a sample share the draws of a step; see `Views`."""
-        return self._shared[step.name]
+    def repeat_rows(self, number: int) -> None:
+        """Go on with so many rows for each one that there was, next to each other."""
 
-    def prepare(self, stage: Stage | None = None) -> None:
-        """Go on with a row for each view, if a stage is not the same in all, or at the end."""
-        if self._views is None or (stage and self.shared(stage.steps[0]) == ALWAYS):
-            return
-        views, self._views = self._views, None
+        def rows(tensor: Any) -> Any:
+            return None if tensor is None else ops.repeat(tensor, number, axis=0)
 
-        def spread(tensor: Any) -> Any:
-            return None if tensor is None else ops.repeat(tensor, views.number, axis=0)
-
-        self.parts = {name: spread(tensor) for name, tensor in self.parts.items()}
-        self.targets = {name: spread(tensor) for name, tensor in self.targets.items()}
+        self.parts = {name: rows(tensor) for name, tensor in self.parts.items()}
+        self.targets = {name: rows(tensor) for name, tensor in self.targets.items()}
         if self.trail is not None:
             start, transform, flips = self.trail
-            flips = [(step, spread(mirrored)) for step, mirrored in flips]
-            self.trail = (spread(start), spread(transform), flips)
-        self.scan_trail = tuple(spread(tensor) for tensor in self.scan_trail)
-        self._keys = {
-            shared: ViewKeys(views.number, shared, name=f"view_keys_{index}")(self.key)
-            for index, shared in enumerate(sorted({ALWAYS, *self._shared.values()}))
-        }
-        self.key = self._keys[ALWAYS]
+            flips = [(step, rows(mirrored)) for step, mirrored in flips]
+            self.trail = (rows(start), rows(transform), flips)
+        self.scan_trail = tuple(rows(tensor) for tensor in self.scan_trail)
 
     def source(self, stage: Stage) -> None:
         """Make label maps, with a margin around the images."""
         blank = ops.reshape(ops.zeros_like(self.key[:, :1]), (-1, *(1,) * len(self.shape), 1))
         canvas = ops.tile(blank, (1, *_canvas(self.shape), 1))
-        labels = stage.steps[0](canvas, key=self._key(stage.steps[0]))
+        labels = stage.steps[0](canvas, key=self.key)
         self.parts = {"labels": labels}
         self.trail = (labels, None, [])
 
@@ -190,11 +193,11 @@ class _Chain:
             if isinstance(step, layers.RandomFlip):
                 transform = composed() if waiting or transform is not None else self._identity()
                 mirror = MirrorTransform([step], self.shape, name=step.name)
-                transform, mirrored = mirror(transform, key=self._key(step))
+                transform, mirrored = mirror(transform, key=self.key)
                 flips.append((step, mirrored))
                 waiting = []
             else:
-                random = {"key": self._key(step)} if isinstance(step, RandomLayer) else {}
+                random = {"key": self.key} if isinstance(step, RandomLayer) else {}
                 waiting.append(step(labels, **random))
         self._move_by(composed(), flips)
 
@@ -204,7 +207,7 @@ class _Chain:
         if len(stage.steps) == 1:
             return self.step(stage)
         layer = LinearSteps(stage.steps, name="_and_".join(stage.names))
-        self.parts["image"] = layer(self.parts["image"], key=self._key(stage.steps[0]))
+        self.parts["image"] = layer(self.parts["image"], key=self.key)
         return None
 
     def step(self, stage: Stage) -> None:
@@ -221,7 +224,7 @@ class _Chain:
             return self._replace_image(step)
         also = [part for part in step.also if part in self.parts]
         inputs = [self._part(part) for part in (*step.takes, *also)]
-        random = {"key": self._key(step)} if isinstance(step, RandomLayer) else {}
+        random = {"key": self.key} if isinstance(step, RandomLayer) else {}
         outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
         for name, target in self.targets.items() if step.hides else ():
             self.targets[name] = step([target, *inputs[1:]], **random)
@@ -236,7 +239,7 @@ class _Chain:
             self.trail = None
             if field is None and hasattr(step, "displacement"):
                 of = DisplacementOf([step], name=f"{step.name}_displacement")
-                field = of(inputs[0], key=self._key(step))
+                field = of(inputs[0], key=self.key)
         if field is not None and "scan" in self.parts:
             # What has been kept stays as it is where a step moves labels and image alone.
             self._of_scan = [] if "image" in gives else self._of_scan
@@ -248,7 +251,6 @@ class _Chain:
 
     def outputs(self) -> dict[str, Any]:
         """Give the label map, the normalised image and what is kept."""
-        self.prepare()
         self._place()
         found = {"labels": self.parts["labels"]}
         if "image" in self.parts:
@@ -261,12 +263,8 @@ class _Chain:
         part = self._part(taken)
         if hasattr(step, "of"):
             gain = self._steps[step.of]
-            part = gain(ops.ones_like(part), key=self._key(gain))
+            part = gain(ops.ones_like(part), key=self.key)
         self.targets[step.name] = step(part)
-
-    def _key(self, step: SynthesisLayer) -> Any:
-        """Give the keys that a step draws from."""
-        return self._keys[self.shared(step)]
 
     def _part(self, name: str) -> Any:
         """Give a part, or the one that it is the same as."""
@@ -340,10 +338,9 @@ class _Chain:
         """Show the image of a second contrast in a share of the samples."""
         every = type(step).from_config({**step.get_config(), "probability": 1.0})
         (taken,) = step.takes
-        part = self.parts.pop(taken) if taken == "maps" else self._part(taken)
-        image = every(part, key=self._key(step))
+        image = every(self.parts.pop(taken) if taken == "maps" else self._part(taken), key=self.key)
         mix = layers.RandomMix(0.0, probability=1 - step.probability, name=f"{step.name}_or_random")
-        self.parts["image"] = mix([image, self.parts["image"]], key=self._key(step))
+        self.parts["image"] = mix([image, self.parts["image"]], key=self.key)
 
     def _name(self, name: str) -> str:
         """Give a name that no other layer of the model has."""
