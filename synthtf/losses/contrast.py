@@ -47,8 +47,8 @@ def contrastive_loss(features: Tensor, classes: Tensor, temperature: float = 0.1
     Example:
         >>> import numpy as np
         >>> rows = np.array([[[1.0, 0.0], [3.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
-        >>> near, far = (contrastive_loss(rows, np.array([c])) for c in ([0, 0, 1, 1], [0, 1, 0, 1]))
-        >>> bool(near[0] < far[0])
+        >>> alike, mixed = np.array([[0, 0, 1, 1]]), np.array([[0, 1, 0, 1]])
+        >>> bool(contrastive_loss(rows, alike)[0] < contrastive_loss(rows, mixed)[0])
         True
 
     Reference:

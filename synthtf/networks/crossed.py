@@ -99,7 +99,9 @@ class CrossBlock(layers.Layer):
 
     def compute_output_spec(self, inputs: list[Any]) -> Any:
         """The shapes of the inputs with other channels."""
-        found = [keras.KerasTensor((*x.shape[:-1], self.features), self.compute_dtype) for x in inputs]
+        found = [
+            keras.KerasTensor((*x.shape[:-1], self.features), self.compute_dtype) for x in inputs
+        ]
         return found[0] if self.ends else tuple(found)
 
     def get_config(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from synthtf.arguments import Limits
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.ranges import Range
 
-
 ALWAYS, NEVER = (0.0, 1.0), (0.0, 0.0)
 """For a step whose draws all images of a sample share, and for one whose draws are of each."""
 

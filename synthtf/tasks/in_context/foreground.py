@@ -37,9 +37,7 @@ class ChooseForeground(RandomLayer):
 
     gives = ()
 
-    def __init__(
-        self, labels: DistinctLabels, several: Probability = 0.0, **kwargs: Any
-    ) -> None:
+    def __init__(self, labels: DistinctLabels, several: Probability = 0.0, **kwargs: Any) -> None:
         super().__init__(labels=labels, several=several, **kwargs)
         self._values = sorted({0, *self.labels})
 
