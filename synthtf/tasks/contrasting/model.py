@@ -12,8 +12,8 @@ from synthtf.networks import unet
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ranges import Range
 from synthtf.synthesis import Views, keeps_anatomy, labels_to_views
+from synthtf.synthesis.voxels import DrawVoxels, TakeVoxels
 from synthtf.tasks.contrasting.options import ContrastiveTask
-from synthtf.tasks.contrasting.voxels import DrawVoxels, TakeVoxels
 from synthtf.training.combined import CombinedModel
 
 Tensor = Any

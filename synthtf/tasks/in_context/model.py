@@ -11,7 +11,7 @@ from synthtf.losses import DiceCrossEntropy
 from synthtf.metrics import DiceMetric
 from synthtf.ranges import Range
 from synthtf.synthesis import ALWAYS, NEVER, Views, labels_to_views
-from synthtf.tasks.in_context.foreground import ChooseForeground
+from synthtf.synthesis.foreground import ChooseForeground
 from synthtf.tasks.in_context.options import InContextTask
 from synthtf.training.combined import CombinedModel
 

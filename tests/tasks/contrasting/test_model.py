@@ -7,8 +7,8 @@ from synthtf.data import LabelMaps
 from synthtf.layers import KeepImage, RandomIntensity, RandomNoise, RandomShapes
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
+from synthtf.synthesis.voxels import DrawVoxels, TakeVoxels
 from synthtf.tasks import image_regression, segmentation, voxel_features
-from synthtf.tasks.contrasting.voxels import DrawVoxels, TakeVoxels
 from synthtf.tasks.registry import task_of
 
 SIZE = 16
@@ -61,13 +61,18 @@ def test_about_as_many_voxels_of_each_label_are_drawn():
     assert len(set(ops.convert_to_numpy(places)[0].tolist())) > 16
 
 
-def test_training_brings_voxels_of_a_label_together(tmp_path):
+@pytest.mark.slow
+def test_training_brings_voxels_of_a_label_together():
     keras.utils.set_random_seed(0)
     model = make()
-    model.compile(keras.optimizers.Adam(0.02), run_eagerly=True)
-    history = model.fit(maps(), epochs=12, steps_per_epoch=1, verbose=0).history
-    assert np.mean(history["loss"][-3:]) < 0.8 * np.mean(history["loss"][:3])
-    assert np.mean(history["nearest_of_same_label"][-3:]) > 0.6
+    model.compile(keras.optimizers.Adam(0.01))
+    history = model.fit(maps(), epochs=25, steps_per_epoch=1, verbose=0).history
+    assert np.mean(history["loss"][-5:]) < 0.8 * np.mean(history["loss"][:5])
+    assert np.mean(history["nearest_of_same_label"][-5:]) > 0.7
+
+
+def test_a_model_is_kept(tmp_path):
+    model = make()
     run = model.save_run(tmp_path / "run")
     assert task_of(run.metadata).embedding == 6
     image = np.random.default_rng(0).uniform(size=(1, SIZE, SIZE, 1)).astype("float32")
@@ -108,10 +113,9 @@ def test_a_network_of_another_task_begins_with_what_it_has_learned(ndim):
             before = target.task_model.get_weights()
             task_of(target.run.metadata).copy_weights(source.run, target.run)
             found, given = target.task_model.get_weights(), source.task_model.get_weights()
-            for old, new, origin in list(zip(before, found, given, strict=True))[:-2]:
-                np.testing.assert_array_equal(new, origin)
-            for old, new in list(zip(before, found, strict=True))[-2:]:
-                np.testing.assert_array_equal(new, old)
+            for index, new in enumerate(found):
+                is_trunk = index < len(found) - 2
+                np.testing.assert_array_equal(new, (given if is_trunk else before)[index])
             # So that the other direction has something to do.
             source.task_model.set_weights([w + 0.1 for w in given])
 

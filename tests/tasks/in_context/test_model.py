@@ -6,8 +6,8 @@ from keras import ops
 from synthtf.data import LabelMaps
 from synthtf.layers import RandomAffine, RandomIntensity, RandomShapes
 from synthtf.synthesis import ALWAYS, NEVER
+from synthtf.synthesis.foreground import ChooseForeground
 from synthtf.tasks import in_context_segmentation
-from synthtf.tasks.in_context.foreground import ChooseForeground
 from synthtf.tasks.in_context.model import sharing
 from synthtf.tasks.in_context.options import CrossConfig, InContextTask
 from synthtf.tasks.registry import task_of

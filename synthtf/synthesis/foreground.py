@@ -1,14 +1,14 @@
 """Which labels a task is about."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Probability
-from synthtf.label_arguments import DistinctLabels
+from synthtf.arguments import Probability, as_whole_numbers
 from synthtf.layers.base import RandomLayer, Tensor, as_labels
 from synthtf.ops.indexing import take_per_sample
 from synthtf.ops.labels import look_up
@@ -37,7 +37,12 @@ class ChooseForeground(RandomLayer):
 
     gives = ()
 
-    def __init__(self, labels: DistinctLabels, several: Probability = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        labels: Annotated[Sequence[int], as_whole_numbers],
+        several: Probability = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(labels=labels, several=several, **kwargs)
         self._values = sorted({0, *self.labels})
 
