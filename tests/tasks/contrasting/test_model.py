@@ -7,7 +7,6 @@ from synthtf.data import LabelMaps
 from synthtf.layers import KeepImage, RandomIntensity, RandomNoise, RandomShapes
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
-from synthtf.synthesis.voxels import DrawVoxels, TakeVoxels
 from synthtf.tasks import image_regression, segmentation, voxel_features
 from synthtf.tasks.registry import task_of
 
@@ -46,19 +45,6 @@ def test_two_contrasts_of_one_anatomy_are_compared(ndim):
             np.testing.assert_allclose(features[row, 24 * half :][:24], flat, atol=1e-4)
             flat = samples["labels"][row].ravel()[samples["voxels"][row]]
             np.testing.assert_array_equal(classes[row, :24], flat)
-
-
-def test_about_as_many_voxels_of_each_label_are_drawn():
-    labels = np.zeros((3, 40, 40, 1), "int32")
-    labels[:, :8, :20] = 7  # a tenth
-    labels[:, 20:] = 3
-    key = np.array([[0, i] for i in range(3)], "int32")
-    places = DrawVoxels(24, name="voxels")(labels, key=key)
-    found = ops.convert_to_numpy(TakeVoxels()(labels, places))[..., 0]
-    assert all(np.bincount(row, minlength=8)[[0, 3, 7]].tolist() == [8, 8, 8] for row in found)
-    one = DrawVoxels(24, name="voxels")(labels[2:], key=key[2:])
-    np.testing.assert_array_equal(places[2:], one)
-    assert len(set(ops.convert_to_numpy(places)[0].tolist())) > 16
 
 
 @pytest.mark.slow
