@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthtf.data.grid import check_same_grid
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.normalize import normalize_intensity
@@ -154,11 +155,7 @@ class _Context:
             )
         pairs = [(_read(a), _read(b, labels=True)) for a, b in zip(images, maps, strict=True)]
         for image, mask in pairs:
-            if image.data.shape != mask.data.shape:
-                raise ValueError(
-                    f"{mask.name}: expected the shape of its image {image.name}, "
-                    f"{image.data.shape}. Received: {mask.data.shape}"
-                )
+            check_same_grid(image, mask)
         known = sorted({int(v) for _, mask in pairs for v in np.unique(mask.data)} - {0})
         wanted = known if labels is None else [int(v) for v in labels]
         if not wanted or not set(wanted) <= set(known):

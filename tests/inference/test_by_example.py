@@ -100,8 +100,9 @@ def test_what_does_not_fit_is_refused(runs):
     image, labels = example()
     with pytest.raises(ValueError, match="one label map for each image"):
         segment_in_context(image, [image], [], runs[2])
-    with pytest.raises(ValueError, match="expected the shape of its image"):
-        segment_in_context(image, [image], [labels.data[:-1]], runs[2])
+    for wrong in (labels.data, labels.data[:-1]):
+        with pytest.raises(ValueError, match="must be on the same grid"):
+            segment_in_context(image, [image], [wrong], runs[2])
     with pytest.raises(ValueError, match=r"labels that are in the context.*\[3, 7\].*\[5\]"):
         segment_in_context(image, [image], [labels], runs[2], labels=[5])
     with pytest.raises(ValueError, match="expected one frame"):
