@@ -68,17 +68,23 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_prediction(parser: argparse.ArgumentParser) -> None:
-    """Add `--ct` and `--no-flip`: how a network of one image is used."""
+def add_prediction(parser: argparse.ArgumentParser, *, flip: bool = True) -> None:
+    """Add `--ct`, the flags of memory, and `--no-flip` if there is an average: how it is used."""
     parser.add_argument(
         "--ct", action="store_true", help="scans are in Hounsfield units: clip them to 0-80"
     )
-    parser.add_argument(
-        "--no-flip",
-        dest="flip",
-        action="store_false",
-        help="do not average with the left-right mirrored scan: twice as fast, less accurate",
-    )
+    if flip:
+        parser.add_argument(
+            "--no-flip",
+            dest="flip",
+            action="store_false",
+            help="do not average with the left-right mirrored scan: twice as fast, less accurate",
+        )
+    add_memory(parser)
+
+
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    """Add `--patch` and `--max-memory`."""
     memory = parser.add_argument_group(
         "memory",
         "Needs are estimated before work begins. Patches give the results of the whole scan, "

@@ -26,6 +26,8 @@ COMMANDS = (
     "register",
     "super-resolve",
     "correct",
+    "features",
+    "in-context",
     "bids",
     "apply",
     "evaluate",

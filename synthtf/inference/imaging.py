@@ -76,7 +76,9 @@ def super_resolve(
     channels = _channels(run, name)
     # What a distance to one side is to the other in the mirror image is not known.
     is_distance = hasattr(run.recipe[name], "regions")
-    _, grid, box, predicted = _predict(scan, run, flip and not is_distance, ct, budget)
+    _, grid, box, predicted = predict_foreground(
+        scan, run, _count(run), flip and not is_distance, ct, budget
+    )
     found = predicted[..., channels]
     image = np.zeros((*grid.shape, found.shape[-1]), np.float32)
     if is_distance:
@@ -113,7 +115,7 @@ def correct(
     """
     run = load_run(model, "regression")
     channel = _channels(run, _target(run, None, gain=True)).start
-    volume, grid, box, predicted = _predict(scan, run, flip, ct, budget)
+    volume, grid, box, predicted = predict_foreground(scan, run, _count(run), flip, ct, budget)
     log_gain = np.pad(predicted[..., channel], _around(box, grid), mode="edge")
     field = np.exp(grid.restore(log_gain)).reshape(volume.data.shape)
     image = (volume.data / field).astype(np.float32)
@@ -140,9 +142,36 @@ def _channels(run: "Run", target: str) -> slice:
     return slice(sum(sizes[:index]), sum(sizes[: index + 1]))
 
 
-def _predict(
-    scan: "Volume | str | PathLike", run: "Run", flip: bool, ct: bool, budget: MemoryBudget | None
+def _count(run: "Run") -> int:
+    """Number of all output channels."""
+    return sum(run.metadata["target_channels"]) + len(run.output_labels)
+
+
+def predict_foreground(
+    scan: "Volume | str | PathLike",
+    run: "Run",
+    count: int,
+    flip: bool,
+    ct: bool,
+    budget: MemoryBudget | None,
 ) -> tuple[Volume, ConformedGrid, Box, np.ndarray]:
+    """Apply a network to the foreground of a scan, at the network's resolution.
+
+    Args:
+        scan: A volume of one frame, or its file.
+        run: A training run.
+        count: Output channels of its network.
+        flip: Whether to average with the prediction on the left-right mirrored scan.
+        ct: Whether the scan is in Hounsfield units.
+        budget: Memory that the process may take.
+
+    Returns:
+        The scan, its grid at the network's resolution, the part of it that is foreground, and what
+        the network makes of that, `(x, y, z, count)`.
+
+    Raises:
+        ValueError: If the scan has several frames, or does not fit.
+    """
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
     data = volume.data[..., None] if volume.data.ndim == 2 else volume.data
     if data.ndim != 3 or volume.data.ndim != volume.ndim:
@@ -152,7 +181,6 @@ def _predict(
     limits = (budget or MemoryBudget()).for_scan(int(data.size * SCAN_BYTES))
     image = grid.conform(data)
     box = foreground_box(image, run.spacing)
-    count = sum(run.metadata["target_channels"]) + len(run.output_labels)
     normalized = normalize_intensity(image[box], ct=ct)
     predicted = predict(run, normalized, count, range(count) if flip else None, limits)
     return volume, grid, box, predicted

@@ -27,13 +27,18 @@ _SPACING = (0.3, 8.0)  # mm: outside, the header is wrong more often than the sc
 _labelling: "weakref.WeakKeyDictionary[Run, Run]" = weakref.WeakKeyDictionary()
 
 
-def load_run(model: Any, task: str) -> Run:
-    """Give the run of a task in three dimensions: of a run, a folder, a name, or a model.
+def load_run(model: Any, task: str, dimensions: Sequence[int] = (3,)) -> Run:
+    """Give the run of a task: of a run, a folder, a name, or a model.
 
     A network that returns images and labels voxels, too, counts as one of segmentation.
 
+    Args:
+        model: A run, a folder, a name, or a model.
+        task: Name of the task.
+        dimensions: Of how many the network may be.
+
     Raises:
-        ValueError: If it is of another task or of two dimensions.
+        ValueError: If it is of another task or of other dimensions.
         FileNotFoundError: If a file of it is missing.
     """
     run = as_run(model)
@@ -41,7 +46,7 @@ def load_run(model: Any, task: str) -> Run:
         run = _labelling_run(run)
     if run.task != task:
         raise ValueError(f"Expected a run of the task {task!r}. Received {run.task!r}: {run.name}")
-    if len(run.spacing) != 3:
+    if len(run.spacing) not in dimensions:
         raise ValueError(
             f"Expected a network of three dimensions. Received one of {len(run.spacing)}: "
             f"{run.name}"

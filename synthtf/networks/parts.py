@@ -138,6 +138,22 @@ def trained_class_layer(network: keras.Model) -> keras.Layer:
     return next(layer for layer in map(partial(_find, network), names) if layer is not None)
 
 
+def trunk_weights(network: keras.Model) -> list[keras.Variable]:
+    """Give the weights of a network up to the features that its outputs share.
+
+    They do not depend on what is made of the features: classes, images, or an embedding.
+
+    Args:
+        network: As `unet` builds it, with any last layers.
+
+    Returns:
+        The weights; empty if it has no such features.
+    """
+    names = (PRIOR_LOGITS, STRUCTURE_LOGITS, LOGITS)
+    last = next((layer for layer in map(partial(_find, network), names) if layer is not None), None)
+    return [] if last is None else keras.Model(network.input, last.input).weights
+
+
 def has_sides(network: keras.Model) -> bool:
     """Whether a network of segmentation has a side channel."""
     return _find(network, SIDE_LOGIT) is not None

@@ -3,5 +3,16 @@
 from synthtf.synthesis.build import random_steps
 from synthtf.synthesis.pairs import labels_to_pairs
 from synthtf.synthesis.recipe import Recipe
+from synthtf.synthesis.view_keys import ALWAYS, NEVER, Views
+from synthtf.synthesis.views import keeps_anatomy, labels_to_views
 
-__all__ = ["Recipe", "labels_to_pairs", "random_steps"]
+__all__ = [
+    "ALWAYS",
+    "NEVER",
+    "Recipe",
+    "Views",
+    "keeps_anatomy",
+    "labels_to_pairs",
+    "labels_to_views",
+    "random_steps",
+]

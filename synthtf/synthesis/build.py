@@ -22,6 +22,7 @@ from synthtf.synthesis.fused import (
     SwapSides,
 )
 from synthtf.synthesis.stages import LABEL_MAPS, Stage, group
+from synthtf.synthesis.view_keys import ALWAYS, ViewKeys, Views
 
 Labels = Sequence[int] | LabelTable | str | os.PathLike | None
 
@@ -69,9 +70,13 @@ def bind(
 
 
 def build(
-    steps: Sequence[SynthesisLayer], shape: Sequence[int], labels: Labels, spacing: Range
+    steps: Sequence[SynthesisLayer],
+    shape: Sequence[int],
+    labels: Labels,
+    spacing: Range,
+    views: Views | None = None,
 ) -> keras.Model:
-    """Build the model of a recipe; see `Recipe.build`."""
+    """Build the model of a recipe, see `Recipe.build`; with `views`, of several rows per sample."""
     bound, scene = bind(steps, shape, labels, spacing)
     inputs = {
         "labels": keras.Input((*(None,) * len(scene.shape), 1), dtype="int32", name="labels"),
@@ -80,8 +85,11 @@ def build(
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
     chain = _Chain(inputs, scene, bound)
-    for stage in group(bound):
-        getattr(chain, stage.kind)(stage)
+    if views is None:
+        for stage in group(bound):
+            getattr(chain, stage.kind)(stage)
+    else:
+        _chain_views(chain, bound, views)
     outputs = chain.outputs()
     outputs["labels"] = layers.MapLabels(scene.table.mapping, name="target")(outputs["labels"])
     return xla.choose(keras.Model(inputs, outputs, name="synthesis"))
@@ -102,6 +110,26 @@ def random_steps(synthesis: keras.Model) -> list[tuple[RandomLayer, tuple[int | 
             if isinstance(step, RandomLayer):
                 found.setdefault(step.name, (step, shape))
     return list(found.values())
+
+
+def _chain_views(chain: "_Chain", steps: Sequence[SynthesisLayer], views: Views) -> None:
+    """Carry out the steps for several images of each sample; what all share at first, once."""
+    intervals = sorted({ALWAYS, *map(views.shared, steps)})
+    keys = {
+        shared: ViewKeys(views.number, shared, name=f"view_keys_{index}")(chain.key)
+        for index, shared in enumerate(intervals)
+    }
+    is_spread = False
+    for stage in group(steps, views.shared):
+        shared = views.shared(stage.steps[0])
+        if not is_spread and shared != ALWAYS:
+            chain.repeat_rows(views.number)
+            is_spread = True
+        chain.key = keys[shared] if is_spread else chain.key
+        getattr(chain, stage.kind)(stage)
+    if not is_spread:
+        chain.repeat_rows(views.number)
+        chain.key = keys[ALWAYS]
 
 
 class _Chain:
@@ -133,6 +161,20 @@ class _Chain:
         self._of_scan: list[SynthesisLayer] = []  # whose targets move with it
         self._steps = {step.name: step for step in steps}
         self._count = 0
+
+    def repeat_rows(self, number: int) -> None:
+        """Go on with so many rows for each one that there was, next to each other."""
+
+        def rows(tensor: Any) -> Any:
+            return None if tensor is None else ops.repeat(tensor, number, axis=0)
+
+        self.parts = {name: rows(tensor) for name, tensor in self.parts.items()}
+        self.targets = {name: rows(tensor) for name, tensor in self.targets.items()}
+        if self.trail is not None:
+            start, transform, flips = self.trail
+            flips = [(step, rows(mirrored)) for step, mirrored in flips]
+            self.trail = (rows(start), rows(transform), flips)
+        self.scan_trail = tuple(rows(tensor) for tensor in self.scan_trail)
 
     def source(self, stage: Stage) -> None:
         """Make label maps, with a margin around the images."""

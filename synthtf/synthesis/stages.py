@@ -1,6 +1,6 @@
 """The stages of a recipe: steps that are carried out together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthtf.layers.base import SynthesisLayer
@@ -28,12 +28,20 @@ class Stage:
         return [step.name for step in self.steps]
 
 
-def group(steps: Sequence[SynthesisLayer]) -> list[Stage]:
-    """Group steps into stages."""
+def group(
+    steps: Sequence[SynthesisLayer], alike: Callable[[SynthesisLayer], object] | None = None
+) -> list[Stage]:
+    """Group steps into stages.
+
+    Args:
+        steps: the layers, in their order.
+        alike: only neighbours for which it gives the same are grouped. None: all may be.
+    """
     stages: list[Stage] = []
     for step in steps:
         kind = _kind(step)
-        if stages and stages[-1].kind == kind and kind in ("move", "linear"):
+        fits = not stages or alike is None or alike(step) == alike(stages[-1].steps[-1])
+        if stages and fits and stages[-1].kind == kind and kind in ("move", "linear"):
             stages[-1] = Stage(kind, (*stages[-1].steps, step))
         else:
             stages.append(Stage(kind, (step,)))

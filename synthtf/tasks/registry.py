@@ -15,6 +15,8 @@ _CLASSES = (
     "denoising.options.DenoisingTask",
     "robust.options.RobustTask",
     "quality.options.QualityTask",
+    "contrasting.options.ContrastiveTask",
+    "in_context.options.InContextTask",
 )
 
 

@@ -125,10 +125,11 @@ class Task(Options):
         table = recipe.table(labels, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)
         image = next(x for name, x in model.synthesis.output.items() if "labels" not in name)
-        if image.shape[-1] != model.task_model.inputs[0].shape[-1]:
+        channels = [x.shape[-1] for x in model.task_model.inputs]
+        if image.shape[-1] not in channels:
             raise ValueError(
                 f"`network` must take the channels of the recipe's images, {image.shape[-1]}. "
-                f"Received: a network of {model.task_model.inputs[0].shape[-1]}"
+                f"Received: a network of {channels[0]}"
             )
         facts["shape"], facts["spacing"] = list(shape), list(spacing)
         facts["output_labels"] = list(model.output_labels)
@@ -180,6 +181,9 @@ class Task(Options):
     def copy_weights(self, run: "Run", target: "Run") -> None:
         """Let the network of a run begin with the weights of another run.
 
+        Those of a run of another task are taken up to the features that its outputs share: what
+        each task makes of them is its own.
+
         Args:
             run: with the weights.
             target: whose network gets them.
@@ -187,8 +191,13 @@ class Task(Options):
         Raises:
             ValueError: if the run has another network.
         """
-        weights = target.task_model.weights
-        if run.task != self.name or not copied(run.task_model.weights, weights):
+        if run.task == self.name:
+            pair = run.task_model.weights, target.task_model.weights
+        else:
+            from synthtf.networks import trunk_weights
+
+            pair = trunk_weights(run.task_model), trunk_weights(target.task_model)
+        if not pair[0] or not copied(*pair):
             raise ValueError(f"{run.name}: has another network than the one to be trained")
 
     def detector_size(self, run: "Run") -> "DetectorConfig":

@@ -97,10 +97,12 @@ def layer_calls(
         calls.append(LayerCall(layer, tuple(inputs), tuple(outputs)))
         return result
 
-    images = keras.tree.map_structure(
-        lambda x: keras.KerasTensor((1, *shape, x.shape[-1]) if len(x.shape) > 2 else (1, 1)),
-        network.input,
-    )
+    def sized(x: Any) -> Any:
+        # Axes in front of the spatial ones, such as that of several images, have a size of 1.
+        more = (1,) * max(0, len(x.shape) - 2 - len(shape))
+        return keras.KerasTensor((1, *more, *shape, x.shape[-1]) if len(x.shape) > 2 else (1, 1))
+
+    images = keras.tree.map_structure(sized, network.input)
     _walk(network, images, call)
     return keras.tree.flatten(images), calls
 

@@ -78,8 +78,9 @@ class TrainingPlan(Options):
     )
     start: Any = option(
         None,
-        "run with the same network, or at least with the same detector of features, whose weights "
-        "are the initial ones; a network that labels voxels is a detector, too",
+        "run whose weights are the initial ones: with the same network, with the same U-Net but "
+        "another task (its last layers are then new), or with the same detector of features; a "
+        "network that labels voxels is a detector, too",
         metavar="RUN",
     )
 

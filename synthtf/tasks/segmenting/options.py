@@ -63,7 +63,7 @@ class SegmentationTask(Task):
         return unet(num_outputs, ndim, self.network)
 
     def copy_weights(self, run: "Run", target: "Run") -> None:
-        """Copy all weights, those of the classes by their labels.
+        """Copy all weights, those of the classes by their labels; see `Task` for another task.
 
         A class that the run does not have begins as the mean of the classes that its labels count
         as there, or of all classes if the run knows none of its labels; its logit is log 4 lower,
@@ -74,7 +74,9 @@ class SegmentationTask(Task):
         """
         from synthtf.tasks.segmenting.classes import copy_weights
 
-        if run.task != self.name or not copy_weights(run, target):
+        if run.task != self.name:
+            super().copy_weights(run, target)
+        elif not copy_weights(run, target):
             raise ValueError(f"{run.name}: has another network than the one to be trained")
 
     def detector_size(self, run: "Run") -> DetectorConfig:

@@ -1,0 +1,1 @@
+"""The task of features that do not depend on the contrast."""
