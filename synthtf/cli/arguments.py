@@ -79,6 +79,11 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="do not average with the left-right mirrored scan: twice as fast, less accurate",
     )
+    add_memory(parser)
+
+
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    """Add `--patch` and `--max-memory`."""
     memory = parser.add_argument_group(
         "memory",
         "Needs are estimated before work begins. Patches give the results of the whole scan, "

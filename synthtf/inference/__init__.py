@@ -27,6 +27,8 @@ _MODULES = {
     "correct_cohort": "cohorts.imaging",
     "describe_run": "describing",
     "export_model": "exporting",
+    "find_instances": "instances",
+    "instances_cohort": "cohorts.instances",
     "judge": "judging",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",

@@ -15,6 +15,7 @@ _CLASSES = (
     "denoising.options.DenoisingTask",
     "robust.options.RobustTask",
     "quality.options.QualityTask",
+    "instances.options.InstancesTask",
 )
 
 
