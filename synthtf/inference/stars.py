@@ -91,9 +91,7 @@ def draw(
 def _rays(directions: np.ndarray) -> Any:
     """Give stardist's description of rays: their ends, and the triangles between them, outwards."""
     hull = ConvexHull(directions / np.linalg.norm(directions, axis=1, keepdims=True))
-    faces = [
-        face if np.linalg.det(directions[face]) < 0 else face[::-1] for face in hull.simplices
-    ]
+    faces = [face if np.linalg.det(directions[face]) < 0 else face[::-1] for face in hull.simplices]
     return _stardist("rays3d").Rays_Explicit(directions, np.array(faces))
 
 
