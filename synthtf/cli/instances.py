@@ -25,7 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         type=float,
         default=OBJECT_PROBABILITY,
         metavar="P",
-        help="object probability, 0 to 1, above which a voxel proposes an object (default: "
+        help="object probability, 0 to 1, above which a maximum of it proposes an object (default: "
         "%(default)s)",
     )
     parser.add_argument(

@@ -4,6 +4,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.conform import ConformedGrid
@@ -30,15 +31,15 @@ def find_instances(
 ) -> Volume:
     """Tell the objects in a scan apart with a network of star-convex distances.
 
-    Each voxel with a high object probability proposes an object. Of those that overlap, the most
-    probable one stays. What stays is drawn on the grid of the scan.
+    Each local maximum of the object probability proposes an object. Of those that overlap, the
+    most probable one stays. What stays is drawn on the grid of the scan.
 
     Args:
         scan: A volume, or its file. A 2D image needs a network of two dimensions, whose voxel size
             its own is brought to; it is not turned.
         model: A training run of the task instances, its folder or name, or a model that `fit`
             trained.
-        threshold: Object probability above which a voxel proposes an object, in [0, 1].
+        threshold: Object probability above which a maximum proposes an object, in [0, 1].
         overlap: Share of the smaller of two objects above which the less probable one is dropped,
             in [0, 1].
         budget: Memory that the process may take; by default it is not limited.
@@ -55,7 +56,8 @@ def find_instances(
 
     Reference:
         Schmidt et al., Cell detection with star-convex polygons, MICCAI 2018; Weigert et al.,
-        WACV 2020, whose package `stardist` drops and draws the objects.
+        WACV 2020, whose package `stardist` drops and draws the objects. There, each voxel proposes
+        an object, which in 3D takes a hundred times as long.
     """
     for name, value in (("threshold", threshold), ("overlap", overlap)):
         if not 0 <= value <= 1:
@@ -73,7 +75,8 @@ def find_instances(
     image = grid.conform(volume.data.reshape(grid.scan_shape)).reshape(grid.shape[:ndim])
     predicted = predict(run, normalize_intensity(image), 1 + run.metadata["rays"], None, limits)
     probability = 1 / (1 + np.exp(-predicted[..., 0]))
-    proposed = np.nonzero(probability > threshold)
+    largest = ndimage.maximum_filter(probability, 3) == probability
+    proposed = np.nonzero(largest & (probability > threshold))
     points, scores = np.stack(proposed, axis=-1), probability[proposed]
     distances = np.maximum(predicted[..., 1:][proposed], _LEAST * min(run.spacing))
     order = np.argsort(-scores, kind="stable")

@@ -1,6 +1,7 @@
 """Star-convex objects of a scan: which of them stay, and drawing them; by the package stardist."""
 
 import importlib
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -58,6 +59,8 @@ def draw(
 ) -> np.ndarray:
     """Draw objects into a label map; where two overlap, the first one is seen.
 
+    Between its rays an object is flat: distances grow by what a ball loses by that.
+
     Args:
         points: `(objects, ndim)`, voxels from which the distances are measured.
         distances: `(objects, rays)`, to the border, in mm, positive.
@@ -66,7 +69,8 @@ def draw(
         shape: Voxels of the label map.
 
     Returns:
-        int32 array of that shape: the number of each object, from 1 on; else 0.
+        int32 array of that shape: the number of each object, from 1 on; else 0. What is hidden
+        altogether, or too small to be seen, gets no number.
 
     Raises:
         ValueError: If the package stardist is missing.
@@ -76,16 +80,22 @@ def draw(
         return np.zeros(shape, np.int32)
     linear, shift = matrix[:ndim, :ndim], matrix[:ndim, 3]
     places = points @ linear.T + shift
-    way = ray_directions(distances.shape[1], ndim) / np.array(spacing) @ linear.T
+    directions = ray_directions(distances.shape[1], ndim)
+    ball = {2: math.pi, 3: 4 * math.pi / 3}[ndim]
+    grown = (ball / ConvexHull(directions).volume) ** (1 / ndim)
+    way = grown * directions / np.array(spacing) @ linear.T
     if ndim == 2:
         corners = places[:, :, None] + distances[:, None] * way.T
         numbers = np.arange(len(points))[::-1]
-        return geometry.polygons_to_label_coord(corners[::-1], tuple(shape), numbers)
-    first = np.arange(len(points), 0, -1)
-    drawn = geometry.polyhedron_to_label(
-        distances, places, _rays(way), tuple(shape), first, verbose=False
-    )
-    return drawn.astype(np.int32)
+        drawn = geometry.polygons_to_label_coord(corners[::-1], tuple(shape), numbers)
+    else:
+        first = np.arange(len(points), 0, -1)
+        rays = _rays(way)
+        drawn = geometry.polyhedron_to_label(
+            distances, places, rays, tuple(shape), first, verbose=False
+        )
+    seen = np.unique(np.append(drawn, 0), return_inverse=True)[1][:-1]
+    return seen.reshape(shape).astype(np.int32)
 
 
 def _rays(directions: np.ndarray) -> Any:

@@ -18,7 +18,7 @@ def ray_directions(number: int, ndim: int) -> np.ndarray:
 
     Args:
         number: how many, at least 3 in 2D and 4 in 3D.
-        ndim: 2 for equal angles, 3 for a Fibonacci lattice from pole to pole.
+        ndim: 2 for equal angles, 3 for a Fibonacci lattice.
 
     Returns:
         Unit vectors, `(number, ndim)`, float64.
@@ -42,7 +42,7 @@ def ray_directions(number: int, ndim: int) -> np.ndarray:
     if ndim == 2:
         angle = 2 * math.pi * np.arange(number) / number
         return np.stack([np.sin(angle), np.cos(angle)], axis=-1)
-    height = np.linspace(-1, 1, number)
+    height = (2 * np.arange(number) + 1) / number - 1
     radius, angle = np.sqrt(1 - height**2), (3 - math.sqrt(5)) * math.pi * np.arange(number)
     return np.stack([height, radius * np.sin(angle), radius * np.cos(angle)], axis=-1)
 
