@@ -85,7 +85,7 @@ class RandomCord(LabelSource):
             "bend": (0.0, 0.25),
             "horn_width": (0.08, 0.15),
             "widening": (0.0, 0.1),
-            "bar": (0.04, 0.14),
+            "bar": (0.08, 0.16),
             "dura": (0.5, 2.5),
             "bone": (3.0, 7.0),
             "vertebra_width": (8.0, 15.0),
@@ -115,7 +115,7 @@ class RandomCord(LabelSource):
         labels = ops.where(bodily, labels, 0)
         arch = _inside(x, behind, width + d["bone"], canal + d["bone"]) & (behind < 0.3 * canal)
         process = (ops.abs(x) < d["process"]) & (behind < 0) & (behind > -canal - 25.0)
-        labels = ops.where((arch | process) & (phase > d["gap"]), 7, labels)
+        labels = ops.where((arch | process) & bodily & (phase > d["gap"]), 7, labels)
         front = behind - canal - d["dura"] - d["vertebra_depth"]
         vertebra = _inside(x, front, d["vertebra_width"], d["vertebra_depth"])
         labels = ops.where(vertebra, ops.where(phase < d["disc"], 6, 5), labels)
