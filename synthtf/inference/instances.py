@@ -59,9 +59,7 @@ def find_instances(
         WACV 2020, whose package `stardist` drops and draws the objects. There, each voxel proposes
         an object, which in 3D takes a hundred times as long.
     """
-    for name, value in (("threshold", threshold), ("overlap", overlap)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"`{name}` must lie in [0, 1]. Received: {name}={value!r}")
+    check_shares(threshold=threshold, overlap=overlap)
     run = load_run(model, "instances", dimensions=(2, 3))
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
     ndim = len(run.spacing)
@@ -85,6 +83,17 @@ def find_instances(
     to_scan = np.linalg.inv(_affine(volume)) @ grid.affine
     drawn = draw(points[kept], distances[kept], run.spacing, to_scan, volume.shape)
     return Volume(drawn, volume.affine, volume.header, None, ndim)
+
+
+def check_shares(**shares: float) -> None:
+    """Refuse options of `find_instances` that are out of range.
+
+    Raises:
+        ValueError: If one is below 0 or above 1.
+    """
+    for name, value in shares.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"`{name}` must lie in [0, 1]. Received: {name}={value!r}")
 
 
 def _affine(volume: Volume) -> np.ndarray:

@@ -133,5 +133,8 @@ def test_without_stardist_the_way_out_is_said(known, tmp_path, monkeypatch, caps
     monkeypatch.setattr(importlib, "import_module", missing)
     write_volume(tmp_path / "scan.nii.gz", known[1].astype("float32"), affine=np.eye(4))
     arguments = ["instances", str(tmp_path / "scan.nii.gz"), "-o", str(tmp_path / "out.nii.gz")]
-    assert main([*arguments, "--model", str(known[0].folder)]) == 2
+    arguments += ["--model", str(known[0].folder)]
+    assert main(arguments) == 2
     assert 'pip install "synthtf[instances]"' in capsys.readouterr().err
+    assert main([*arguments, "--overlap", "1.5"]) == 2
+    assert "`overlap` must lie in [0, 1]" in capsys.readouterr().err
