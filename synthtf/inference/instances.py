@@ -4,7 +4,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, special
 
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.conform import ConformedGrid
@@ -57,7 +57,7 @@ def find_instances(
     Reference:
         Schmidt et al., Cell detection with star-convex polygons, MICCAI 2018; Weigert et al.,
         WACV 2020, whose package `stardist` drops and draws the objects. There, each voxel proposes
-        an object, which in 3D takes a hundred times as long.
+        an object, which takes far longer in 3D.
     """
     check_shares(threshold=threshold, overlap=overlap)
     run = load_run(model, "instances", dimensions=(2, 3))
@@ -72,7 +72,7 @@ def find_instances(
     limits = (budget or MemoryBudget()).for_scan(int(volume.data.size * SCAN_BYTES))
     image = grid.conform(volume.data.reshape(grid.scan_shape)).reshape(grid.shape[:ndim])
     predicted = predict(run, normalize_intensity(image), 1 + run.metadata["rays"], None, limits)
-    probability = 1 / (1 + np.exp(-predicted[..., 0]))
+    probability = special.expit(predicted[..., 0])
     largest = ndimage.maximum_filter(probability, 3) == probability
     proposed = np.nonzero(largest & (probability > threshold))
     points, scores = np.stack(proposed, axis=-1), probability[proposed]
