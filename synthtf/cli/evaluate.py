@@ -24,11 +24,28 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     parser.add_argument(
         "--labels", metavar="TABLE", help="names of the labels: .tsv, or a FreeSurfer table"
     )
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--centre-lines",
+        action="store_true",
+        help="labels are tubes, such as vessels: compare their centre lines as well (clDice)",
+    )
+    kinds.add_argument(
+        "--instances",
+        action="store_true",
+        help="labels are numbers of objects, such as cells: match them, and give the average "
+        "precision at an intersection over union of one half",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate all pairs; 1 if some failed or have no partner."""
-    from synthtf.evaluation import evaluate_files
+    from synthtf.evaluation import evaluate_files, evaluate_objects
 
-    outcome = evaluate_files(args.prediction, args.reference, labels=args.labels, csv=args.csv)
+    pair = args.prediction, args.reference
+    if args.instances:
+        outcome = evaluate_objects(*pair, csv=args.csv)
+    else:
+        options = {"labels": args.labels, "centre_lines": args.centre_lines}
+        outcome = evaluate_files(*pair, csv=args.csv, **options)
     return arguments.told(outcome)

@@ -28,6 +28,7 @@ COMMANDS = (
     "correct",
     "features",
     "in-context",
+    "instances",
     "bids",
     "apply",
     "evaluate",

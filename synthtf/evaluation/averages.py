@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 MEASURES = ("dice", "hausdorff95_mm", "volume_mm3", "reference_volume_mm3")
 """What `evaluate` measures for each label."""
 
+CENTRE_LINES = "centre_line_dice"
+"""What it measures besides, of tubes."""
+
 Row = Mapping[str, object]
 
 
@@ -24,7 +27,7 @@ def mean_over_scans(tables: Sequence[Sequence[Row]]) -> list[dict[str, object]]:
         by_label.setdefault(row["label"], []).append(row)
     return [
         {"label": label, "name": rows[0]["name"], "scans": len(rows)}
-        | {measure: mean(row[measure] for row in rows) for measure in MEASURES}
+        | {m: mean(row[m] for row in rows) for m in (*MEASURES, CENTRE_LINES) if m in rows[0]}
         for label, rows in sorted(by_label.items())
     ]
 
@@ -36,9 +39,10 @@ def mean_over_labels(rows: Sequence[Row]) -> dict[str, object]:
         rows: Rows of `evaluate` or `mean_over_scans`.
 
     Returns:
-        One row called `mean`, with overlap and distance.
+        One row called `mean`, with overlap and distance, and that of centre lines.
     """
-    return {"name": "mean"} | {m: mean(row[m] for row in rows) for m in MEASURES[:2]}
+    measures = [*MEASURES[:2], *(CENTRE_LINES for row in rows[:1] if CENTRE_LINES in row)]
+    return {"name": "mean"} | {m: mean(row[m] for row in rows) for m in measures}
 
 
 def mean(values: Iterable[float]) -> float:

@@ -8,6 +8,8 @@ from scipy import ndimage
 from synthtf.data.grid import check_same_grid
 from synthtf.data.label_table import LabelTable
 from synthtf.data.volumes import Volume
+from synthtf.evaluation.averages import CENTRE_LINES
+from synthtf.evaluation.centre_lines import centre_line_dice
 
 # Counting into bins is 20 times faster than sorting; FreeSurfer's labels reach 14175.
 _BINS = 2**16
@@ -90,7 +92,7 @@ def hausdorff95(a: np.ndarray, b: np.ndarray, label: int, spacing: Sequence[floa
 
 
 def evaluate(
-    prediction: Volume, reference: Volume, table: LabelTable
+    prediction: Volume, reference: Volume, table: LabelTable, centre_lines: bool = False
 ) -> list[dict[str, int | str | float]]:
     """Compare a segmentation with a reference on the same grid.
 
@@ -98,10 +100,12 @@ def evaluate(
         prediction: Label map.
         reference: Label map.
         table: Names of the labels.
+        centre_lines: Whether labels are tubes, whose centre lines are compared as well.
 
     Returns:
         A row per label that occurs in one of the two, by value and without the background:
-        `label`, `name`, `dice`, `hausdorff95_mm`, `volume_mm3`, `reference_volume_mm3`.
+        `label`, `name`, `dice`, `hausdorff95_mm`, `volume_mm3`, `reference_volume_mm3`, and of
+        tubes `centre_line_dice`.
 
     Raises:
         ValueError: If the grids differ, or a label is not in the table.
@@ -112,7 +116,7 @@ def evaluate(
     overlap = dice(prediction.data, reference.data, labels)
     volume = volumes(prediction.data, spacing, labels)
     reference_volume = volumes(reference.data, spacing, labels)
-    return [
+    rows = [
         {
             "label": label,
             "name": table.name(label),
@@ -123,6 +127,10 @@ def evaluate(
         }
         for label in labels
     ]
+    for row in rows if centre_lines else ():
+        masks = (volume.data == row["label"] for volume in (prediction, reference))
+        row[CENTRE_LINES] = centre_line_dice(*masks)
+    return rows
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:

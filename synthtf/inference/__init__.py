@@ -30,6 +30,8 @@ _MODULES = {
     "extract_features": "features",
     "features_cohort": "cohorts.features",
     "in_context_cohort": "cohorts.by_example",
+    "find_instances": "instances",
+    "instances_cohort": "cohorts.instances",
     "judge": "judging",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",

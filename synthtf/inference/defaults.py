@@ -6,6 +6,12 @@ BORDER = 1.5
 MINIMUM_SIZE = 0.0
 """mm³ below which pieces of a label are given to the labels beside them."""
 
+OBJECT_PROBABILITY = 0.5
+"""Above it, a local maximum of it proposes an object."""
+
+OBJECT_OVERLAP = 0.4
+"""Share of the smaller of two objects above which the less probable one is dropped."""
+
 METHODS = ("rigid", "affine", "deformable", "joint")
 """Kinds of registration; joint is affine, then deformable."""
 

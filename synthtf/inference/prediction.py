@@ -125,7 +125,8 @@ def predict(
 
     Args:
         run: A training run.
-        image: `(x, y, z)`, of any size; it is padded to what the network needs.
+        image: `(x, y, z)`, or `(x, y)` for a network of two dimensions, of any size; it is padded
+            to what the network needs.
         num_outputs: Channels that the network should have.
         mirrored: To average with the prediction on the left-right mirror image, the channel that
             shows in it what each channel shows in the image. None: no average.
@@ -133,7 +134,7 @@ def predict(
         spread: Is shown how the two predictions differ.
 
     Returns:
-        `(x, y, z, num_outputs)`, float32.
+        The image's shape with an axis of `num_outputs`, float32.
 
     Raises:
         ValueError: If the network has other outputs, or does not fit the budget.
@@ -163,7 +164,8 @@ def apply_network(
 
     Args:
         network: Functional model of one image.
-        image: `(x, y, z)`, or `(x, y, z, channels)` for a network of several channels.
+        image: `(x, y, z)`, or `(x, y, z, channels)` for a network of several channels; without z
+            for one of two dimensions.
         budget: Memory, which decides on patches. None: the image in one piece.
 
     Returns:
@@ -173,7 +175,8 @@ def apply_network(
         ValueError: If the network does not fit the budget.
         MemoryError: If memory runs out; says what to do.
     """
-    shape = image.shape[:3]
+    ndim = len(network.inputs[0].shape) - 2
+    shape = image.shape[:ndim]
     patch = None if budget is None else budget.plan(network, shape)
     if patch is not None and all(p >= n for p, n in zip(patch, shape, strict=True)):
         patch = None
@@ -182,5 +185,5 @@ def apply_network(
             return predict_patches(network, image, patch)
         # predict_on_batch compiles once for all shapes on TensorFlow; called directly, a
         # functional model would hold every intermediate tensor to the end.
-        image = np.ascontiguousarray(image if image.ndim == 4 else image[..., None], np.float32)
+        image = np.ascontiguousarray(image if image.ndim > ndim else image[..., None], np.float32)
         return np.array(network.predict_on_batch(image[None])[0], np.float32)

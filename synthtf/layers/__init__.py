@@ -29,6 +29,7 @@ from synthtf.layers.acquisition.random_zipper import RandomZipper
 from synthtf.layers.anatomy.map_labels import MapLabels
 from synthtf.layers.anatomy.one_hot import OneHot
 from synthtf.layers.anatomy.random_atrophy import RandomAtrophy
+from synthtf.layers.anatomy.random_cord import RandomCord
 from synthtf.layers.anatomy.random_erosion import RandomErosion
 from synthtf.layers.anatomy.random_lesions import RandomLesions
 from synthtf.layers.anatomy.random_shapes import RandomShapes
@@ -37,6 +38,7 @@ from synthtf.layers.anatomy.random_structures import RandomStructures
 from synthtf.layers.anatomy.random_subdivision import RandomSubdivision
 from synthtf.layers.anatomy.random_vessels import RandomVessels
 from synthtf.layers.anatomy.signed_distance import SignedDistance
+from synthtf.layers.anatomy.star_distances import StarDistances
 from synthtf.layers.base import RandomLayer, SynthesisLayer
 from synthtf.layers.contrast.random_convolution import RandomConvolution
 from synthtf.layers.contrast.random_gamma import RandomGamma
@@ -92,6 +94,7 @@ __all__ = [
     "RandomClip",
     "RandomCoils",
     "RandomConvolution",
+    "RandomCord",
     "RandomCupping",
     "RandomDeface",
     "RandomDistortion",
@@ -136,6 +139,7 @@ __all__ = [
     "Resample",
     "SignalModel",
     "SignedDistance",
+    "StarDistances",
     "SynthesisLayer",
     "UpsampleField",
 ]

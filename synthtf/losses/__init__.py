@@ -6,12 +6,14 @@ use `keras.losses.CategoricalCrossentropy` on `(batch, *spatial, classes)`.
 """
 
 from synthtf.losses.contrast import contrastive_loss, similarities
+from synthtf.losses.centre_lines import DiceCentreLine
 from synthtf.losses.distance import border_distance_loss
 from synthtf.losses.images import local_ncc, mutual_information
 from synthtf.losses.registration import bending_energy, dice_loss, gradient_loss, landmark_loss
 from synthtf.losses.segmentation import DiceCrossEntropy, LogitsL2, SoftDice
 
 __all__ = [
+    "DiceCentreLine",
     "DiceCrossEntropy",
     "LogitsL2",
     "SoftDice",

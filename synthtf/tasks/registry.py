@@ -17,6 +17,7 @@ _CLASSES = (
     "quality.options.QualityTask",
     "contrasting.options.ContrastiveTask",
     "in_context.options.InContextTask",
+    "instances.options.InstancesTask",
 )
 
 

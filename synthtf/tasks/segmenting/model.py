@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from synthtf.data.label_table import LabelTable
-from synthtf.losses import DiceCrossEntropy, LogitsL2, SoftDice
+from synthtf.losses import DiceCentreLine, DiceCrossEntropy, LogitsL2, SoftDice
 from synthtf.metrics import DiceMetric
 from synthtf.networks import unet, with_logits
 from synthtf.ops.labels import label_index
@@ -22,6 +22,7 @@ LOSSES = {
     "dice": SoftDice,
     "dice+cross-entropy": DiceCrossEntropy,
     "cross-entropy": functools.partial(keras.losses.CategoricalCrossentropy, dtype="float32"),
+    "dice+cldice": DiceCentreLine,
     "logits-l2": LogitsL2,
 }
 

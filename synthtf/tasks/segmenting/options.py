@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from synthtf.runs.run import Run
 
-Loss = Literal["dice+cross-entropy", "dice", "cross-entropy", "logits-l2"]
+Loss = Literal["dice+cross-entropy", "dice", "cross-entropy", "dice+cldice", "logits-l2"]
 
 
 def _as_loss(value: Any, name: str) -> Any:
@@ -49,8 +49,8 @@ class SegmentationTask(Task):
     )
     loss: Annotated[Loss, _as_loss] = option(
         "dice+cross-entropy",
-        "of one-hot labels and posteriors, in Python also a Keras loss; logits-l2 is SynthSeg's "
-        "first one",
+        "of one-hot labels and posteriors, in Python also a Keras loss; dice+cldice is for tubes "
+        "such as vessels, logits-l2 is SynthSeg's first one",
     )
     warm_up: Annotated[int, Limits(0)] = option(
         0, "epochs on the L2 loss of the logits with which a training begins"

@@ -1,0 +1,1 @@
+"""The task of telling objects of one kind apart."""
