@@ -68,9 +68,17 @@ def bind(
 
 
 def build(
-    steps: Sequence[SynthesisLayer], shape: Sequence[int], labels: Labels, spacing: Range
+    steps: Sequence[SynthesisLayer],
+    shape: Sequence[int],
+    labels: Labels,
+    spacing: Range,
+    contrast_key: bool = False,
 ) -> keras.Model:
-    """Build the model of a recipe; see `Recipe.build`."""
+    """Build the model of a recipe; see `Recipe.build`.
+
+    With `contrast_key`, the model has a further input of this name, from which the steps up to the
+    one that makes the image draw, so that two samples can differ in all but their contrast.
+    """
     bound, scene = bind(steps, shape, labels, spacing)
     inputs = {
         "labels": keras.Input((*(None,) * len(scene.shape), 1), dtype="int32", name="labels"),
@@ -78,6 +86,8 @@ def build(
     }
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
+    if contrast_key:
+        inputs["contrast_key"] = keras.Input((2,), dtype="int32", name="contrast_key")
     chain = _Chain(inputs, scene.shape, bound)
     for stage in group(bound):
         getattr(chain, stage.kind)(stage)
@@ -110,6 +120,7 @@ class _Chain:
         parts: symbolic tensors by name; see `SynthesisLayer`.
         targets: symbolic images that are kept, by name of the step.
         key: symbolic keys.
+        contrast_key: those of the steps before there is an image.
         shape: spatial shape of the images.
         is_placed: whether the parts are on the grid of the images.
         trail: where the label map comes from: a label map, the transform that moves it here, and
@@ -120,9 +131,10 @@ class _Chain:
     def __init__(
         self, inputs: dict[str, Any], shape: tuple[int, ...], steps: Sequence[SynthesisLayer]
     ) -> None:
-        self.parts = {name: tensor for name, tensor in inputs.items() if name != "key"}
+        self.parts = {name: inputs[name] for name in ("labels", "scan") if name in inputs}
         self.targets: dict[str, Any] = {}
         self.key = inputs["key"]
+        self.contrast_key = inputs.get("contrast_key", self.key)
         self.shape = shape
         self.is_placed = False
         self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (inputs["labels"], None, [])
@@ -182,7 +194,8 @@ class _Chain:
             return self._replace_image(step)
         also = [part for part in step.also if part in self.parts]
         inputs = [self._part(part) for part in (*step.takes, *also)]
-        random = {"key": self.key} if isinstance(step, RandomLayer) else {}
+        key = self.key if "image" in self.parts else self.contrast_key
+        random = {"key": key} if isinstance(step, RandomLayer) else {}
         outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
         for name, target in self.targets.items() if step.hides else ():
             self.targets[name] = step([target, *inputs[1:]], **random)
@@ -197,7 +210,7 @@ class _Chain:
             self.trail = None
             if field is None and hasattr(step, "displacement"):
                 of = DisplacementOf([step], name=f"{step.name}_displacement")
-                field = of(inputs[0], key=self.key)
+                field = of(inputs[0], key=key)
         if field is not None and "scan" in self.parts:
             # What has been kept stays as it is where a step moves labels and image alone.
             self._of_scan = [] if "image" in gives else self._of_scan
