@@ -26,6 +26,7 @@ COMMANDS = (
     "register",
     "super-resolve",
     "correct",
+    "change",
     "bids",
     "apply",
     "evaluate",

@@ -6,6 +6,7 @@ The modules load when their names are first used.
 import importlib
 
 _MODULES = {
+    "Change": "changes",
     "Cleaning": "components",
     "CohortOptions": "cohorts.cohort",
     "ConformedGrid": "conform",
@@ -23,10 +24,12 @@ _MODULES = {
     "apply_to_files": "cohorts.applying",
     "apply_to_points": "applying",
     "apply_transform": "applying",
+    "change_cohort": "cohorts.changes",
     "correct": "imaging",
     "correct_cohort": "cohorts.imaging",
     "describe_run": "describing",
     "export_model": "exporting",
+    "find_change": "changes",
     "judge": "judging",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",

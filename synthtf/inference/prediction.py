@@ -120,7 +120,8 @@ def predict(
 
     Args:
         run: A training run.
-        image: `(x, y, z)`, of any size; it is padded to what the network needs.
+        image: `(x, y, z)`, or `(x, y, z, channels)` for a network of several channels, of any
+            size; it is padded to what the network needs.
         num_outputs: Channels that the network should have.
         mirrored: To average with the prediction on the left-right mirror image, the channel that
             shows in it what each channel shows in the image. None: no average.
@@ -136,9 +137,10 @@ def predict(
     """
     padded, inner = pad_to_multiple(image, run.multiple)
     result = apply_network(run.task_model, padded, budget)
-    if result.shape != (*padded.shape, num_outputs):
+    expected = (*padded.shape[:3], num_outputs)
+    if result.shape != expected:
         raise ValueError(
-            f"Expected {num_outputs} channels, {(*padded.shape, num_outputs)}, from the "
+            f"Expected {num_outputs} channels, {expected}, from the "
             f"network in {run.name}. Received: {result.shape}"
         )
     if mirrored is not None:
