@@ -66,6 +66,7 @@ from synthtf.layers.preprocessing.random_patch_swap import RandomPatchSwap
 from synthtf.layers.preprocessing.random_quantization import RandomQuantization
 from synthtf.layers.preprocessing.random_window import RandomWindow
 from synthtf.layers.targets.keep_distance import KeepDistance
+from synthtf.layers.targets.keep_draw import KeepDraw
 from synthtf.layers.targets.keep_gain import KeepGain
 from synthtf.layers.targets.keep_image import KeepImage
 from synthtf.layers.targets.keep_scan import KeepScan
@@ -77,6 +78,7 @@ __all__ = [
     "ComposeTransforms",
     "IntegrateVelocity",
     "KeepDistance",
+    "KeepDraw",
     "KeepGain",
     "KeepImage",
     "KeepScan",

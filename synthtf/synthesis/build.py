@@ -16,6 +16,7 @@ from synthtf.layers.scene import Scene
 from synthtf.ranges import Range, as_spacing, per_axis
 from synthtf.synthesis.fused import (
     DisplacementOf,
+    DrawOf,
     LinearSteps,
     MirrorTransform,
     SwapSides,
@@ -119,6 +120,7 @@ class _Chain:
     Attributes:
         parts: symbolic tensors by name; see `SynthesisLayer`.
         targets: symbolic images that are kept, by name of the step.
+        numbers: likewise, numbers of each sample.
         key: symbolic keys.
         contrast_key: those of the steps before there is an image.
         shape: spatial shape of the images.
@@ -133,6 +135,7 @@ class _Chain:
     ) -> None:
         self.parts = {name: inputs[name] for name in ("labels", "scan") if name in inputs}
         self.targets: dict[str, Any] = {}
+        self.numbers: dict[str, Any] = {}
         self.key = inputs["key"]
         self.contrast_key = inputs.get("contrast_key", self.key)
         self.shape = shape
@@ -190,6 +193,8 @@ class _Chain:
         before = self.trail
         if step.gives == ("target",):
             return self._keep(step)
+        if step.gives == ("number",):
+            return self._keep_draw(step)
         if "image" in step.gives and "image" not in step.takes and "image" in self.parts:
             return self._replace_image(step)
         also = [part for part in step.also if part in self.parts]
@@ -226,7 +231,7 @@ class _Chain:
         found = {"labels": self.parts["labels"]}
         if "image" in self.parts:
             found["image"] = layers.MinMaxNormalize(name="image")(self.parts["image"])
-        return {**found, **self.targets}
+        return {**found, **self.targets, **self.numbers}
 
     def _keep(self, step: SynthesisLayer) -> None:
         """Keep a part, or the gain of a step, as a target."""
@@ -236,6 +241,11 @@ class _Chain:
             gain = self._steps[step.of]
             part = gain(ops.ones_like(part), key=self.key)
         self.targets[step.name] = step(part)
+
+    def _keep_draw(self, step: SynthesisLayer) -> None:
+        """Keep what a step has drawn."""
+        of = DrawOf([self._steps[step.of]], step.draw, step.still, name=f"{step.name}_of_sample")
+        self.numbers[step.name] = step(of(self.parts["image"], key=self.key))
 
     def _part(self, name: str) -> Any:
         """Give a part, or the one that it is the same as."""
