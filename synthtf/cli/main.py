@@ -27,6 +27,7 @@ COMMANDS = (
     "super-resolve",
     "correct",
     "change",
+    "quality",
     "bids",
     "apply",
     "evaluate",

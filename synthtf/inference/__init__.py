@@ -31,6 +31,8 @@ _MODULES = {
     "export_model": "exporting",
     "find_change": "changes",
     "judge": "judging",
+    "judge_cohort": "cohorts.judging",
+    "judge_image": "judging",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",
     "register": "registration.registering",
