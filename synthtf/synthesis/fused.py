@@ -191,7 +191,9 @@ class DrawOf(_OfSteps):
             raise ValueError(f"the step `{step.name}` draws {known}. Received: draw={self.draw!r}")
         drawn = ops.cast(draws[self.draw], "float32")
         drawn = ops.reshape(drawn, (ops.shape(key)[0], -1))
-        return ops.where(draws["active"][:, None], drawn, self.still) if "active" in draws else drawn
+        return (
+            ops.where(draws["active"][:, None], drawn, self.still) if "active" in draws else drawn
+        )
 
     def output_spec(self, inputs: Any) -> Any:
         """As many as the step draws for a sample."""

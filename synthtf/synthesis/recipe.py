@@ -273,7 +273,8 @@ class Recipe:
             Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to
             `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`
             and each of the recipe's `targets`, `(batch, *shape, channels)`, and `numbers`,
-            `(batch, 1)`; without an image if no step makes one. The input may be of any size: its centre comes to lie in the centre.
+            `(batch, 1)`; without an image if no step makes one. The input may be of any size: its
+            centre comes to lie in the centre.
             If a step takes the real scan of a label map, there is the input "scan", too, float32
             `(batch, *any, 1)`.
 

@@ -119,10 +119,7 @@ def synthesize(
     """
     batch = maps.sample(number)[0]
     output = synthesis.predict_on_batch(batch) if compiled else synthesis(batch)
-    return {
-        name: keras.ops.convert_to_numpy(tensor)[0, ..., 0]
-        for name, tensor in output.items()
-    }
+    return {name: keras.ops.convert_to_numpy(tensor)[0, ..., 0] for name, tensor in output.items()}
 
 
 def applied_steps(synthesis: keras.Model, key: tuple[int, int]) -> list[str]:

@@ -126,7 +126,12 @@ def test_the_command_writes_maps_and_a_table(runs, tmp_path, capsys):
     assert sizes["a", "b"] == -sizes["b", "a"] > 0 and sizes["b", "b"] == 0
     assert main([*words, *table]) == 2
     assert main([*words, *map(str, [tmp_path / "a.nii.gz"]), "--vol", str(tmp_path / "v.csv")]) == 2
-    other = [str(tmp_path / "a.nii.gz"), str(tmp_path / "b.nii.gz"), "--vol", str(tmp_path / "v.csv")]
+    other = [
+        str(tmp_path / "a.nii.gz"),
+        str(tmp_path / "b.nii.gz"),
+        "--vol",
+        str(tmp_path / "v.csv"),
+    ]
     assert main([*words, *other, "--affine", str(runs[1].folder)]) == 2
 
 

@@ -126,9 +126,11 @@ def test_numbers_of_an_image_are_those_of_the_network(rater):
 
 
 def test_a_judge_of_the_other_kind_is_refused(rater, runs):
-    with pytest.raises(ValueError, match="judges segmentations. Received: one that judges images"):
+    with pytest.raises(
+        ValueError, match=r"judges segmentations\. Received: one that judges images"
+    ):
         judge(Volume(labels(), np.eye(4)), rater)
-    with pytest.raises(ValueError, match="judges images. Received: one that judges segm"):
+    with pytest.raises(ValueError, match=r"judges images\. Received: one that judges segm"):
         judge_image(wave(), runs[1])
 
 

@@ -55,6 +55,19 @@ class ChangeTask(Task):
     name: ClassVar[str] = "change"
     function: ClassVar[str] = "longitudinal_change"
     summary: ClassVar[str] = "find what has changed between two scans of one person"
+    command: ClassVar[str] = "change"
+    advice: ClassVar[tuple[str, ...]] = (
+        "list in `between` all that shall count as change; what is drawn behind these steps"
+        " counts as none",
+        "keep a share of pairs without any change, by `probability` of the steps",
+        "try the network on two contrasts of one session, which should show none",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "changes of intensity alone, such as contrast enhancement: they are drawn at random"
+        " for each visit",
+        "a rate of change as a mark of a disease: volumes per year are yours to interpret",
+        "thickness of the cortex: a voxel is as large",
+    )
     default_recipe: ClassVar[str] = "change"
 
     network: UNetConfig = option(

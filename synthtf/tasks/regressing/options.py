@@ -39,6 +39,20 @@ class RegressionTask(Task):
     name: ClassVar[str] = "regression"
     function: ClassVar[str] = "image_regression"
     summary: ClassVar[str] = "return images: of higher resolution, another contrast, a bias field"
+    command: ClassVar[str] = "super-resolve"
+    advice: ClassVar[tuple[str, ...]] = (
+        "put the step that keeps the target (KeepImage, RenderContrast) before all that the"
+        " network shall undo",
+        "let the input lose at least as much as real scans lack, in another direction for "
+        "each sample",
+        "take `residual` where the target is like the input",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "findings: what is returned shows what the label maps can hold, and lesions may "
+        "vanish or appear",
+        "intensities as a measure, such as relaxation times or Hounsfield units",
+        "contrast enhancement: no label tells where it is",
+    )
     default_recipe: ClassVar[str] = "super-resolution"
 
     network: UNetConfig = option(

@@ -28,7 +28,9 @@ def maps(ndim=2, **options):
 
 def make(ndim=2, **options):
     options = {"network": UNetConfig(features=8, levels=2), "regions": [2], **options}
-    return longitudinal_change((SIZE,) * ndim, [0, 1, 2], recipe=RECIPE, between="growth", **options)
+    return longitudinal_change(
+        (SIZE,) * ndim, [0, 1, 2], recipe=RECIPE, between="growth", **options
+    )
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
