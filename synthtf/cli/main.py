@@ -26,6 +26,7 @@ COMMANDS = (
     "register",
     "super-resolve",
     "correct",
+    "inpaint",
     "change",
     "quality",
     "bids",

@@ -30,6 +30,8 @@ _MODULES = {
     "describe_run": "describing",
     "export_model": "exporting",
     "find_change": "changes",
+    "inpaint": "inpainting",
+    "inpaint_cohort": "cohorts.inpainting",
     "judge": "judging",
     "judge_cohort": "cohorts.judging",
     "judge_image": "judging",

@@ -6,6 +6,9 @@ BORDER = 1.5
 MINIMUM_SIZE = 0.0
 """mm³ below which pieces of a label are given to the labels beside them."""
 
+MARGIN = 1.0
+"""mm around a mask that a network which fills it does not see either."""
+
 METHODS = ("rigid", "affine", "deformable", "joint")
 """Kinds of registration; joint is affine, then deformable."""
 

@@ -59,6 +59,7 @@ from synthtf.layers.geometry.upsample_field import UpsampleField
 from synthtf.layers.preprocessing.min_max_normalize import MinMaxNormalize
 from synthtf.layers.preprocessing.random_clip import RandomClip
 from synthtf.layers.preprocessing.random_deface import RandomDeface
+from synthtf.layers.preprocessing.random_holes import RandomHoles
 from synthtf.layers.preprocessing.random_inversion import RandomInversion
 from synthtf.layers.preprocessing.random_mask import RandomMask
 from synthtf.layers.preprocessing.random_padding import RandomPadding
@@ -102,6 +103,7 @@ __all__ = [
     "RandomFlip",
     "RandomGamma",
     "RandomGhosting",
+    "RandomHoles",
     "RandomIntensity",
     "RandomInversion",
     "RandomLayer",

@@ -63,7 +63,9 @@ class RegressionTask(Task):
         "l1", "mean absolute (l1) or squared (l2) difference of target and result"
     )
     residual: bool = option(
-        False, "let the network return what is to be added to its input, for targets like it"
+        False,
+        "let the network return what is to be added to its input, for targets like it; to the "
+        "first channels of it, where there are more than targets have",
     )
     segment: bool = option(
         False,
