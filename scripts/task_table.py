@@ -21,8 +21,8 @@ COLUMNS = ("task", "command", "recipe", "trained on", "reached")
 _HEAD = """# Tasks
 
 What can be trained, what uses it, and what came of it here. `python scripts/task_table.py` writes
-this page from the cards in [models](../models) and from the tasks themselves. More figures, the data
-and the commands are in the cards. Recipes in bold come with a trained network.
+this page from the cards in [models](../models) and from the tasks themselves. More figures, the
+data and the commands are in the cards. Recipes in bold come with a trained network.
 `synthtf check LABEL_DIR --task NAME` says the same of a task, and what follows from the steps of a
 recipe.
 

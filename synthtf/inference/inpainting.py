@@ -101,8 +101,8 @@ def _check_run(run: "Run") -> "tuple[Run, int]":
     ]
     if not cuts or not images:
         raise ValueError(
-            f"{run.name}: expected a network that fills holes, whose recipe has the steps KeepImage "
-            f"and RandomHoles. Received: one with the steps {', '.join(run.recipe.names)}"
+            f"{run.name}: expected a network that fills holes, whose recipe has the steps "
+            f"KeepImage and RandomHoles. Received: one with the steps {', '.join(run.recipe.names)}"
         )
     index = run.recipe.targets.index(images[0])
     return run, sum(run.metadata["target_channels"][:index])
