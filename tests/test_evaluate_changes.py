@@ -1,4 +1,4 @@
-"""The figures of the card of `change`: what is let happen between visits, and how it is added up."""
+"""The figures of the card of `change`: what happens between visits, and how it is added up."""
 
 import sys
 
