@@ -33,7 +33,7 @@ def spoil(effect: str, level: float, spacing: Sequence[float]) -> object:
     Draws are the same for all levels, but for how strong they are.
 
     Args:
-        effect: "noise_std", "blur_mm", "motion_degrees", "ghosting" or "spikes".
+        effect: "noise_std", "blur_mm", "motion_degrees", "ghost_intensity" or "spike_intensity".
         level: share of the strongest.
         spacing: mm per voxel.
     """
@@ -44,8 +44,8 @@ def spoil(effect: str, level: float, spacing: Sequence[float]) -> object:
         "motion_degrees": lambda: RandomMotion(
             moved, moved, 4, severity=level, spacing=spacing, name="motion"
         ),
-        "ghosting": lambda: RandomGhosting(intensity=0.8 * level, name="ghosting"),
-        "spikes": lambda: RandomSpikes(2, 0.5 * level, name="spikes"),
+        "ghost_intensity": lambda: RandomGhosting(intensity=0.8 * level, name="ghosting"),
+        "spike_intensity": lambda: RandomSpikes(2, 0.5 * level, name="spikes"),
     }
     return layers[effect]()
 
