@@ -96,7 +96,9 @@ def synthetic(run: Run, maps: Sequence[str], samples: int) -> tuple[list[Found],
                 same_contrast=share,
             )
             for number in range(samples * len(maps)):
-                sample = synthesis.predict_on_batch(data.sample(number)[0])
+                # Compiling it would take longer than a few samples.
+                sample = synthesis(data.sample(number)[0])
+                sample = {name: np.asarray(x) for name, x in sample.items()}
                 scans = [Volume(sample["image"][0, ..., k], affine, ndim=ndim) for k in (0, 1)]
                 change = find_change(*scans, run)
                 true = sample["change"][0]
@@ -106,7 +108,8 @@ def synthetic(run: Run, maps: Sequence[str], samples: int) -> tuple[list[Found],
                 if number == 0:
                     seen = change.map.data.reshape(true.shape)
                     shown.append((f"{case}, {contrast}", scans, true, seen))
-            print(case, contrast, file=sys.stderr)
+            for row in summary([x for x in found if (x.case, x.contrast) == (case, contrast)]):
+                print(row, file=sys.stderr)
     return found, shown
 
 
