@@ -37,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
     outputs.add_argument(
         "-o",
         "--output",
-        metavar="MAP",
+        metavar="OUT",
         help="the map, a frame per region: a file for one pair, else a folder",
     )
     outputs.add_argument(

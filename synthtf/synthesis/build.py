@@ -120,7 +120,7 @@ class _Chain:
     Attributes:
         parts: symbolic tensors by name; see `SynthesisLayer`.
         targets: symbolic images that are kept, by name of the step.
-        numbers: likewise, numbers of each sample.
+        numbers: symbolic numbers that are kept, a row per sample, by name of the step.
         key: symbolic keys.
         contrast_key: those of the steps before there is an image.
         shape: spatial shape of the images.

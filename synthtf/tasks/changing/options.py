@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from synthtf.arguments import Probability
-from synthtf.label_arguments import as_regions
 from synthtf.networks.sizes import UNetConfig
 from synthtf.options import option, options
 from synthtf.tasks.task import Task
@@ -23,9 +22,15 @@ def _as_names(values: Any, name: str) -> tuple[str, ...]:
 
 
 def _as_known_regions(values: Any, name: str) -> tuple[int | str, ...]:
-    """Check regions; what the command line gives as text may be a label value."""
-    given = [values] if isinstance(values, int | str) else values
-    return as_regions([int(v) if str(v).isdecimal() else v for v in given], name)
+    """Check labels and names; what the command line gives as text may be a label."""
+    given = [values] if isinstance(values, int | str) else list(values)
+    found = tuple(int(v) if str(v).isdecimal() else v for v in given)
+    if not found or not all(isinstance(v, int) or (isinstance(v, str) and v) for v in found):
+        raise ValueError(
+            f"`{name}` must be labels, whole numbers from 0, or names of regions, at least one. "
+            f"Received: {name}={values!r}"
+        )
+    return found
 
 
 @options
