@@ -21,7 +21,7 @@ FOLDER = ROOT / "docs" / "boutiques"
 IMAGE = {"type": "docker", "image": "synthtf", "index": "local"}
 NUMBERS = {"positive_integer": True, "int": True, "cores": True, "key_part": True, "float": False}
 _CODES = {1: "Some inputs failed", 2: "Wrong usage"}
-_READ = {"IN", "MOVING", "FIXED", "TABLE", "MAP", "MAPS", "SCANS"}
+_READ = {"IN", "MOVING", "FIXED", "TABLE", "MAP", "MAPS", "MASK", "SCAN1", "SCAN2", "SCANS"}
 """What stands for a file or folder that is there, and that a container must see."""
 
 

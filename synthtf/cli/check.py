@@ -15,7 +15,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="look for what will go wrong in a training on label maps, before it",
         description="Read every label map and report damaged files, labels that the table does "
         "not list or the maps do not hold, sides without partners or swapped, mixed geometry, cut "
-        "brains, duplicates, a shape that fits, and the memory that a training takes. Give the "
+        "brains, duplicates, a shape that fits, and the memory that a training takes; then what "
+        "the task cannot learn from synthetic images, and what is advised for it. Give the "
         "options that synthtf train will be given.",
         epilog="Exit status: 0 if there is no error (there may be warnings), 1 if there is, "
         "2 on wrong usage.",

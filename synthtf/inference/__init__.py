@@ -6,6 +6,7 @@ The modules load when their names are first used.
 import importlib
 
 _MODULES = {
+    "Change": "changes",
     "Cleaning": "components",
     "CohortOptions": "cohorts.cohort",
     "ConformedGrid": "conform",
@@ -23,6 +24,7 @@ _MODULES = {
     "apply_to_files": "cohorts.applying",
     "apply_to_points": "applying",
     "apply_transform": "applying",
+    "change_cohort": "cohorts.changes",
     "correct": "imaging",
     "correct_cohort": "cohorts.imaging",
     "describe_run": "describing",
@@ -32,7 +34,12 @@ _MODULES = {
     "in_context_cohort": "cohorts.by_example",
     "find_instances": "instances",
     "instances_cohort": "cohorts.instances",
+    "find_change": "changes",
+    "inpaint": "inpainting",
+    "inpaint_cohort": "cohorts.inpainting",
     "judge": "judging",
+    "judge_cohort": "cohorts.judging",
+    "judge_image": "judging",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",
     "register": "registration.registering",

@@ -322,12 +322,15 @@ def _span(mask: np.ndarray) -> slice | None:
     return slice(int(found[0]), int(found[-1]) + 1) if found.size else None
 
 
-def pad_to_multiple(image: np.ndarray, multiple: int) -> tuple[np.ndarray, Box]:
+def pad_to_multiple(
+    image: np.ndarray, multiple: int, ndim: int = 3
+) -> tuple[np.ndarray, Box]:
     """Zero-pad a volume on both sides so that each axis is a multiple.
 
     Args:
-        image: `(x, y, z)`.
+        image: `(x, y, z)`, or `(x, y, z, channels)`.
         multiple: Positive integer.
+        ndim: Number of spatial axes, which come first.
 
     Returns:
         The padded volume, and the slices that cut the original out of it.
@@ -342,11 +345,12 @@ def pad_to_multiple(image: np.ndarray, multiple: int) -> tuple[np.ndarray, Box]:
     """
     if multiple < 1:
         raise ValueError(f"Expected a multiple of at least 1. Received: {multiple}")
-    extra = [-n % multiple for n in image.shape]
+    shape = image.shape[:ndim]
+    extra = [-n % multiple for n in shape]
     low = [n // 2 for n in extra]
-    inner = tuple(slice(a, a + n) for a, n in zip(low, image.shape, strict=True))
+    inner = tuple(slice(a, a + n) for a, n in zip(low, shape, strict=True))
     padding = [(a, n - a) for a, n in zip(low, extra, strict=True)]
-    return np.pad(image, padding), inner
+    return np.pad(image, [*padding, *[(0, 0)] * (image.ndim - ndim)]), inner
 
 
 def _oriented_shape(shape: Sequence[int], orientation: np.ndarray) -> tuple[int, int, int]:

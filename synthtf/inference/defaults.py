@@ -12,6 +12,9 @@ OBJECT_PROBABILITY = 0.5
 OBJECT_OVERLAP = 0.4
 """Share of the smaller of two objects above which the less probable one is dropped."""
 
+MARGIN = 1.0
+"""mm around a mask that a network which fills it does not see either."""
+
 METHODS = ("rigid", "affine", "deformable", "joint")
 """Kinds of registration; joint is affine, then deformable."""
 

@@ -125,8 +125,8 @@ def predict(
 
     Args:
         run: A training run.
-        image: `(x, y, z)`, or `(x, y)` for a network of two dimensions, of any size; it is padded
-            to what the network needs.
+        image: `(x, y, z)`, or `(x, y)` for a network of two dimensions, and with an axis of
+            channels for one of several channels; of any size, padded to what the network needs.
         num_outputs: Channels that the network should have.
         mirrored: To average with the prediction on the left-right mirror image, the channel that
             shows in it what each channel shows in the image. None: no average.
@@ -140,11 +140,13 @@ def predict(
         ValueError: If the network has other outputs, or does not fit the budget.
         MemoryError: If memory runs out; says what to do.
     """
-    padded, inner = pad_to_multiple(image, run.multiple)
+    ndim = len(run.spacing)
+    padded, inner = pad_to_multiple(image, run.multiple, ndim)
     result = apply_network(run.task_model, padded, budget)
-    if result.shape != (*padded.shape, num_outputs):
+    expected = (*padded.shape[:ndim], num_outputs)
+    if result.shape != expected:
         raise ValueError(
-            f"Expected {num_outputs} channels, {(*padded.shape, num_outputs)}, from the "
+            f"Expected {num_outputs} channels, {expected}, from the "
             f"network in {run.name}. Received: {result.shape}"
         )
     if mirrored is not None:

@@ -61,6 +61,7 @@ from synthtf.layers.geometry.upsample_field import UpsampleField
 from synthtf.layers.preprocessing.min_max_normalize import MinMaxNormalize
 from synthtf.layers.preprocessing.random_clip import RandomClip
 from synthtf.layers.preprocessing.random_deface import RandomDeface
+from synthtf.layers.preprocessing.random_holes import RandomHoles
 from synthtf.layers.preprocessing.random_inversion import RandomInversion
 from synthtf.layers.preprocessing.random_mask import RandomMask
 from synthtf.layers.preprocessing.random_padding import RandomPadding
@@ -68,6 +69,7 @@ from synthtf.layers.preprocessing.random_patch_swap import RandomPatchSwap
 from synthtf.layers.preprocessing.random_quantization import RandomQuantization
 from synthtf.layers.preprocessing.random_window import RandomWindow
 from synthtf.layers.targets.keep_distance import KeepDistance
+from synthtf.layers.targets.keep_draw import KeepDraw
 from synthtf.layers.targets.keep_gain import KeepGain
 from synthtf.layers.targets.keep_image import KeepImage
 from synthtf.layers.targets.keep_scan import KeepScan
@@ -79,6 +81,7 @@ __all__ = [
     "ComposeTransforms",
     "IntegrateVelocity",
     "KeepDistance",
+    "KeepDraw",
     "KeepGain",
     "KeepImage",
     "KeepScan",
@@ -103,6 +106,7 @@ __all__ = [
     "RandomFlip",
     "RandomGamma",
     "RandomGhosting",
+    "RandomHoles",
     "RandomIntensity",
     "RandomInversion",
     "RandomLayer",

@@ -49,6 +49,7 @@ class SynthesisLayer(keras.layers.Layer):
     - "image": the image, float32;
     - "scan": the real scan of the label map, float32;
     - "target": an image that the network shall return, kept under the name of the step;
+    - "number": a number that it shall tell, likewise;
     - "transform": a matrix or displacement field that moves all others.
 
     Attributes:

@@ -5,6 +5,7 @@ from synthtf.synthesis.pairs import labels_to_pairs
 from synthtf.synthesis.recipe import Recipe
 from synthtf.synthesis.view_keys import ALWAYS, NEVER, Views
 from synthtf.synthesis.views import keeps_anatomy, labels_to_views
+from synthtf.synthesis.visits import labels_to_visits
 
 __all__ = [
     "ALWAYS",
@@ -14,5 +15,6 @@ __all__ = [
     "keeps_anatomy",
     "labels_to_pairs",
     "labels_to_views",
+    "labels_to_visits",
     "random_steps",
 ]

@@ -17,6 +17,7 @@ from synthtf.layers.scene import Scene
 from synthtf.ranges import Range, as_spacing, per_axis
 from synthtf.synthesis.fused import (
     DisplacementOf,
+    DrawOf,
     LinearSteps,
     MirrorTransform,
     SwapSides,
@@ -75,8 +76,13 @@ def build(
     labels: Labels,
     spacing: Range,
     views: Views | None = None,
+    contrast_key: bool = False,
 ) -> keras.Model:
-    """Build the model of a recipe, see `Recipe.build`; with `views`, of several rows per sample."""
+    """Build the model of a recipe, see `Recipe.build`; with `views`, of several rows per sample.
+
+    With `contrast_key`, the model has a further input of this name, from which the steps up to the
+    one that makes the image draw, so that two samples can differ in all but their contrast.
+    """
     bound, scene = bind(steps, shape, labels, spacing)
     inputs = {
         "labels": keras.Input((*(None,) * len(scene.shape), 1), dtype="int32", name="labels"),
@@ -84,6 +90,8 @@ def build(
     }
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
+    if contrast_key:
+        inputs["contrast_key"] = keras.Input((2,), dtype="int32", name="contrast_key")
     chain = _Chain(inputs, scene, bound)
     if views is None:
         for stage in group(bound):
@@ -138,7 +146,9 @@ class _Chain:
     Attributes:
         parts: symbolic tensors by name; see `SynthesisLayer`.
         targets: symbolic images that are kept, by name of the step.
+        numbers: symbolic numbers that are kept, a row per sample, by name of the step.
         key: symbolic keys.
+        contrast_key: those of the steps before there is an image, if they differ.
         shape: spatial shape of the images.
         wholes: mapping from labels to structures as a whole, for contrast; see `wholes`.
         is_placed: whether the parts are on the grid of the images.
@@ -150,9 +160,11 @@ class _Chain:
     def __init__(
         self, inputs: dict[str, Any], scene: Scene, steps: Sequence[SynthesisLayer]
     ) -> None:
-        self.parts = {name: tensor for name, tensor in inputs.items() if name != "key"}
+        self.parts = {name: inputs[name] for name in ("labels", "scan") if name in inputs}
         self.targets: dict[str, Any] = {}
+        self.numbers: dict[str, Any] = {}
         self.key = inputs["key"]
+        self.contrast_key = inputs.get("contrast_key")
         self.shape = scene.shape
         self.wholes = wholes(scene.table)
         self.is_placed = False
@@ -223,11 +235,15 @@ class _Chain:
         before = self.trail
         if step.gives == ("target",):
             return self._keep(step)
+        if step.gives == ("number",):
+            return self._keep_draw(step)
         if "image" in step.gives and "image" not in step.takes and "image" in self.parts:
             return self._replace_image(step)
         also = [part for part in step.also if part in self.parts]
         inputs = [self._part(part) for part in (*step.takes, *also)]
-        random = {"key": self.key} if isinstance(step, RandomLayer) else {}
+        before_image = "image" not in self.parts and self.contrast_key is not None
+        key = self.contrast_key if before_image else self.key
+        random = {"key": key} if isinstance(step, RandomLayer) else {}
         outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
         for name, target in self.targets.items() if step.hides else ():
             self.targets[name] = step([target, *inputs[1:]], **random)
@@ -242,7 +258,7 @@ class _Chain:
             self.trail = None
             if field is None and hasattr(step, "displacement"):
                 of = DisplacementOf([step], name=f"{step.name}_displacement")
-                field = of(inputs[0], key=self.key)
+                field = of(inputs[0], key=key)
         if field is not None and "scan" in self.parts:
             # What has been kept stays as it is where a step moves labels and image alone.
             self._of_scan = [] if "image" in gives else self._of_scan
@@ -258,7 +274,7 @@ class _Chain:
         found = {"labels": self.parts["labels"]}
         if "image" in self.parts:
             found["image"] = layers.MinMaxNormalize(name="image")(self.parts["image"])
-        return {**found, **self.targets}
+        return {**found, **self.targets, **self.numbers}
 
     def _keep(self, step: SynthesisLayer) -> None:
         """Keep a part, or the gain of a step, as a target."""
@@ -268,6 +284,11 @@ class _Chain:
             gain = self._steps[step.of]
             part = gain(ops.ones_like(part), key=self.key)
         self.targets[step.name] = step(part)
+
+    def _keep_draw(self, step: SynthesisLayer) -> None:
+        """Keep what a step has drawn."""
+        of = DrawOf([self._steps[step.of]], step.draw, step.still, name=f"{step.name}_of_sample")
+        self.numbers[step.name] = step(of(self.parts["image"], key=self.key))
 
     def _part(self, name: str) -> Any:
         """Give a part, or the one that it is the same as."""

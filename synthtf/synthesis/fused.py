@@ -151,3 +151,50 @@ class DisplacementOf(_OfSteps):
     def output_spec(self, inputs: Any) -> Any:
         """A field."""
         return keras.KerasTensor((*inputs.shape[:-1], len(inputs.shape) - 2), "float32")
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class DrawOf(_OfSteps):
+    """Give what a step draws for an image.
+
+    Args:
+        steps: one random layer.
+        draw: name of the draw, as `sample` of the layer has it.
+        still: number for samples that the step leaves alone.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, *spatial, channels)`, and the keys.
+    Output shape: `(batch, draws)`, float32.
+    """
+
+    def __init__(
+        self, steps: Sequence[RandomLayer], draw: str, still: float = 0.0, **kwargs: Any
+    ) -> None:
+        super().__init__(steps, **kwargs)
+        self.draw, self.still = draw, float(still)
+        if not isinstance(self.steps[0], RandomLayer):
+            raise ValueError(
+                f"{self.name}: the step `{self.steps[0].name}` draws nothing, so its draw "
+                f"{draw!r} cannot be kept"
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the draw, too."""
+        return {**super().get_config(), "draw": self.draw, "still": self.still}
+
+    def call(self, inputs: Tensor, key: Tensor) -> Tensor:
+        """Draw, and pick one."""
+        step = self.steps[0]
+        draws = step.sample(key, tuple(inputs.shape))
+        if self.draw not in draws:
+            known = ", ".join(name for name in draws if name != "active")
+            raise ValueError(f"the step `{step.name}` draws {known}. Received: draw={self.draw!r}")
+        drawn = ops.cast(draws[self.draw], "float32")
+        drawn = ops.reshape(drawn, (ops.shape(key)[0], -1))
+        return (
+            ops.where(draws["active"][:, None], drawn, self.still) if "active" in draws else drawn
+        )
+
+    def output_spec(self, inputs: Any) -> Any:
+        """As many as the step draws for a sample."""
+        return keras.KerasTensor((inputs.shape[0], None), "float32")

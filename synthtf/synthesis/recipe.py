@@ -126,6 +126,11 @@ class Recipe:
         return tuple(step.name for step in self.steps if step.gives == ("target",))
 
     @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the numbers, kept from what steps draw, which the model gives besides."""
+        return tuple(step.name for step in self.steps if step.gives == ("number",))
+
+    @property
     def needs_scans(self) -> bool:
         """Whether a step takes the real scan of each label map."""
         return any("scan" in step.takes for step in self.steps)
@@ -267,8 +272,9 @@ class Recipe:
         Returns:
             Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to
             `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`
-            and each of the recipe's `targets`, `(batch, *shape, channels)`; without an image if
-            no step makes one. The input may be of any size: its centre comes to lie in the centre.
+            and each of the recipe's `targets`, `(batch, *shape, channels)`, and `numbers`,
+            `(batch, 1)`; without an image if no step makes one. The input may be of any size: its
+            centre comes to lie in the centre.
             If a step takes the real scan of a label map, there is the input "scan", too, float32
             `(batch, *any, 1)`.
 

@@ -85,7 +85,7 @@ def check_order(steps: Sequence[SynthesisLayer]) -> None:
             )
         _check_late(step, made_by, where)
         for part in step.gives:
-            if part not in ("labels", "target"):
+            if part not in ("labels", "target", "number"):
                 made_by.setdefault(part, step.name)
         if "maps" in step.takes and "image" in step.gives:
             made_by.pop("maps", None)  # used up

@@ -12,6 +12,7 @@ _CLASSES = (
     "stripping.options.StrippingTask",
     "registering.options.RegistrationTask",
     "regressing.options.RegressionTask",
+    "changing.options.ChangeTask",
     "denoising.options.DenoisingTask",
     "robust.options.RobustTask",
     "quality.options.QualityTask",

@@ -33,6 +33,10 @@ class Task(Options):
         needs_brain: whether a label table must say what the brain is.
         default_recipe: name of the recipe that is taken if none is given.
         has_stages: whether its network is made by several trainings, see `stages`.
+        command: what uses its network on scans, as in a shell.
+        advice: what experience advises for a training, a clause each; `synthtf check` and
+            docs/tasks.md show it.
+        unsuited: what its network cannot learn from synthetic images, likewise.
     """
 
     name: ClassVar[str]
@@ -42,6 +46,9 @@ class Task(Options):
     needs_brain: ClassVar[bool] = False
     default_recipe: ClassVar[str] = "heads"
     has_stages: ClassVar[bool] = False
+    command: ClassVar[str] = ""
+    advice: ClassVar[tuple[str, ...]] = ()
+    unsuited: ClassVar[tuple[str, ...]] = ()
 
     @property
     def multiple(self) -> int:

@@ -26,6 +26,7 @@ from synthtf.layers import RandomDeface, RandomFlip, RandomMask
 from synthtf.messages import describe
 from synthtf.ranges import per_axis
 from synthtf.synthesis import Recipe
+from synthtf.training.guidance import advice, unsuited
 from synthtf.training.memory import training_bytes
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import load_table
@@ -41,11 +42,15 @@ class Preflight:
         num_maps: Files that were looked at.
         findings: By severity.
         labels: A dict per label, see `synthtf.data.preflight.label_rows`.
+        unsuited: What a network cannot learn by the plan.
+        advice: What is advised for it.
     """
 
     num_maps: int
     findings: tuple[Finding, ...]
     labels: tuple[dict[str, object], ...]
+    unsuited: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
     @property
     def has_errors(self) -> bool:
@@ -69,6 +74,9 @@ class Preflight:
                 lines += [f"      {detail}" for detail in finding.details[:most]]
                 if len(finding.details) > most:
                     lines.append(f"      ... and {len(finding.details) - most} more (--verbose)")
+        for title, clauses in (("not for", self.unsuited), ("advised", self.advice)):
+            if clauses:
+                lines += ["", title, *(f"  - {clause}" for clause in clauses)]
         if verbose:
             lines += ["", *_table(self.labels)]
         return "\n".join([f"{self.num_maps} label maps: {self._verdict()}", *lines])
@@ -100,7 +108,8 @@ def preflight(
     if surveys:
         findings += [*check_maps(surveys, table), *check_plan(surveys, plan)]
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Preflight(len(paths), tuple(findings), tuple(label_rows(surveys, table)))
+    rows = tuple(label_rows(surveys, table))
+    return Preflight(len(paths), tuple(findings), rows, tuple(unsuited(plan)), tuple(advice(plan)))
 
 
 def check_training(

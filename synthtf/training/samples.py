@@ -115,14 +115,11 @@ def synthesize(
         compiled: Compile the model first, which pays for more than a few samples.
 
     Returns:
-        "image", "labels" and the targets that the recipe keeps, `(*spatial)`.
+        "image", "labels" and the targets that the recipe keeps, `(*spatial)`, and its numbers.
     """
     batch = maps.sample(number)[0]
     output = synthesis.predict_on_batch(batch) if compiled else synthesis(batch)
-    return {
-        name: np.asarray(keras.ops.convert_to_numpy(tensor))[0, ..., 0]
-        for name, tensor in output.items()
-    }
+    return {name: keras.ops.convert_to_numpy(tensor)[0, ..., 0] for name, tensor in output.items()}
 
 
 def applied_steps(synthesis: keras.Model, key: tuple[int, int]) -> list[str]:
@@ -186,6 +183,8 @@ def write_samples(
     for number in numbers:
         index = maps.map_index(number)
         output = synthesize(synthesis, maps, number)
+        numbers = [name for name in output if not output[name].ndim]
+        drawn = [f"{name} {output.pop(name):.3g}" for name in numbers]
         image = output["image"]
         affine = _affine_of_output(maps.affine(index), maps.shape, image.shape)
         name = f"{maps.names[index]}_{number:04d}"
@@ -194,7 +193,7 @@ def write_samples(
         written.append(output_in(folder, f"{name}_image.nii.gz"))
         if len(shown) < _SHEET_IMAGES:
             shown.append(picture(image))
-            steps = applied_steps(synthesis, (maps.seed, number))
+            steps = [*applied_steps(synthesis, (maps.seed, number)), *drawn]
             titles.append(_title(name, f"key {maps.seed}, {number}", steps, image.ndim))
             for target in sorted(output.keys() - {"image", "labels"}):
                 shown.append(picture(output[target]))

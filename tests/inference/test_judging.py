@@ -1,13 +1,17 @@
 import csv
 
+import keras
 import numpy as np
 import pytest
 
 from synthtf.cli.main import main
 from synthtf.data import LabelTable, Volume, write_volume
-from synthtf.inference.judging import Judgement, judge
-from synthtf.layers import RandomIntensity
+from synthtf.inference import normalize_intensity
+from synthtf.inference.judging import Judgement, judge, judge_image
+from synthtf.layers import KeepDraw, RandomIntensity, RandomNoise
 from synthtf.networks import UNetConfig
+from synthtf.runs import Run
+from synthtf.synthesis import Recipe
 from synthtf.tasks import segmentation, segmentation_quality
 from synthtf.tasks.quality.options import JudgeConfig
 
@@ -80,3 +84,69 @@ def test_the_command_writes_a_table(runs, tmp_path, capsys):
         (row,) = csv.DictReader(file)
     assert list(row) == ["scan", "white", "grey", "verdict"]
     assert 0 <= float(row["grey"]) <= 1 and row["verdict"] in ("good", "poor")
+
+
+@pytest.fixture(scope="module")
+def rater(tmp_path_factory):
+    """A network that tells the mean of an image, and twice as much."""
+    image = keras.Input((None, None, None, 1), name="image")
+    mean = keras.layers.GlobalAveragePooling3D()(image)
+    facts = {
+        "task": "quality",
+        "shape": [SIZE] * 3,
+        "spacing": [2.0] * 3,
+        "multiple": 1,
+        "output_labels": [],
+        "numbers": ["noise", "blur"],
+    }
+    steps = [RandomIntensity(), RandomNoise(), KeepDraw()]
+    folder = tmp_path_factory.mktemp("rater")
+    run = Run.create(folder, LabelTable.from_labels([0, 1]), Recipe(steps), facts)
+    run.save_model(keras.Model(image, keras.ops.concatenate([mean, 2 * mean - 0.7], axis=-1)))
+    return run
+
+
+def wave():
+    grid = np.meshgrid(*[np.linspace(0, 1, n) for n in (30, 40, 35)], indexing="ij")
+    data = (100 + 50 * np.cos(4 * np.pi * grid[1])).astype("float32")
+    return Volume(data, np.diag([2.0, 2, 2, 1]))
+
+
+def test_numbers_of_an_image_are_those_of_the_network(rater):
+    data = wave().data
+    expected = normalize_intensity(data).mean()
+    found = judge_image(wave(), rater)
+    assert list(found) == ["noise", "blur"]
+    assert found["noise"] == pytest.approx(expected, abs=1e-3)
+    assert found["blur"] == pytest.approx(max(0, 2 * expected - 0.7), abs=2e-3)
+    # A finer scan of another orientation is the same.
+    fine = np.repeat(data, 2, axis=0)[::-1]
+    other = judge_image(Volume(fine, np.diag([-1.0, 2, 2, 1])), rater)
+    assert other["noise"] == pytest.approx(found["noise"], abs=0.01)
+
+
+def test_a_judge_of_the_other_kind_is_refused(rater, runs):
+    with pytest.raises(
+        ValueError, match=r"judges segmentations\. Received: one that judges images"
+    ):
+        judge(Volume(labels(), np.eye(4)), rater)
+    with pytest.raises(ValueError, match=r"judges images\. Received: one that judges segm"):
+        judge_image(wave(), runs[1])
+
+
+def test_the_command_writes_a_row_per_scan_and_goes_on(rater, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        write_volume(tmp_path / "in" / f"{name}.nii.gz", wave().data, affine=wave().affine)
+    (tmp_path / "in" / "c.nii.gz").write_bytes(b"no volume")
+    csv_file = tmp_path / "quality.csv"
+    words = ["quality", str(tmp_path / "in"), "--csv", str(csv_file), "--model", str(rater.folder)]
+    assert main(words) == 1
+    assert "c.nii.gz" in capsys.readouterr().err
+    with open(csv_file, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [list(row) for row in rows] == [["scan", "noise", "blur"]] * 2
+    assert float(rows[1]["noise"]) == pytest.approx(judge_image(wave(), rater)["noise"], abs=1e-4)
+    (tmp_path / "in" / "c.nii.gz").unlink()
+    assert main([*words, "--skip-existing"]) == 0
+    assert "2" in capsys.readouterr().err

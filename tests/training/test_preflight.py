@@ -320,6 +320,8 @@ def test_the_command(good, capsys):
     text = capsys.readouterr().out
     assert text.startswith("4 label maps: 0 errors, 0 warnings, 2 notes\n")
     assert "left matter" in text
+    assert "not for\n  - borders that no contrast shows" in text and "age, sex or a" in text
+    assert "\nadvised\n  - label what surrounds the brain" in text
     with open(good / "labels.csv", newline="") as file:
         rows = {row["label"]: row for row in csv.DictReader(file)}
     assert rows["41"]["maps"] == "4"

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from synthtf import random
-from synthtf.arguments import Axes, Limits, Offset, Spacing
+from synthtf.arguments import Axes, Limits, Offset, Proportion, Spacing
 from synthtf.layers.axes import draw_axis
 from synthtf.layers.base import RandomLayer, Tensor, as_image
 from synthtf.ops.affine import affine_matrix, in_voxels
@@ -34,6 +34,8 @@ class RandomMotion(RandomLayer):
         num_shots: `(low, high)`, whole numbers, both included; drawn per sample. The lines
             between shots are uniform, and a shot may be empty.
         axes: spatial axes that may be the phase-encoding axis. Default: all.
+        severity: `(low, high)`, factor of all movements, in [0, 1]; drawn per sample. From 0, some
+            samples hardly move.
         spacing: mm per voxel, a scalar or one per axis.
         **kwargs: `probability`, `seed`, `name`.
 
@@ -60,6 +62,7 @@ class RandomMotion(RandomLayer):
         rotation: Annotated[Range, Limits(-360, 360, "degrees")] = (-5, 5),
         num_shots: Annotated[WholeRange, Limits(1, 64)] = (2, 6),
         axes: Axes | None = None,
+        severity: Proportion = 1.0,
         spacing: Spacing = 1.0,
         **kwargs: Any,
     ) -> None:
@@ -68,6 +71,7 @@ class RandomMotion(RandomLayer):
             rotation=rotation,
             num_shots=num_shots,
             axes=axes,
+            severity=severity,
             spacing=spacing,
             **kwargs,
         )
@@ -77,12 +81,17 @@ class RandomMotion(RandomLayer):
         ndim = len(shape) - 2
         moves = max(self.num_shots[1] - 1, 1)
         turns = 1 if ndim == 2 else 3
+        translation = self.uniform(key, "translation", self.translation, (moves, ndim))
+        rotation = self.uniform(key, "rotation", self.rotation, (moves, turns))
+        if self.severity != (1, 1):
+            severity = self.uniform(key, "severity", self.severity, (1, 1))
+            translation, rotation = translation * severity, rotation * severity
         return {
             "axis": draw_axis(key, self.axes, shape),
             "num_shots": random.integers(random.fold_in(key, "num_shots"), (), *self.num_shots),
             "end": random.uniform(random.fold_in(key, "end"), (moves,)),
-            "translation": self.uniform(key, "translation", self.translation, (moves, ndim)),
-            "rotation": self.uniform(key, "rotation", self.rotation, (moves, turns)),
+            "translation": translation,
+            "rotation": rotation,
         }
 
     def transform(self, inputs: Tensor, draws: dict[str, Tensor]) -> Tensor:

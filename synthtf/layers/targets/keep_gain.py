@@ -11,7 +11,8 @@ from synthtf.ops.elementwise import in_whole_vectors
 _LEAST = 1e-3
 
 
-def _as_step_name(value: Any, name: str) -> str:
+def as_step_name(value: Any, name: str) -> str:
+    """Check the name of a step, or of what it draws."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"`{name}` must be the name of a step. Received: {name}={value!r}")
     return value
@@ -43,7 +44,7 @@ class KeepGain(SynthesisLayer):
 
     gives, step_name = ("target",), "log_gain"
 
-    def __init__(self, of: Annotated[str, _as_step_name] = "bias", **kwargs: Any) -> None:
+    def __init__(self, of: Annotated[str, as_step_name] = "bias", **kwargs: Any) -> None:
         super().__init__(of=of, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:

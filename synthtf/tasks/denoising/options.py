@@ -37,6 +37,13 @@ class DenoisingTask(SegmentationTask):
     name: ClassVar[str] = "denoising"
     function: ClassVar[str] = "label_denoising"
     summary: ClassVar[str] = "correct the errors of another network in a label map"
+    command: ClassVar[str] = "segment"
+    advice: ClassVar[tuple[str, ...]] = (
+        "train on the label maps that the segmentation was trained on; the errors are made up",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "anatomy that the label maps do not hold: it is corrected away",
+    )
 
     network: UNetConfig = option(
         factory=functools.partial(

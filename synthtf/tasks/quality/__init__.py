@@ -1,1 +1,1 @@
-"""The task of judging segmentations."""
+"""The task of judging segmentations and images."""

@@ -1,4 +1,4 @@
-"""The model that learns to judge segmentations."""
+"""The model that learns to judge segmentations or images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +16,7 @@ from synthtf.layers import (
     RandomNoise,
     RandomResolution,
 )
+from synthtf.networks import quality_encoder
 from synthtf.ranges import Range
 from synthtf.runs.run import as_run
 from synthtf.tasks.denoising.corruption import corrupt
@@ -27,12 +28,13 @@ Tensor = Any
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class QualityModel(CombinedModel):
-    """Segmentations of synthetic images, and a network that judges them; see `QualityTask`.
+    """What is to be judged, and a network that judges it; see `QualityTask`.
 
     Args:
-        synthesis: model with the outputs "groups" and "truth", one-hot.
-        task_model: from "groups" to the Dice of all of them but the first.
-        output_labels: label value of each Dice.
+        synthesis: model with the output "quality", numbers, and "groups", one-hot, or "image".
+        task_model: from "groups", or else "image", to the numbers.
+        output_labels: label value of each number, if they are of labels.
+        scales: what the error of each number is divided by. Empty: all alike.
         **kwargs: arguments of `keras.Model`.
     """
 
@@ -41,35 +43,36 @@ class QualityModel(CombinedModel):
         synthesis: keras.Model,
         task_model: keras.Model,
         output_labels: Sequence[int],
+        scales: Sequence[float] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(synthesis, task_model, **kwargs)
         self.output_labels = tuple(int(v) for v in output_labels)
+        self.scales = tuple(float(x) for x in scales)
         self.error = keras.metrics.Mean(name="error")
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
-        """Predict the Dice, and find out what it is."""
-        groups, truth = samples["groups"], samples["truth"]
-        axes = tuple(range(1, len(groups.shape) - 1))
-        both = ops.sum(groups * truth, axis=axes)
-        size = ops.sum(groups, axis=axes) + ops.sum(truth, axis=axes)
-        # What is in neither of the two is right.
-        dice = (2 * both + 1e-3) / (size + 1e-3)
-        return {"scores": network(groups), "dice": dice[:, 1:]}
+        """Judge, and find out what is true."""
+        judged = samples["groups" if "groups" in samples else "image"]
+        return {"scores": network(judged), "quality": samples["quality"]}
 
     def objective(self, outputs: dict[str, Tensor]) -> Tensor:
         """Compare the two."""
-        scores = ops.cast(outputs["scores"], "float32")
-        return ops.mean(ops.square(scores - outputs["dice"]))
+        return ops.mean(ops.square(self._errors(outputs)))
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the mean difference."""
-        self.error.update_state(ops.mean(ops.abs(outputs["scores"] - outputs["dice"])))
+        self.error.update_state(ops.mean(ops.abs(self._errors(outputs))))
+
+    def _errors(self, outputs: dict[str, Tensor]) -> Tensor:
+        errors = ops.cast(outputs["scores"], "float32") - outputs["quality"]
+        return errors / ops.convert_to_tensor(self.scales or (1.0,))
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
-        return {**super().get_config(), "output_labels": self.output_labels}
+        labels = {"output_labels": self.output_labels, "scales": self.scales}
+        return {**super().get_config(), **labels}
 
 
 def build(
@@ -83,8 +86,11 @@ def build(
     """Build the combined model; see `Task.build`.
 
     Raises:
-        ValueError: if the segmenter has other labels than the table.
+        ValueError: if the segmenter has other labels than the table, or the recipe keeps draws and
+            there is a segmenter.
     """
+    if recipe.numbers:
+        return _of_images(task, shape, table, spacing, recipe, network)
     synthesis, tissues = recipe.build(shape, table, spacing), tissue_table(table)
     parts, key = synthesis.output, synthesis.input["key"]
     values = tissues.output_labels
@@ -100,10 +106,60 @@ def build(
         channels = dict(enumerate(mapping[label] for label in table.output_labels))
         groups = OneHot(values, name="groups")(MapLabels(channels, name="found_tissues")(found))
     truth = OneHot(values, name="truth")(true_tissues)
-    outputs = {"groups": groups, "image": image, "labels": parts["labels"], "truth": truth}
+    outputs = {
+        "groups": groups,
+        "image": image,
+        "labels": parts["labels"],
+        "truth": truth,
+        "quality": _dice(groups, truth),
+    }
     synthesis = keras.Model(synthesis.input, outputs, name="synthesis")
     network = network or task.make_network(len(shape), len(values))
     return QualityModel(synthesis, network, values[1:], name=task.function)
+
+
+def _dice(groups: Tensor, truth: Tensor) -> Tensor:
+    """Dice of all channels but the first, `(batch, channels - 1)`."""
+    axes = tuple(range(1, len(groups.shape) - 1))
+    both = ops.sum(groups * truth, axis=axes)
+    size = ops.sum(groups, axis=axes) + ops.sum(truth, axis=axes)
+    # What is in neither of the two is right.
+    return ((2 * both + 1e-3) / (size + 1e-3))[:, 1:]
+
+
+def _of_images(
+    task: QualityTask,
+    shape: tuple[int, ...],
+    table: LabelTable,
+    spacing: Range,
+    recipe: Any,
+    network: keras.Model | None,
+) -> QualityModel:
+    """Build the model that learns the draws which the recipe keeps."""
+    if task.segmenter is not None:
+        raise ValueError(
+            "`segmenter` must be left out for a recipe that keeps draws: then images are judged. "
+            f"Received: recipe={recipe!r}"
+        )
+    synthesis = recipe.build(shape, table, spacing)
+    parts = {name: synthesis.output[name] for name in ("image", "labels")}
+    parts["quality"] = ops.concatenate([synthesis.output[n] for n in recipe.numbers], axis=-1)
+    synthesis = keras.Model(synthesis.input, parts, name="synthesis")
+    size, channels = task.network, parts["image"].shape[-1]
+    network = network or quality_encoder(
+        channels, len(recipe.numbers), size.level_features, size.kernel_size, ndim=len(shape)
+    )
+    scales = [_largest(recipe, recipe[name]) for name in recipe.numbers]
+    model = QualityModel(synthesis, network, (), scales, name=task.function)
+    model.facts = {"numbers": list(recipe.numbers)}
+    return model
+
+
+def _largest(recipe: Any, kept: Any) -> float:
+    """Largest size of what is kept, if the step says so by an argument of its name; else 1."""
+    limited = recipe[kept.of].ranges().get(kept.draw)
+    sizes = [abs(x) for x in (limited.low, limited.high)] if limited else []
+    return max(sizes, default=0) or 1.0
 
 
 def _spoil(image: Tensor, key: Tensor, spacing: Range, damage: float) -> Tensor:

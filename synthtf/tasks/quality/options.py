@@ -1,4 +1,4 @@
-"""What can be chosen of a judge of segmentations."""
+"""What can be chosen of a judge of segmentations or images."""
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @options
 class JudgeConfig(Options):
-    """Size of a network that judges segmentations."""
+    """Size of a network that judges segmentations or images."""
 
     features: Annotated[int, Limits(1)] = option(24, "feature maps of the first level")
     levels: Annotated[int, Limits(1)] = option(
@@ -30,14 +30,19 @@ class JudgeConfig(Options):
 
 @options
 class QualityTask(Task):
-    """A model that learns to tell from a segmentation alone how good it is.
+    """A model that learns to tell how good an image is, or a segmentation, from it alone.
 
-    A trained network segments synthetic images, and many are spoilt beyond use before; without a
-    network, the errors in the segmentations are made up as for a denoiser. What is learned is the
+    Where the recipe keeps draws (`KeepDraw`), it learns these, from the image: how strong the noise
+    is, the motion, the bias field. `.synthesis` gives images and "quality", the numbers that were
+    drawn; `.task_model` maps images `(batch, *any, 1)` in [0, 1] to them. Their errors are divided
+    by the largest values that can be drawn, so that all count alike.
+
+    Else a trained network segments synthetic images, and many are spoilt beyond use before; without
+    a network, the errors in the segmentations are made up as for a denoiser. What is learned is the
     Dice overlap with the labels that the image was made from, for each tissue of the label table.
-    `.synthesis` gives one-hot tissues as segmented, "groups", and as they are, "truth";
-    `.task_model` maps the former, `(batch, *any, tissues)`, to the Dice of all tissues but the
-    background; `.output_labels` are the least labels of these tissues.
+    `.synthesis` gives one-hot tissues as segmented, "groups", and as they are, "truth", and
+    "quality", the Dice; `.task_model` maps "groups", `(batch, *any, tissues)`, to the Dice of all
+    tissues but the background; `.output_labels` are the least labels of these tissues.
 
     Example:
     >>> from synthtf.tasks import segmentation_quality
@@ -52,7 +57,18 @@ class QualityTask(Task):
 
     name: ClassVar[str] = "quality"
     function: ClassVar[str] = "segmentation_quality"
-    summary: ClassVar[str] = "tell from a segmentation how good it is"
+    summary: ClassVar[str] = "tell how good an image is, or a segmentation"
+    command: ClassVar[str] = "quality"
+    advice: ClassVar[tuple[str, ...]] = (
+        "to judge images, keep each draw by a step KeepDraw and bring the image to [0, 1] "
+        "(MinMaxNormalize) before noise is added: a strength is one beside the range of "
+        "intensities",
+        "to judge segmentations, give the network whose segmentations they are as the `segmenter`",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "whether a radiologist would accept a scan: what is told is how strong each effect is",
+        "effects that the recipe does not draw",
+    )
 
     network: JudgeConfig = option(
         factory=JudgeConfig, text="size of the network, or a Keras model to train further"
@@ -60,7 +76,7 @@ class QualityTask(Task):
     segmenter: Any = option(
         None,
         "trained run whose segmentations are judged, which stays as it is; none for errors that "
-        "are made up",
+        "are made up, or to judge images",
         metavar="RUN",
     )
     damage: Annotated[float, Limits(0, 3)] = option(

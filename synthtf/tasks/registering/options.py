@@ -53,6 +53,20 @@ class RegistrationTask(Task):
     name: ClassVar[str] = "registration"
     function: ClassVar[str] = "registration"
     summary: ClassVar[str] = "align an image with another"
+    command: ClassVar[str] = "register"
+    advice: ClassVar[tuple[str, ...]] = (
+        "train the affine network first, then the deformable one on pairs that it has "
+        "aligned (`aligned`)",
+        "where there are no label maps, take shapes (`shapes` 1); with them, list the "
+        "structures that shall overlap",
+        "look at folding and at the size of the warp, not at the overlap alone, when "
+        "choosing `regularization`",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "what is in one image alone, such as a resection: the network stretches its surroundings",
+        "texture within a label: the overlap of labels does not see it, the refinement "
+        "after the network does",
+    )
     maps_per_sample: ClassVar[int] = 2
 
     kind: Literal["deformable", "affine", "rigid", "joint"] = option(

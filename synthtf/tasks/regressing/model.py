@@ -168,7 +168,8 @@ def regression_network(
     """
     network = unet(num_outputs, ndim, task.network, final_activation=None, num_inputs=num_inputs)
     if task.residual:
-        total = layers.Add(dtype="float32", name="residual")([network.output, network.input])
+        start = network.input[..., : max(num_outputs, 1)]
+        total = layers.Add(dtype="float32", name="residual")([network.output, start])
         network = keras.Model(network.input, total, name=network.name)
     return with_label_head(network, num_labels) if num_labels else network
 
@@ -195,9 +196,9 @@ def build(
             f"RenderContrast or KeepGain. Received: recipe={recipe!r}"
         )
     channels, *sizes = (synthesis.output[name].shape[-1] for name in ("image", *targets))
-    if task.residual and channels not in (1, sum(sizes)):
+    if task.residual and 1 < channels < sum(sizes):
         raise ValueError(
-            "`residual` must be False for targets of other channels than the image. "
+            "`residual` must be False for targets of more channels than the image. "
             f"Received: {channels} channels, targets of {sizes}"
         )
     labels = table.output_labels if task.segment else ()

@@ -39,6 +39,20 @@ class RegressionTask(Task):
     name: ClassVar[str] = "regression"
     function: ClassVar[str] = "image_regression"
     summary: ClassVar[str] = "return images: of higher resolution, another contrast, a bias field"
+    command: ClassVar[str] = "super-resolve"
+    advice: ClassVar[tuple[str, ...]] = (
+        "put the step that keeps the target (KeepImage, RenderContrast) before all that the"
+        " network shall undo",
+        "let the input lose at least as much as real scans lack, in another direction for "
+        "each sample",
+        "take `residual` where the target is like the input",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "findings: what is returned shows what the label maps can hold, and lesions may "
+        "vanish or appear",
+        "intensities as a measure, such as relaxation times or Hounsfield units",
+        "contrast enhancement: no label tells where it is",
+    )
     default_recipe: ClassVar[str] = "super-resolution"
 
     network: UNetConfig = option(
@@ -49,7 +63,9 @@ class RegressionTask(Task):
         "l1", "mean absolute (l1) or squared (l2) difference of target and result"
     )
     residual: bool = option(
-        False, "let the network return what is to be added to its input, for targets like it"
+        False,
+        "let the network return what is to be added to its input, for targets like it; to the "
+        "first channels of it, where there are more than targets have",
     )
     segment: bool = option(
         False,

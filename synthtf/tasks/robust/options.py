@@ -49,6 +49,15 @@ class RobustTask(SegmentationTask):
     summary: ClassVar[str] = (
         "label each voxel of one image, however poor, by way of its tissues: three networks"
     )
+    command: ClassVar[str] = "segment"
+    advice: ClassVar[tuple[str, ...]] = (
+        "take it for clinical scans of thick slices and low contrast; a plain segmentation "
+        "is as good elsewhere",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "borders that no contrast shows, such as those between cortical areas",
+        "anatomy that the label maps do not hold: the denoiser corrects it away",
+    )
     has_stages: ClassVar[bool] = True
 
     errors: Annotated[float, Limits(0, 3)] = option(

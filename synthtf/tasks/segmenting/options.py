@@ -43,6 +43,20 @@ class SegmentationTask(Task):
     name: ClassVar[str] = "segmentation"
     function: ClassVar[str] = "segmentation"
     summary: ClassVar[str] = "label each voxel of one image"
+    command: ClassVar[str] = "segment"
+    advice: ClassVar[tuple[str, ...]] = (
+        "label what surrounds the brain, too, or strip it by RandomMask: a scan shows more "
+        "than the brain",
+        "give each tissue of its own intensity a label of its own, and merge by the column "
+        "`output`",
+        "train long: the loss on synthetic images falls for tens of thousands of steps; "
+        "choose among networks by a few labelled scans, not by that loss",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "borders that no contrast shows, such as those between cortical areas",
+        "what no label map holds: a tumour or a resection becomes some healthy structure; "
+        "draw it into the maps (RandomLesions) first",
+    )
 
     network: UNetConfig = option(
         factory=UNetConfig, text="size of the U-Net, or a Keras model to train further"

@@ -39,6 +39,16 @@ class StrippingTask(Task):
     name: ClassVar[str] = "stripping"
     function: ClassVar[str] = "skull_stripping"
     summary: ClassVar[str] = "find the brain in an image"
+    command: ClassVar[str] = "strip"
+    advice: ClassVar[tuple[str, ...]] = (
+        "take label maps of whole heads, with CSF in a class of its own (`csf` in the "
+        "column `brain`)",
+        "draw the field of view and RandomMask widely: scans are cut off, and some are "
+        "stripped already",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "heads that lack a part of the brain or hold what is none, unless the label maps do, too",
+    )
     needs_brain: ClassVar[bool] = True
 
     network: UNetConfig = option(

@@ -9,7 +9,7 @@ from synthtf.testing import RandomLayerContract, check_mean, make_keys, to_array
 class TestRandomMotion(RandomLayerContract):
     layer = RandomMotion
     arguments = {"translation": (-3, 3), "rotation": (-20, 20), "num_shots": (2, 3)}
-    variants = [{"num_shots": 2, "axes": [1], "spacing": 2.0}]
+    variants = [{"num_shots": 2, "axes": [1], "spacing": 2.0}, {"severity": (0, 0.5)}]
     identity_arguments = {"translation": 0, "rotation": 0}
     num_outcomes = 8
     invalid = [
@@ -20,6 +20,7 @@ class TestRandomMotion(RandomLayerContract):
         ({"axes": [3]}, "`axes` must be different spatial axes"),
         ({"axes": []}, "`axes` must be different spatial axes"),
         ({"spacing": 0}, "`spacing` must be positive"),
+        ({"severity": (0, 2)}, "`severity` must lie in"),
     ]
 
 
@@ -116,3 +117,16 @@ def test_draws_are_uniform():
 def test_an_axis_that_the_input_lacks():
     with pytest.raises(ValueError, match="below 2"):
         RandomMotion(axes=[2])(np.zeros((1, 8, 8, 1), "float32"))
+
+
+def test_severity_scales_all_movements_of_a_sample():
+    """The shots are the same; none moves where the severity is 0."""
+    draws = [
+        RandomMotion(severity=severity, name="motion").sample(make_keys(8), (8, 9, 9, 1))
+        for severity in (1, 0.25, 0)
+    ]
+    for name in ("translation", "rotation"):
+        whole, quarter, none = (np.asarray(drawn[name]) for drawn in draws)
+        np.testing.assert_allclose(quarter, whole / 4, rtol=1e-6)
+        assert np.abs(whole).min() > 0 and not none.any()
+    np.testing.assert_array_equal(draws[0]["end"], draws[2]["end"])

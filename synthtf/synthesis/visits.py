@@ -1,0 +1,184 @@
+"""Two visits of one person, between which something changes."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+import keras
+from keras import ops
+
+from synthtf import random, xla
+from synthtf.data.label_table import LabelTable
+from synthtf.layers import MapLabels
+from synthtf.layers.base import SynthesisLayer, Tensor
+from synthtf.layers.scene import Scene
+from synthtf.ops.labels import map_labels
+from synthtf.ranges import Range
+from synthtf.synthesis.build import build
+from synthtf.synthesis.recipe import Recipe
+
+
+def labels_to_visits(
+    shape: Sequence[int],
+    labels: Sequence[int] | LabelTable | str | os.PathLike,
+    recipe: Recipe | Sequence | str | os.PathLike,
+    spacing: Range = 1.0,
+    *,
+    regions: Sequence[int | str | Sequence[int]],
+    between: Sequence[str],
+    same_contrast: float = 0.0,
+) -> keras.Model:
+    """Build the model that turns label maps into images of two visits, and into what changes.
+
+    The steps of the recipe up to the first of those `between` make the anatomy, which both visits
+    share. Those `between` change it for the second visit. All others are carried out for each visit
+    by itself, each with draws of its own: contrast, position, and what else is no change.
+
+    The change of a region is, at each voxel, 1 where the region is at the second visit alone, -1
+    where it is at the first visit alone, and 0 elsewhere, on the grid of the anatomy. Its sum over
+    voxels is the change of the volume: a boundary shift integral that is known exactly.
+
+    Args:
+        shape: spatial shape of the images, two or three axes.
+        labels: label values that occur, or a label table or its path; see `Recipe.build`.
+        recipe: a recipe, its layers, its name, or its path.
+        spacing: mm per voxel of label maps and images, a scalar or one per axis.
+        regions: regions whose change is told, see `region_labels`; a channel each.
+        between: names of the steps that happen between the visits, neighbours in the recipe.
+        same_contrast: probability that the contrast of both visits is the same, as for scans of one
+            protocol.
+
+    Returns:
+        Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to "image", float32
+        `(batch, *shape, 2)` in [0, 1], a channel for each visit; "change", float32 `(batch, *shape,
+        regions)`; and "labels", int32 `(batch, *shape, 1)`, those of the first visit.
+
+    Raises:
+        ValueError: as `Recipe.build`, or if the recipe has not got these parts.
+
+    Example:
+    >>> import numpy as np
+    >>> from synthtf.layers import RandomErosion, RandomIntensity, RandomWarp
+    >>> recipe = [RandomWarp(), RandomErosion([1], distance=4, name="growth"), RandomIntensity()]
+    >>> model = labels_to_visits((32, 32), [0, 1], recipe, regions=[1], between=["growth"])
+    >>> labels = np.zeros((1, 32, 32, 1), "int32")
+    >>> labels[:, 8:24, 8:24] = 1
+    >>> sample = model({"labels": labels, "key": np.array([[0, 1]], "int32")})
+    >>> tuple(sample["image"].shape), np.unique(sample["change"]).tolist()
+    ((1, 32, 32, 2), [0.0, 1.0])
+
+    Reference: Freeborough and Fox, The boundary shift integral: an accurate and robust measure of
+        cerebral volume changes from registered repeat MRI, IEEE TMI 1997.
+    """
+    recipe = Recipe.of(recipe)
+    anatomy, changes, own = _split(recipe, between)
+    table = recipe.table(labels, shape, spacing)
+    # Labels stay as fine as they are, for what comes next.
+    fine = replace(table, outputs=table.ids)
+    groups = [Scene(tuple(shape), spacing, table).labels([region]) for region in regions]
+    first = _named("anatomy", anatomy.build(shape, fine, spacing))
+    second = _named("changes", changes.build(shape, fine, spacing))
+    scan = _named("scans", build(own.steps, shape, fine, spacing, contrast_key=True))
+
+    inputs = {
+        name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in first.input.items()
+    }
+    key = inputs["key"]
+    before = first(inputs)["labels"]
+    after = second({"labels": before, "key": key})["labels"]
+    other, contrast = SecondVisit(same_contrast, name="second_visit")(key)
+    images = [
+        scan({"labels": visit, "key": k, "contrast_key": c})["image"]
+        for visit, k, c in ((before, key, key), (after, other, contrast))
+    ]
+    outputs = {
+        "image": ops.concatenate(images, axis=-1),
+        "change": LabelChange(groups, name="change")([before, after]),
+        "labels": MapLabels(table.mapping, name="target")(before),
+    }
+    return xla.choose(keras.Model(inputs, outputs, name="synthesis"))
+
+
+def _named(name: str, model: keras.Model) -> keras.Model:
+    """Give a model another name, as there are several in one."""
+    return keras.Model(model.input, model.output, name=name)
+
+
+def _split(recipe: Recipe, between: Sequence[str]) -> tuple[Recipe, Recipe, Recipe]:
+    """Give the parts of a recipe: before the first visit, between them, and of each visit."""
+    places = sorted(recipe.names.index(recipe[name].name) for name in between)
+    if not places or places != list(range(places[0], places[0] + len(places))):
+        raise ValueError(
+            "`between` must be names of neighbouring steps of the recipe, at least one. "
+            f"Received: between={tuple(between)}, steps {', '.join(recipe.names)}"
+        )
+    start, end = places[0], places[-1] + 1
+    anatomy, changes, own = recipe.steps[:start], recipe.steps[start:end], recipe.steps[end:]
+    makes = [part for step in (*anatomy, *changes) for part in step.gives]
+    if not start or not set(makes) <= {"labels", "transform"} or recipe.needs_scans:
+        raise ValueError(
+            "`recipe` must begin with a step that makes or moves the label map, must make no image "
+            f"before the steps between the visits, and take no real scans. Received: {recipe!r}"
+        )
+    return Recipe(anatomy), Recipe(changes), Recipe(own)
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class SecondVisit(SynthesisLayer):
+    """Draw the keys of a second visit: its own, and that of its contrast, which may be the first's.
+
+    Input shape: `(batch, 2)`, int32.
+    Output shape: two of the same.
+    """
+
+    def __init__(self, same_contrast: float = 0.0, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.same_contrast = float(same_contrast)
+
+    def call(self, key: Tensor) -> list[Tensor]:
+        """Fold the name of the layer into the keys."""
+        own = random.fold_in(key, self.name)
+        same = random.uniform(random.fold_in(own, "contrast"), (1,)) < self.same_contrast
+        return [own, ops.where(same, key, own)]
+
+    def output_spec(self, key: Tensor) -> list[Tensor]:
+        """Two keys."""
+        return [keras.KerasTensor(key.shape, "int32") for _ in range(2)]
+
+    def get_config(self) -> dict[str, object]:
+        """Give the probability."""
+        return {**super().get_config(), "same_contrast": self.same_contrast}
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class LabelChange(SynthesisLayer):
+    """Tell where regions have come and gone from one label map to another.
+
+    Args:
+        regions: labels of each region; they may overlap.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape: two label maps, integer `(batch, *spatial, 1)`.
+    Output shape: `(batch, *spatial, regions)`, float32: 1, 0 or -1.
+    """
+
+    def __init__(self, regions: Sequence[Sequence[int]], **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.regions = tuple(tuple(int(label) for label in labels) for labels in regions)
+
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        """Subtract."""
+        found = [
+            map_labels(inputs[1], dict.fromkeys(labels, 1))
+            - map_labels(inputs[0], dict.fromkeys(labels, 1))
+            for labels in self.regions
+        ]
+        return ops.cast(ops.concatenate(found, axis=-1), "float32")
+
+    def output_spec(self, inputs: list[Tensor]) -> Tensor:
+        """A channel per region."""
+        return keras.KerasTensor((*inputs[0].shape[:-1], len(self.regions)), "float32")
+
+    def get_config(self) -> dict[str, object]:
+        """Give the regions."""
+        return {**super().get_config(), "regions": self.regions}
