@@ -26,6 +26,7 @@ COMMANDS = (
     "register",
     "super-resolve",
     "correct",
+    "surfaces",
     "bids",
     "apply",
     "evaluate",

@@ -10,6 +10,7 @@ _MODULES = {
     "CohortOptions": "cohorts.cohort",
     "ConformedGrid": "conform",
     "Correction": "imaging",
+    "Cortex": "surfaces.reconstructing",
     "EmptyMaskWarning": "stripping",
     "EmptySegmentationWarning": "segmenting",
     "Judgement": "judging",
@@ -27,6 +28,7 @@ _MODULES = {
     "correct_cohort": "cohorts.imaging",
     "describe_run": "describing",
     "export_model": "exporting",
+    "find_surfaces": "surfaces.reconstructing",
     "judge": "judging",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",
@@ -38,6 +40,7 @@ _MODULES = {
     "strip_cohort": "cohorts.stripping",
     "super_resolve": "imaging",
     "super_resolve_cohort": "cohorts.imaging",
+    "surfaces_cohort": "cohorts.surfacing",
 }
 
 __all__ = list(_MODULES)

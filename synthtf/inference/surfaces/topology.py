@@ -10,7 +10,7 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
-_COARSE, _FINE = 1.0, 0.25  # steps of the levels, far from the border and near it, in voxels
+_COARSE, _FINE = 1.0, 0.1  # steps of the levels, far from the border and near it, in voxels
 _NEAR = 3.0  # voxels
 _AROUND = ndimage.generate_binary_structure(3, 2)  # what is connected outside of a region
 
@@ -56,7 +56,7 @@ def sphere_like(values: np.ndarray, start: np.ndarray | None = None) -> np.ndarr
     if not wanted.any() or wanted.sum() != wanted[1:-1, 1:-1, 1:-1].sum():
         raise ValueError("`values` must be positive somewhere, and negative at all borders")
     order = _order(wanted, values)
-    deepest = np.unravel_index(np.argmax(order), order.shape)
+    deepest = np.unravel_index(np.argmax(np.where(wanted, order, -np.inf)), order.shape)
     piece = _piece(wanted, deepest)
     if is_ball(piece):
         return piece
@@ -142,7 +142,7 @@ def _order(inside: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Depth in voxels inside of a region, negative outside; the values order equal depths."""
     filled = ndimage.binary_fill_holes(inside, _AROUND)
     depth = ndimage.distance_transform_edt(filled) - ndimage.distance_transform_edt(~filled)
-    scale = 2 * max(float(abs(values).max()), 1e-6)
+    scale = 1.1 * max(float(abs(values).max()), 1e-6)
     return (depth + np.where(filled == (values > 0), values / scale, 0)).astype(np.float32)
 
 
@@ -195,7 +195,7 @@ def _change(region: np.ndarray, order: np.ndarray, add: bool) -> np.ndarray:
 def _levels(deepest: float) -> np.ndarray:
     """Levels from the deepest to 0, in finer steps near the border."""
     coarse = np.arange(np.floor(deepest), _NEAR, -_COARSE)
-    return np.concatenate([coarse, np.arange(min(_NEAR, np.floor(deepest)), -1e-3, -_FINE)])
+    return np.concatenate([coarse, np.arange(min(_NEAR, deepest), _FINE / 2, -_FINE), [0.0]])
 
 
 def _is_simple(region: np.ndarray) -> np.ndarray:
