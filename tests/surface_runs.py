@@ -26,7 +26,9 @@ def radii(shape, affine):
     """Distance of each voxel of a grid from the nearer of the two centres, in mm."""
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), -1)
     points = grid @ affine[:3, :3].T + affine[:3, 3]
-    centre = np.stack([np.sign(points[..., 0]) * OFFSET, 0 * points[..., 0], 0 * points[..., 0]], -1)
+    centre = np.stack(
+        [np.sign(points[..., 0]) * OFFSET, 0 * points[..., 0], 0 * points[..., 0]], -1
+    )
     return np.linalg.norm(points - centre, axis=-1)
 
 
@@ -37,6 +39,14 @@ def make_scan():
     affine[:3, 3] = 41.5, -22.5, -22.5
     image = np.clip((OUTER - radii(shape, affine)) / (OUTER - INNER), 0, 1) * 1000
     return Volume(image.astype("float32"), affine)
+
+
+def make_labels():
+    """The label map of that image."""
+    scan = make_scan()
+    radius, left = radii(scan.data.shape, scan.affine), np.indices(scan.data.shape)[0] > 41.5
+    tissues = [np.where(left, *pair) for pair in ((2, 41), (3, 42), (0, 0))]
+    return Volume(np.choose(np.digitize(radius, RADII), tissues).astype("int32"), scan.affine)
 
 
 def make_table(folder):

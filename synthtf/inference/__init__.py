@@ -30,6 +30,7 @@ _MODULES = {
     "export_model": "exporting",
     "find_surfaces": "surfaces.reconstructing",
     "judge": "judging",
+    "label_surfaces": "surfaces.reconstructing",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",
     "register": "registration.registering",

@@ -66,11 +66,34 @@ def level_maps(
     affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
     fine = Volume(np.ascontiguousarray(image[box]), affine, None)
     found = segment(fine, run, flip=flip, ct=ct, budget=budget, posteriors=True)
-    maps = {}
-    for key, values in labels.items():
-        inside = sum(found.posteriors.data[..., run.output_labels.index(v)] for v in values)
-        maps[key] = ndimage.gaussian_filter(inside, _SMOOTHING / SPACING) - 0.5
+    maps = {
+        key: _smoothed(sum(found.posteriors.data[..., run.output_labels.index(v)] for v in values))
+        for key, values in labels.items()
+    }
     return maps, affine, found.doubt
+
+
+def level_maps_of_labels(labels: Volume, table: LabelTable) -> tuple[LevelMaps, np.ndarray]:
+    """Find maps that are positive within a surface from a label map.
+
+    Args:
+        labels: The label map, of three axes.
+        table: Its label table.
+
+    Returns:
+        By side and kind, the map; and the affine of their grid.
+
+    Raises:
+        ValueError: If the label map has no cortex, or nothing within it, on a side.
+    """
+    grid = ConformedGrid.of(labels.data.shape, labels.affine, (SPACING,) * 3)
+    present = [int(v) for v in np.unique(labels.data) if v in table.mapping]
+    chosen = surface_labels(table, present, labels.name)
+    maps = {
+        key: _smoothed(grid.conform(np.isin(labels.data, values).astype(np.float32)))
+        for key, values in chosen.items()
+    }
+    return maps, grid.affine
 
 
 def load_surface_run(model: object) -> "Run":
@@ -122,6 +145,11 @@ def surface_labels(
             )
         found[one, "white"], found[one, "pial"] = within, tuple(own)
     return found
+
+
+def _smoothed(share: np.ndarray) -> np.ndarray:
+    """A map that is 0 where a half lies within."""
+    return ndimage.gaussian_filter(share, _SMOOTHING / SPACING) - 0.5
 
 
 def _distance_target(run: "Run") -> tuple[str, dict[tuple[str, str], int]] | None:

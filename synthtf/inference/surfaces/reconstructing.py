@@ -14,13 +14,16 @@ from synthtf.inference.surfaces.level_maps import (
     KINDS,
     SIDES,
     SPACING,
+    LevelMaps,
     level_maps,
+    level_maps_of_labels,
     load_surface_run,
 )
 from synthtf.inference.surfaces.meshes import check_library, mesh, thickness
 from synthtf.inference.surfaces.topology import sphere_like
 
 if TYPE_CHECKING:
+    from synthtf.data.label_table import LabelTable
     from synthtf.runs.run import Run
     from synthtf.training.combined import CombinedModel
 
@@ -89,9 +92,29 @@ def find_surfaces(
     run = load_surface_run(model)
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
     maps, affine, doubt = level_maps(volume, run, flip=flip, ct=ct, budget=budget)
+    return _cortex(maps, affine, volume.name, doubt)
+
+
+def label_surfaces(labels: "Volume | str | PathLike", table: "LabelTable") -> Cortex:
+    """Make the same surfaces of a label map.
+
+    Args:
+        labels: A label map, or its file.
+        table: Label table, whose names say what is cortex, and which side is which.
+
+    Raises:
+        ValueError: If there is no hemisphere, or scikit-image is not installed.
+        FileNotFoundError: If the file is missing.
+    """
+    check_library()
+    volume = labels if isinstance(labels, Volume) else read_volume(labels)
+    return _cortex(*level_maps_of_labels(volume, table), volume.name)
+
+
+def _cortex(maps: LevelMaps, affine: np.ndarray, name: str, doubt: str | None = None) -> Cortex:
     surfaces, distances = {}, {}
     for side in SIDES:
-        pair = _reconstruct(*(maps.pop((side, kind)) for kind in KINDS), affine, side, volume.name)
+        pair = _reconstruct(*(maps.pop((side, kind)) for kind in KINDS), affine, side, name)
         surfaces.update({(side, surface.kind): surface for surface in pair})
         distances[side] = thickness(*pair)
     return Cortex(surfaces, distances, doubt)

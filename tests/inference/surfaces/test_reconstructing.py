@@ -87,6 +87,7 @@ def test_a_data_set_gets_names_of_bids(runs, tmp_path):
     assert {f"{name}.surf.gii", f"{name}.json"} <= names and len(names) == 12
 
 
+@pytest.mark.filterwarnings("ignore:the image is constant")
 def test_a_scan_without_hemispheres_is_refused(runs):
     pytest.importorskip("skimage")
     scan = make_scan()
