@@ -20,6 +20,7 @@ from synthtf.inference.surfaces.level_maps import (
     load_surface_run,
 )
 from synthtf.inference.surfaces.meshes import check_library, mesh, thickness
+from synthtf.inference.surfaces.sulci import open_sulci
 from synthtf.inference.surfaces.topology import sphere_like
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def _reconstruct(
     for kind, values in zip(KINDS, (white, pial), strict=True):
         outside = -float(abs(values).max())
         values = np.pad(values[box], 1, constant_values=outside)
+        if region is not None:
+            values = open_sulci(values, region, SPACING)
         region = sphere_like(values, region)
         found.append(mesh(values, region, affine, side, kind))
     return found[0], found[1]

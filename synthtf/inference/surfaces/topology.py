@@ -5,6 +5,7 @@ topology as it is. Neighbours in a region share a face; those around it share a 
 this is what `marching_cubes` of scikit-image makes surfaces of with method="lorensen".
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -113,7 +114,12 @@ def _shifted(region: np.ndarray, step: tuple[int, ...], most: tuple[int, ...]) -
 def _piece(region: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
     """The piece of a region at a place, without cavities."""
     pieces, _ = ndimage.label(region)
-    return ndimage.binary_fill_holes(pieces == pieces[place], _AROUND)
+    return _without_cavities(pieces == pieces[place])
+
+
+def _without_cavities(region: np.ndarray) -> np.ndarray:
+    around, _ = ndimage.label(np.pad(~region, 1, constant_values=True), _AROUND)
+    return (around != around[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
 def _core(order: np.ndarray, deepest: tuple[int, ...]) -> np.ndarray:
@@ -140,7 +146,7 @@ def _hull(piece: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 def _order(inside: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Depth in voxels inside of a region, negative outside; the values order equal depths."""
-    filled = ndimage.binary_fill_holes(inside, _AROUND)
+    filled = _without_cavities(inside)
     depth = ndimage.distance_transform_edt(filled) - ndimage.distance_transform_edt(~filled)
     scale = 1.1 * max(float(abs(values).max()), 1e-6)
     return (depth + np.where(filled == (values > 0), values / scale, 0)).astype(np.float32)
@@ -211,14 +217,27 @@ def _is_simple(region: np.ndarray) -> np.ndarray:
         Bertrand, Simple points, topological numbers and geodesic neighborhoods in cubic grids,
         Pattern Recognition Letters 1994, for regions whose neighbours share a face.
     """
-    _, first, back = np.unique(region @ _BITS, return_index=True, return_inverse=True)
-    region = region[first]  # most fronts are flat: few are different
+    codes, known = region @ _BITS, _known()
+    # Most fronts are flat: few surroundings are different, and each is looked at once.
+    new, first = np.unique(codes[known[codes] == 0], return_index=True)
+    if new.size:
+        known[new] = 1 + _keeps_topology(region[known[codes] == 0][first])
+    return known[codes] == 2
+
+
+@functools.cache
+def _known() -> np.ndarray:
+    """For each surroundings of a voxel, a bit per neighbour: 2 if it is simple, 1 if not, or 0."""
+    return np.zeros(2 ** len(_STEPS), np.int8)  # 64 MB, of which few pages are used
+
+
+def _keeps_topology(region: np.ndarray) -> np.ndarray:
     faces = region & _FACES
     edges = region & _EDGES & _touch(faces, _BY_FACE)
     inside = faces | edges | (region & _CORNERS & _touch(edges, _BY_FACE))
     close = ~region & ~_CORNERS
     outside = close | (~region & _CORNERS & _touch(close, _BY_EDGE))
-    return (_is_one_piece(inside, _BY_FACE) & _is_one_piece(outside, _BY_EDGE))[back]
+    return _is_one_piece(inside, _BY_FACE) & _is_one_piece(outside, _BY_EDGE)
 
 
 def _touch(some: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
