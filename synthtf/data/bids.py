@@ -45,7 +45,7 @@ class Derivative:
         suffix: suffix such as "dseg" or "mask". None for an image that keeps the suffix of its
             scan.
         hemisphere: "L" or "R" for a file of one hemisphere; None for one of both.
-        ending: of the file.
+        ending: ending of the file.
     """
 
     label: str

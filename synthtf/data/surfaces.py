@@ -129,7 +129,7 @@ def read_surface(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
         for intent in ("NIFTI_INTENT_POINTSET", "NIFTI_INTENT_TRIANGLE")
     ]
     if any(np.shape(part)[1:] != (3,) for part in found):
-        raise ValueError(f"{path}: expected points and triangles of a surface")
+        raise ValueError(f"{path}: holds no points and triangles; it must be a surface")
     return found[0], found[1]
 
 

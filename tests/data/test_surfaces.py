@@ -55,7 +55,7 @@ def test_values_at_vertices_are_a_shape_file(tmp_path):
     image = nib.load(path)
     np.testing.assert_array_equal(image.agg_data("NIFTI_INTENT_SHAPE"), np.arange(4))
     assert image.darrays[0].meta["Name"] == "thickness"
-    with pytest.raises(ValueError, match=r"a\.shape\.gii: expected points and triangles"):
+    with pytest.raises(ValueError, match=r"a\.shape\.gii: holds no points and triangles"):
         read_surface(path)
 
 

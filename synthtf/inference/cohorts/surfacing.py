@@ -74,7 +74,7 @@ def surfaces_cohort(
             for kind in (*KINDS, _THICKNESS)
         }
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
-        folder = model_folder(model, "surfaces")
+        folder = model_folder(model, "segmentation")
 
     def begin(runs: dict[str, "Run"]) -> Begun:
         cohort.describe()

@@ -228,7 +228,7 @@ def _is_simple(region: np.ndarray) -> np.ndarray:
 @functools.cache
 def _known() -> np.ndarray:
     """For each surroundings of a voxel, a bit per neighbour: 2 if it is simple, 1 if not, or 0."""
-    return np.zeros(2 ** len(_STEPS), np.int8)  # 64 MB, of which few pages are used
+    return np.zeros(2 ** len(_STEPS), np.int8)  # 64 MB; few pages are used
 
 
 def _keeps_topology(region: np.ndarray) -> np.ndarray:
