@@ -32,6 +32,7 @@ COMMANDS = (
     "inpaint",
     "change",
     "quality",
+    "surfaces",
     "bids",
     "apply",
     "evaluate",

@@ -44,10 +44,14 @@ class Derivative:
         label: label of the entity `desc`.
         suffix: suffix such as "dseg" or "mask". None for an image that keeps the suffix of its
             scan.
+        hemisphere: "L" or "R" for a file of one hemisphere; None for one of both.
+        ending: ending of the file.
     """
 
     label: str
     suffix: str | None = None
+    hemisphere: str | None = None
+    ending: str = ".nii.gz"
 
     def name(self, scan: str | os.PathLike) -> str:
         """Name the file that is derived from a scan.
@@ -63,6 +67,8 @@ class Derivative:
             'sub-01_ses-2_run-1_space-orig_desc-brain_mask.nii.gz'
             >>> Derivative("brain").name("sub-01_FLAIR.nii.gz")
             'sub-01_desc-brain_FLAIR.nii.gz'
+            >>> Derivative("synthtf", "pial", "L", ".surf.gii").name("sub-01_T1w.nii.gz")
+            'sub-01_hemi-L_space-orig_desc-synthtf_pial.surf.gii'
         """
         *entities, suffix = stem(scan).split("_")
         label = "".join(e.removeprefix("desc-") for e in entities if e.startswith("desc-"))
@@ -72,7 +78,10 @@ class Derivative:
             label += "" if suffix == _PLAIN else suffix
             if not any(entity.startswith("space-") for entity in entities):
                 entities = with_entities(entities, "space-orig")
-        return "_".join([*entities, f"desc-{label}", self.suffix or suffix]) + ".nii.gz"
+        if self.hemisphere is not None:
+            place = [entity.partition("-")[0] for entity in entities].index("space")
+            entities.insert(place, f"hemi-{self.hemisphere}")
+        return "_".join([*entities, f"desc-{label}", self.suffix or suffix]) + self.ending
 
     def path(self, folder: str | os.PathLike, root: str | os.PathLike, scan: Path) -> Path:
         """Return the path of the file that is derived from a scan.

@@ -14,7 +14,7 @@ from synthtf.data.writable import check_folder, check_writable
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 """Endings of volume files."""
 
-_FILE_ENDINGS = (".keras", ".h5", ".txt", ".csv", ".tsv", ".json", ".png", ".html")
+_FILE_ENDINGS = (".keras", ".h5", ".txt", ".csv", ".tsv", ".json", ".png", ".html", ".gii")
 
 
 def extension(path: str | os.PathLike) -> str:

@@ -11,6 +11,7 @@ _MODULES = {
     "CohortOptions": "cohorts.cohort",
     "ConformedGrid": "conform",
     "Correction": "imaging",
+    "Cortex": "surfaces.reconstructing",
     "EmptyMaskWarning": "stripping",
     "EmptySegmentationWarning": "segmenting",
     "Judgement": "judging",
@@ -37,9 +38,10 @@ _MODULES = {
     "find_change": "changes",
     "inpaint": "inpainting",
     "inpaint_cohort": "cohorts.inpainting",
-    "judge": "judging",
     "judge_cohort": "cohorts.judging",
     "judge_image": "judging",
+    "find_surfaces": "surfaces.reconstructing",
+    "label_surfaces": "surfaces.reconstructing",
     "normalize_intensity": "normalize",
     "process_dataset": "cohorts.bids_app",
     "register": "registration.registering",
@@ -51,6 +53,7 @@ _MODULES = {
     "strip_cohort": "cohorts.stripping",
     "super_resolve": "imaging",
     "super_resolve_cohort": "cohorts.imaging",
+    "surfaces_cohort": "cohorts.surfacing",
 }
 
 __all__ = list(_MODULES)

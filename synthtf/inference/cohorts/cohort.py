@@ -20,8 +20,10 @@ from synthtf.data.own_files import refuse_foreign_json
 from synthtf.data.paths import (
     EXTENSIONS,
     check_ending,
+    expand_inputs,
     expand_scans,
     extension,
+    output_folder,
     output_in,
     pair_outputs,
     refuse_clashes,
@@ -82,7 +84,8 @@ class Output:
             of the first kind.
         ending: Added to the scan's name in a folder; without a target, to that of the first kind.
         derivative: How it is called where the scans are a BIDS data set.
-        file_ending: Of the files in a folder; None: that of the scan.
+        file_ending: Of the files in a folder; None: that of the scan. For scans that are no pairs,
+            the target is then always a folder, that of the first kind if there is none.
         endings: What a file may end in.
         sidecar: Whether it may have a JSON file.
     """
@@ -315,6 +318,11 @@ def _plain_paths(
         if isinstance(source, ScanPairs):
             where = output.target, output.ending, output.file_ending, output.endings
             paths[name] = source.paths(*where)
+        elif output.file_ending is not None:
+            target = output.target or next(iter(outputs.values())).target
+            folder, end = output_folder(target, "output"), output.ending + output.file_ending
+            scans = expand_inputs(source, derived=False)
+            paths[name] = [output_in(folder, f"{stem(scan)}{end}") for scan in scans]
         elif output.target is not None:
             paths[name] = pair_outputs(source, output.target, output.ending)
         else:

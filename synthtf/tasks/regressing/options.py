@@ -11,6 +11,8 @@ from synthtf.tasks.task import Task
 if TYPE_CHECKING:
     import keras
 
+    from synthtf.runs.run import Run
+
 
 @options
 class RegressionTask(Task):
@@ -91,3 +93,14 @@ class RegressionTask(Task):
         from synthtf.tasks.regressing.model import regression_network
 
         return regression_network(self, ndim, num_outputs)
+
+    def copy_weights(self, run: "Run", target: "Run") -> None:
+        """Copy all weights, or, of a network of other outputs, those up to the last features.
+
+        Raises:
+            ValueError: if the run has another network.
+        """
+        from synthtf.tasks.regressing.model import copy_weights
+
+        if not copy_weights(run, target):
+            raise ValueError(f"{run.name}: has another network than the one to be trained")

@@ -18,6 +18,7 @@ from synthtf.layers import (
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
 from synthtf.tasks import image_regression, segmentation
+from synthtf.tasks.regressing.options import RegressionTask
 
 SIZE = 16
 NETWORK = UNetConfig(features=8, levels=2)
@@ -218,3 +219,30 @@ def test_a_segmentation_that_does_not_fit_is_refused():
     fitting = segmentation((SIZE,) * 2, [0, 1], network=NETWORK)
     with pytest.raises(ValueError, match="needs a target that is an image of one channel"):
         make(recipe=gains, segmentation=fitting)
+
+
+def test_a_network_begins_with_the_features_of_another():
+    """Of the same outputs, all weights are copied; of others, those up to the last features."""
+    keras.utils.set_random_seed(0)
+    target = make(recipe=RECIPE[:2])
+    for other in (
+        make(),
+        make(recipe=RECIPE[:2]),
+        segmentation((SIZE,) * 2, [0, 1, 2], network=NETWORK),
+    ):
+        head = [w.copy() for w in target.task_model.get_layer("logits").get_weights()]
+        RegressionTask(network=NETWORK).copy_weights(other.run, target.run)
+        for name in ("down_0_conv_0", "up_0_conv_1"):
+            for found, given in zip(
+                target.task_model.get_layer(name).get_weights(),
+                other.task_model.get_layer(name).get_weights(),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(found, given)
+        same = other.task_model.output.shape == target.task_model.output.shape
+        kept = target.task_model.get_layer("logits").get_weights()[0]
+        given = other.task_model.get_layer("logits").get_weights()[0] if same else head[0]
+        np.testing.assert_array_equal(kept, given)
+    larger = make(recipe=RECIPE[:2], network=UNetConfig(features=4, levels=2))
+    with pytest.raises(ValueError, match="has another network than the one to be trained"):
+        RegressionTask().copy_weights(larger.run, target.run)
