@@ -131,7 +131,11 @@ def schedule_of(args: argparse.Namespace) -> Schedule:
     """Make the schedule.
 
     Raises:
-        UsageError: if a value is out of range.
+        UsageError: if a value is out of range, or as `check_validation`.
     """
+    from synthtf.training.validation import check_validation
+
     with usage_errors():
-        return options_from(args, Schedule)
+        schedule = options_from(args, Schedule)
+        check_validation(args.task, schedule)
+        return schedule

@@ -36,6 +36,10 @@ def learning_curve(log_csv: str | Path, path: str | Path) -> Path:
             f"least one epoch. Received: {list(rows[0]) if rows else 'no rows'}"
         )
     curves = {name: np.array([_as_number(row[name]) for row in rows]) for name in rows[0] if name}
+    # What was never measured has no place in a legend.
+    curves = {name: values for name, values in curves.items() if np.isfinite(values).any()}
+    if "epoch" not in curves or "loss" not in curves:
+        raise ValueError(f"{log_csv} must have a number in the columns epoch and loss")
     epochs = curves["epoch"] + 1
     losses = {n: c for n, c in curves.items() if "loss" in n and "dice" not in n}
     scores = {n: c for n, c in curves.items() if "dice" in n}

@@ -4,6 +4,7 @@ from synthtf.lazy import loader
 
 _MODULES = {
     "CombinedModel": "combined",
+    "ScanValidation": "validation",
     "Schedule": "schedule",
     "TrainingPlan": "plan",
     "train": "loop",
