@@ -46,6 +46,7 @@ from synthtf.layers.contrast.random_remapping import RandomRemapping
 from synthtf.layers.contrast.random_texture import RandomTexture
 from synthtf.layers.contrast.random_tissue_maps import RandomTissueMaps
 from synthtf.layers.contrast.random_transmit_field import RandomTransmitField
+from synthtf.layers.contrast.show_scan import ShowScan
 from synthtf.layers.contrast.signal_model import SignalModel
 from synthtf.layers.geometry.align_pairs import AlignPairs
 from synthtf.layers.geometry.compose_transforms import ComposeTransforms
@@ -134,6 +135,7 @@ __all__ = [
     "RandomZipper",
     "RenderContrast",
     "Resample",
+    "ShowScan",
     "SignalModel",
     "SignedDistance",
     "SynthesisLayer",

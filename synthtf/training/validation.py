@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from synthtf.data.grid import check_same_grid
-from synthtf.data.labelled_scans import LabelledScan, labelled_scans
+from synthtf.data.scan_truths import LabelledScan, labelled_scans
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.evaluation.averages import mean
 from synthtf.evaluation.comparing import dice, occurring

@@ -12,7 +12,9 @@ import numpy as np
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
+from synthtf.data.mixed_maps import Mixed, real_files
 from synthtf.data.own_files import refuse_foreign_folder
+from synthtf.layers import ShowScan
 from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
@@ -74,7 +76,7 @@ def _train_stages(
             f"`labels` must be a label table for the task {plan.task.name}. Received: labels=None"
         )
     data = make_maps(maps, table, plan)
-    table = table_of(data, table, Recipe.of(plan.recipe))
+    table = table_of(data, table, recipe_of(plan))
     plan = replace(plan, shape=model_shape(data, plan))
     start = None if plan.start is None else Path(as_run(plan.start).name)
     runs = []
@@ -95,7 +97,7 @@ def _train_network(
     """Train one network; see `train_run`."""
     keras.utils.set_random_seed(plan.seed)
     _set_keras(plan.precision)
-    table, recipe = load_table(plan.labels), Recipe.of(plan.recipe)
+    table, recipe = load_table(plan.labels), recipe_of(plan)
     start = None if plan.start is None else as_run(plan.start)
     if start is not None:
         plan = replace(plan, task=plan.task.starting_from(start))
@@ -158,10 +160,13 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
             `check_scans`.
     """
     check_scans(plan)
-    if maps is None:
+    kind, scans = LabelMaps, {} if plan.scans is None else {"scans": plan.scans}
+    if plan.real is not None:
+        kind, maps, scans = _with_real(maps, plan)
+    elif maps is None:
         maps, table = [_blank_map(plan)], None
     options = {
-        "scans": plan.scans,
+        **scans,
         "seed": plan.seed,
         "batch_size": plan.batch_size * plan.task.maps_per_sample,
         "num_batches": plan.steps_per_epoch,
@@ -171,7 +176,28 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
         "centre_on": table.brain_labels or None if table else None,
     }
     shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
-    return LabelMaps(maps, shape=shape, **options)
+    return kind(maps, shape=shape, **options)
+
+
+def _with_real(maps: Any, plan: TrainingPlan) -> tuple[type[LabelMaps], Any, dict[str, Any]]:
+    """Give the data set of real scans, its label maps, and how it is told of the scans."""
+    labels, images = real_files(plan.real)
+    if plan.real_share < 1:
+        return Mixed, labels if maps is None else maps, {"real": plan.real, "share": plan.real_share}
+    if maps is not None:
+        raise ValueError(
+            "`real_share` must be below 1 where label maps are named, from which the other images "
+            f"are made. Received: real_share={plan.real_share}"
+        )
+    return LabelMaps, labels, {"scans": images}
+
+
+def recipe_of(plan: TrainingPlan) -> Recipe:
+    """Give the recipe of a plan, which shows real scans if the plan names some."""
+    recipe = Recipe.of(plan.recipe)
+    if plan.real is None or any(isinstance(step, ShowScan) for step in recipe):
+        return recipe
+    return recipe.with_scans(plan.real_share < 1, plan.real_remapping)
 
 
 def check_scans(plan: TrainingPlan) -> None:
@@ -181,9 +207,9 @@ def check_scans(plan: TrainingPlan) -> None:
         ValueError: if they are missing or of no use.
     """
     needed = Recipe.of(plan.recipe).needs_scans
-    if needed and plan.scans is None:
+    if needed and plan.scans is None and plan.real is None:
         raise ValueError(
-            "`scans` must be the real scans of the label maps, which the recipe keeps as a target. "
+            "`scans` must be the real scans of the label maps, which the recipe takes. "
             "Received: scans=None"
         )
     if plan.scans is not None and not needed:
