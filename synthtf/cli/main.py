@@ -30,6 +30,7 @@ COMMANDS = (
     "apply",
     "evaluate",
     "report",
+    "invariance",
     "export",
     "convert",
     "labels",

@@ -278,7 +278,10 @@ class LabelMaps(keras.utils.PyDataset):
         key = np.array([(self.seed, number) for number in numbers], "int32")
         batch = {"labels": np.stack(maps)[..., None].astype("int32"), "key": key}
         if self.has_scans:
-            scans = [np.zeros(m.shape, "float32") if s is None else s for m, s in zip(maps, scans, strict=True)]
+            scans = [
+                np.zeros(m.shape, "float32") if s is None else s
+                for m, s in zip(maps, scans, strict=True)
+            ]
             batch["scan"] = np.stack(scans)[..., None]
         return (batch,)
 

@@ -26,7 +26,7 @@ _BRAIN = {1: "brain"}
 
 
 class ScanValidation(keras.callbacks.Callback):
-    """Measure the Dice on real scans now and then, with the steps that a trained network is used by.
+    """Measure the Dice on real scans now and then, as a trained network is used on them.
 
     The Dice is that of `synthtf segment` or `synthtf strip` followed by `synthtf evaluate`. Where
     a scan has a brain mask alone, it is compared with the structures that the label table has as
@@ -165,4 +165,3 @@ _FOUND: dict[str, Callable[[LabelledScan, Run], Volume]] = {
     "segmentation": _segmented,
     "stripping": _stripped,
 }
-

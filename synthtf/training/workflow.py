@@ -183,7 +183,11 @@ def _with_real(maps: Any, plan: TrainingPlan) -> tuple[type[LabelMaps], Any, dic
     """Give the data set of real scans, its label maps, and how it is told of the scans."""
     labels, images = real_files(plan.real)
     if plan.real_share < 1:
-        return Mixed, labels if maps is None else maps, {"real": plan.real, "share": plan.real_share}
+        return (
+            Mixed,
+            labels if maps is None else maps,
+            {"real": plan.real, "share": plan.real_share},
+        )
     if maps is not None:
         raise ValueError(
             "`real_share` must be below 1 where label maps are named, from which the other images "

@@ -14,13 +14,15 @@ from synthtf.networks import UNetConfig
 from synthtf.runs import Run
 from synthtf.synthesis import Recipe
 from synthtf.tasks import skull_stripping
-from synthtf.training import Schedule, ScanValidation
+from synthtf.training import ScanValidation, Schedule
 from synthtf.training.checkpoint import BEST, Checkpoint
-from synthtf.training.combined import CombinedModel
 from synthtf.training.scores import best_epoch
 from synthtf.training.validation import check_validation
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*(nothing was found|no brain|cannot be a brain)")
+pytestmark = [
+    pytest.mark.usefixtures("quick_training"),
+    pytest.mark.filterwarnings("ignore:.*(nothing was found|no brain|cannot be a brain)"),
+]
 
 SIDE = 16
 TABLE = "id\tname\tbrain\n0\tair\tno\n2\twhite\tyes\n3\tgrey\tyes\n5\tbone\tno\n"
@@ -75,22 +77,8 @@ def table(path):
         return list(csv.DictReader(stream))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _without_graphs():
-    """Steps are too few to be worth a graph each."""
-    compile_ = CombinedModel.compile
-
-    def eagerly(self, *args, **kwargs):
-        compile_(self, *args, **kwargs)
-        self.run_eagerly = True
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CombinedModel, "compile", eagerly)
-        yield
-
-
 @pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
+def run(data, tmp_path_factory, quick_training):
     """Three epochs, validated after the second and the last, in two parts."""
     folder = tmp_path_factory.mktemp("run") / "run"
     options = ["--validate", str(data / "scans.csv"), "--validate-every", "2", "--no-anneal"]
