@@ -18,6 +18,7 @@ from synthtf.layers import ShowScan
 from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
+from synthtf.training.combined import CombinedModel
 from synthtf.training.loop import train
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
@@ -95,18 +96,8 @@ def _train_network(
     verbose: int | str,
 ) -> Run:
     """Train one network; see `train_run`."""
-    keras.utils.set_random_seed(plan.seed)
-    _set_keras(plan.precision)
-    table, recipe = load_table(plan.labels), recipe_of(plan)
-    start = None if plan.start is None else as_run(plan.start)
-    if start is not None:
-        plan = replace(plan, task=plan.task.starting_from(start))
-    data = make_maps(maps, table, plan)
-    shape = model_shape(data, plan)
-    table = recipe.table(table_of(data, table, recipe), shape, data.spacing)
-    model = plan.task.make(shape, table, data.spacing, recipe)
-    if start is not None:
-        plan.task.copy_weights(start, model.run)
+    model, data = make_model(maps, plan)
+    table, recipe = model.run.table, model.run.recipe
     facts = {
         **model.run.metadata,
         "precision": plan.precision,
@@ -125,6 +116,28 @@ def _train_network(
         run = Run.create(folder, table, recipe, facts)
     train(run, model, data, schedule, resume, verbose, plan.jit_compile)
     return run
+
+
+def make_model(maps: Any, plan: TrainingPlan) -> tuple[CombinedModel, LabelMaps]:
+    """Make the model of a plan, with its first weights, and the data set that it learns from.
+
+    Args:
+        maps: as for `train_run`.
+        plan: what to train.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    _set_keras(plan.precision)
+    table, recipe = load_table(plan.labels), recipe_of(plan)
+    start = None if plan.start is None else as_run(plan.start)
+    if start is not None:
+        plan = replace(plan, task=plan.task.starting_from(start))
+    data = make_maps(maps, table, plan)
+    shape = model_shape(data, plan)
+    table = recipe.table(table_of(data, table, recipe), shape, data.spacing)
+    model = plan.task.make(shape, table, data.spacing, recipe)
+    if start is not None:
+        plan.task.copy_weights(start, model.run)
+    return model, data
 
 
 def _set_keras(precision: str) -> None:
