@@ -21,6 +21,7 @@ COMMANDS = (
     "check",
     "synthesize",
     "train",
+    "sweep",
     "segment",
     "strip",
     "register",

@@ -18,6 +18,7 @@ from synthtf.data.paths import output_in
 from synthtf.layers import RandomFlip
 from synthtf.training.combined import CombinedModel
 from synthtf.training.guard import Target, find_faults, middle_counts
+from synthtf.training.pilot import pilot_of
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
 from synthtf.training.workflow import make_model
@@ -38,7 +39,7 @@ class Overfit:
 
     Attributes:
         converged: whether the network learnt the sample.
-        losses: of all steps.
+        losses: of all steps; none if the sample itself is at fault.
         fault: what is wrong: "image", "lost labels", "unmoved labels", "learning rate" or, if the
             network does not converge for another reason, "network"; empty if nothing is.
         reason: the same in a sentence.
@@ -55,10 +56,11 @@ def overfit_one(
 ) -> Overfit:
     """Train on one sample alone, and say what is wrong if it is not learnt.
 
-    The sample is looked at first, as a network may learn a wrong target by heart: whether the image
-    is constant or hardly shows the anatomy, whether the target lacks labels that the map shows, and
-    whether it is the label map as it was before the image was moved. If the network then does not
-    converge, other learning rates are tried, from the same weights.
+    The sample is looked at first, as a network may learn even a wrong target by heart: whether the
+    image is constant or hardly shows the anatomy, whether the target lacks labels that the map
+    shows, and whether it is the label map as it was before the image was moved. What is sound is
+    trained on. If the network does not converge, other learning rates are tried, from the same
+    weights.
 
     Args:
         model: of one image a sample, with its first weights, which do not change.
@@ -75,10 +77,12 @@ def overfit_one(
     batch = maps.sample(number)[0]
     sample = _synthesized(model, batch)
     fault, reason = look_at(model, batch, sample)
+    if fault:
+        return Overfit(False, (), fault, reason)
     trial = _Trial(model, sample, schedule)
     converged, losses = trial.run(schedule.learning_rate, steps)
-    if converged or fault:
-        return Overfit(converged, losses, fault, reason)
+    if converged:
+        return Overfit(True, losses)
     for factor in _RATES:
         rate = schedule.learning_rate * factor
         if rate < 1 and trial.run(rate, max(1, round(_FEWER * steps)))[0]:
@@ -223,7 +227,7 @@ def overfit_plan(
     Returns:
         As text what was found. What is wrong is a failure.
     """
-    model, data = make_model(maps, plan)
+    model, data = make_model(*pilot_of(maps, plan))
     found = overfit_one(model, data, schedule, min(STEPS, schedule.epochs * plan.steps_per_epoch))
     rows = enumerate(found.losses, start=1)
     write_rows(output_in(folder, TABLE), [("step", "loss"), *rows])
@@ -232,9 +236,11 @@ def overfit_plan(
     title = f"key {data.seed}, 0: {found.fault or 'sound'}"
     path = output_in(folder, FIGURE)
     figures.contact_sheet([image, image], path, [title, "its target"], [0 * labels, labels])
-    steps = f"{len(found.losses)} steps, loss {found.losses[0]:.3g} to {found.losses[-1]:.3g}"
-    learnt = "the sample is learnt by heart" if found.converged else "the sample is not learnt"
     failures = ((found.fault, found.reason),) if found.fault else ()
-    lines = [f"{learnt} ({steps}); look at {Path(folder) / FIGURE}"]
+    learnt = "the sample is learnt by heart" if found.converged else "the sample is not learnt"
+    if found.losses:
+        first, last = found.losses[0], found.losses[-1]
+        learnt += f" ({len(found.losses)} steps, loss {first:.3g} to {last:.3g})"
+    lines = [f"{learnt}; look at {Path(folder) / FIGURE}"]
     lines += [f"{found.fault}: {found.reason}"] if found.fault else []
     return Outcome(1, failures=failures, text="\n".join(lines))

@@ -1,7 +1,7 @@
 """What to train, in all but its duration."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from synthtf.arguments import Limits, as_shape
 from synthtf.options import Options, option, options
@@ -90,6 +90,11 @@ class TrainingPlan(Options):
     )
     seed: Annotated[int, Limits(0, _LARGEST)] = option(
         0, "first part of every key, and seed of the initial weights"
+    )
+    pilot: Literal["half", "2d"] | None = option(
+        None,
+        "try the plan first with voxels of twice the size, or on slices; --start begins the real "
+        "training with the weights of such a run",
     )
     start: Any = option(
         None,

@@ -99,15 +99,17 @@ class ScanValidation(keras.callbacks.Callback):
         return average_scans(epoch, found)
 
 
-def check_validation(task: str, schedule: Schedule) -> list[LabelledScan]:
+def check_validation(task: str, schedule: Schedule, ndim: int = 3) -> list[LabelledScan]:
     """Read the scans that a training shall be validated on.
 
     Args:
         task: name of what is trained.
         schedule: names them, or none.
+        ndim: spatial axes of the network.
 
     Raises:
-        ValueError: if the task is another than segmentation or stripping, or as `labelled_scans`.
+        ValueError: if the task is another than segmentation or stripping, the network is not of
+            three dimensions, or as `labelled_scans`.
     """
     if schedule.validate is None:
         return []
@@ -116,6 +118,8 @@ def check_validation(task: str, schedule: Schedule) -> list[LabelledScan]:
             f"`validate` must be left out for the task {task}; it is for {' and '.join(_FOUND)}. "
             f"Received: validate={schedule.validate!r}"
         )
+    if ndim != 3:
+        raise ValueError(f"`validate` must be left out for a network of {ndim} dimensions")
     return labelled_scans(schedule.validate)
 
 

@@ -20,6 +20,7 @@ from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
 from synthtf.training.combined import CombinedModel
 from synthtf.training.loop import train
+from synthtf.training.pilot import pilot_of
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
 
@@ -53,8 +54,9 @@ def train_run(
         The run.
 
     Raises:
-        ValueError: if a file, range or shape does not fit.
+        ValueError: if a file, range or shape does not fit; or as `pilot_of`.
     """
+    maps, plan = pilot_of(maps, plan)
     train_networks = _train_stages if plan.task.has_stages else _train_network
     return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
 

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from synthtf.losses import DiceCrossEntropy, SoftDice
-from synthtf.tasks.regressing.balance import EqualGradients, LabelLoss
+from synthtf.tasks.regressing.balance import EqualGradients, EqualMagnitudes, LabelLoss
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -25,6 +25,21 @@ def test_heads_pull_equally_hard_at_shared_features(ndim):
     np.testing.assert_allclose(moved[0], moved[1], rtol=1e-4)
     again = keras.Model.from_config(model.get_config())
     np.testing.assert_allclose(again(x).shape, model(x).shape)
+
+
+def test_losses_of_any_size_count_alike_and_the_sum_stays():
+    """Each loss is linear in a weight of its own: the gradients are then of one size."""
+    scales = np.array([1.0, 1e-3, 20.0], "float32")
+    layer = EqualMagnitudes()
+    inputs = keras.Input((3,))
+    own = keras.layers.EinsumDense("bi,i->bi", (None, 3), kernel_initializer="ones")
+    model = keras.Model(inputs, layer(own(inputs)))
+    x = np.tile(scales, (2, 1))
+    np.testing.assert_allclose(model(x), np.full(2, scales.sum()), rtol=1e-5)
+    model.compile(keras.optimizers.SGD(0.01), lambda _, found: ops.mean(found), jit_compile=False)
+    model.fit(x, x, batch_size=2, verbose=0)
+    moved = 1 - own.get_weights()[0]
+    np.testing.assert_allclose(moved, 0.01 * scales.mean(), rtol=1e-3)
 
 
 def posteriors(shape, values):
