@@ -1,11 +1,13 @@
 """Pilots: a plan at half the resolution, or in two dimensions, whose weights begin the real one."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from synthtf.data.geometry import conform_labels, labels_centre
+from synthtf.data.label_table import LabelTable
 from synthtf.data.map_sources import Conformer, MapGrid, find_sources
 from synthtf.ranges import per_axis
 from synthtf.training.plan import TrainingPlan
@@ -40,7 +42,7 @@ def pilot_of(maps: Any, plan: TrainingPlan) -> tuple[Any, TrainingPlan]:
     spacing = Conformer.of(sources, MapGrid(spacing=plan.spacing)).spacing
     if plan.pilot == "half":
         multiple, shape = plan.task.multiple, plan.shape
-        shape = shape and tuple(-(-(-(-n // 2)) // multiple) * multiple for n in shape)
+        shape = shape and tuple(math.ceil(n / 2 / multiple) * multiple for n in shape)
         spacing = tuple(2.0 * mm for mm in per_axis(spacing, len(spacing)))
         return maps, replace(plan, spacing=spacing, shape=shape, pilot=None)
     if len(spacing) != 3:
@@ -51,10 +53,8 @@ def pilot_of(maps: Any, plan: TrainingPlan) -> tuple[Any, TrainingPlan]:
 
 
 def _middle(source: Any, spacing: tuple[float, ...], plan: TrainingPlan) -> np.ndarray:
-    """Give the axial slice through the middle of a label map, at 1 mm, which arrays are taken as."""
-    from synthtf.training.workflow import load_table
-
-    table = load_table(plan.labels)
+    """Give the axial slice through the middle of a label map, at 1 mm as arrays have it."""
+    table = None if plan.labels is None else LabelTable.of(plan.labels)
     volume, _ = source.read()
     conformed = conform_labels(volume, (1.0, 1.0, spacing[2]))
     centre = labels_centre(conformed, (table and table.brain_labels) or None, str(source))
