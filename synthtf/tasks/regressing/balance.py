@@ -44,6 +44,32 @@ class LearnedScales(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
+class WeighLosses(layers.Layer):
+    """Multiply each loss by a weight.
+
+    Args:
+        factors: weight of each loss.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, targets)`.
+    Output shape: the same.
+    """
+
+    def __init__(self, factors: Sequence[float], **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.factors = tuple(float(factor) for factor in factors)
+
+    def call(self, losses: Tensor) -> Tensor:
+        """Multiply."""
+        return losses * ops.convert_to_tensor(self.factors, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "factors": self.factors}
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
 class EqualMagnitudes(layers.Layer):
     """Let each loss count as much as if it were as large as their mean.
 

@@ -18,6 +18,7 @@ from synthtf.tasks.regressing.balance import (
     EqualMagnitudes,
     LabelLoss,
     LearnedScales,
+    WeighLosses,
 )
 from synthtf.tasks.regressing.options import RegressionTask
 from synthtf.training.combined import CombinedModel
@@ -88,8 +89,8 @@ class RegressionModel(CombinedModel):
             )
         balanced = {"uncertainty": LearnedScales, "magnitude": EqualMagnitudes}
         add = balanced[balance](name="scales") if balance in balanced else _sum
-        factors = np.array(weights or (1.0,) * len(each), "float32")
-        outputs["loss"] = add(outputs["losses"] * factors)
+        losses = outputs["losses"]
+        outputs["loss"] = add(WeighLosses(weights)(losses) if weights else losses)
         if segmenter is not None:
             segmenter.trainable = False
             image = found[_image_target(synthesis, self.targets)]
