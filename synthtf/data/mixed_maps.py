@@ -25,7 +25,7 @@ class Mixed(LabelMaps):
         maps: label maps to synthesise from, as for `LabelMaps`.
         real: table of scans with their labels, see `labelled_scans`, or a list of `LabelledScan`.
         share: proportion of the samples that are real, in (0, 1).
-        **options: of `LabelMaps`, without `scans`.
+        **options: arguments of `LabelMaps`, without `scans`.
 
     Raises:
         ValueError: if the share is out of range, a real scan has no labels, or as `LabelMaps`.
@@ -85,5 +85,7 @@ def real_files(real: "str | os.PathLike | Iterable[LabelledScan]") -> tuple[list
     scans = labelled_scans(real)
     for scan in scans:
         if scan.labels is None:
-            raise ValueError(f"{scan.image}: expected labels to learn from. Received: a mask alone")
+            raise ValueError(
+                f"{scan.image}: must have labels to learn from. Received: a mask alone"
+            )
     return [scan.labels for scan in scans], [scan.image for scan in scans]

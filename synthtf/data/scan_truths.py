@@ -53,11 +53,11 @@ def labelled_scans(scans: "str | os.PathLike | Iterable[LabelledScan]") -> list[
     known = sorted(columns) == sorted({*columns} & {*_COLUMNS})
     if not known or "image" not in columns or not {"labels", "mask"} & {*columns}:
         raise ValueError(
-            f"{path}: expected the columns image, labels or mask or both, and domain and ct if "
+            f"{path}: must have the columns image, labels or mask or both, and domain and ct if "
             f"they are known. Received: {', '.join(columns)}"
         )
     if not rows:
-        raise ValueError(f"{path}: expected at least one scan")
+        raise ValueError(f"{path}: must name at least one scan")
     return [_scan(path, line, columns, cells) for line, cells in rows]
 
 
@@ -69,11 +69,11 @@ def domains_of(scans: Sequence[LabelledScan]) -> list[str]:
 def _scan(path: Path, line: int, columns: list[str], cells: list[str]) -> LabelledScan:
     row = dict(zip(columns, cells, strict=False))
     if any(cells[len(columns) :]):
-        raise ValueError(f"{path}, line {line}: expected {len(columns)} cells. Received: {cells}")
+        raise ValueError(f"{path}, line {line}: must have {len(columns)} cells. Received: {cells}")
     files = {name: row[name] for name in ("image", "labels", "mask") if row.get(name)}
     if "image" not in files or len(files) < 2 or not all(map(extension, files.values())):
         raise ValueError(
-            f"{path}, line {line}: expected a volume as image, and one as labels or mask. "
+            f"{path}, line {line}: must name a volume as image, and one as labels or mask. "
             f"Received: {cells}"
         )
     ct = row.get("ct", "").lower()

@@ -68,7 +68,7 @@ def sweep_curve(
     """Draw what was reached for each value of a range.
 
     Args:
-        name: of the range.
+        name: name of the range.
         values: as text, in the order in which they are drawn, evenly spaced.
         curves: name to one number per value.
         path: file to write; its folder is made if absent.

@@ -18,7 +18,7 @@ def features(
 
     Args:
         slices: name of a layer to a slice of one channel per image, `(images, x, y)`.
-        names: of the images, a row each.
+        names: names of the images, a row each.
         correlations: name of each layer to the mean correlation over pairs of images.
         path: file to write; its folder is made if absent.
 

@@ -270,7 +270,7 @@ def _compare(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     x, y = a - a.mean(0), b - b.mean(0)
     norms = np.sqrt((x**2).sum(0) * (y**2).sum(0))
     shown = (np.abs(a).max(0) > 0) | (np.abs(b).max(0) > 0)
-    # Of two channels, one of which is constant, the other tells a contrast.
+    # A channel that is constant in one image alone tells the contrast: 0.
     ncc = np.where(norms > 0, (x * y).sum(0) / np.where(norms > 0, norms, 1), 0)
     if not shown.any():
         return 1.0, 0.0

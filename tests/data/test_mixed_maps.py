@@ -60,7 +60,7 @@ def test_batches_hold_scans_of_those_that_have_one(real):
 def test_what_cannot_be_mixed(real, tmp_path):
     with pytest.raises(ValueError, match="`share` must lie in"):
         Mixed(MAPS, real, share=1)
-    with pytest.raises(ValueError, match="expected labels to learn from"):
+    with pytest.raises(ValueError, match="must have labels to learn from"):
         Mixed(MAPS, [LabelledScan(tmp_path / "a.nii.gz", mask=tmp_path / "m.nii.gz")])
 
 
@@ -68,14 +68,14 @@ def test_what_cannot_be_mixed(real, tmp_path):
     "text, message",
     [
         ("image,labels\n", "at least one scan"),
-        ("scan,labels\na.nii.gz,a_labels.nii.gz\n", "expected the columns image"),
-        ("image,domain\na.nii.gz,T1\n", "expected the columns image"),
-        ("image,labels,age\na.nii.gz,a_labels.nii.gz,3\n", "expected the columns image"),
-        ("image,labels\na.nii.gz,\n", "line 2: expected a volume as image"),
-        ("image,labels\na.nii.gz,a.txt\n", "line 2: expected a volume as image"),
+        ("scan,labels\na.nii.gz,a_labels.nii.gz\n", "must have the columns image"),
+        ("image,domain\na.nii.gz,T1\n", "must have the columns image"),
+        ("image,labels,age\na.nii.gz,a_labels.nii.gz,3\n", "must have the columns image"),
+        ("image,labels\na.nii.gz,\n", "line 2: must name a volume as image"),
+        ("image,labels\na.nii.gz,a.txt\n", "line 2: must name a volume as image"),
         ("image,labels\na.nii.gz,no.nii.gz\n", "line 2: .*no.nii.gz"),
         ("image,labels,ct\na.nii.gz,a_labels.nii.gz,maybe\n", "line 2: `ct` must be yes or no"),
-        ("image,labels\na.nii.gz,a_labels.nii.gz,T1\n", "line 2: expected 2 cells"),
+        ("image,labels\na.nii.gz,a_labels.nii.gz,T1\n", "line 2: must have 2 cells"),
     ],
 )
 def test_tables_that_are_no_tables_of_scans(real, text, message):
