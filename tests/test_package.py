@@ -43,6 +43,7 @@ ALLOWED = {
     "training": {
         *("runs", "synthesis", "layers", "optimizers", "data", "figures", "lazy", "xla"),
         *("options", "arguments", "ranges", "batch", "messages", "usage"),
+        *("inference", "evaluation"),
     },
     "tasks": {
         *("training", "runs", "synthesis", "networks", "losses", "metrics", "layers", "ops"),

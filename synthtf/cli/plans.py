@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from synthtf.cli.flags import Group, add_flags, find_runs, options_from, refuse_foreign
 from synthtf.data.paths import existing_file, expand_inputs, output_folder
-from synthtf.data.shipped_models import recipe_file
+from synthtf.data.shipped_models import model_folder, recipe_file
 from synthtf.startup import load_backend
 from synthtf.tasks.registry import tasks
 from synthtf.training.plan import TrainingPlan
@@ -127,11 +127,42 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
         return plan
 
 
+def plan_of_run(args: argparse.Namespace) -> TrainingPlan:
+    """Make the plan by which a run was trained, to go on from its weights.
+
+    Raises:
+        UsageError: if there is no such run, or its `run.json` does not say how it was trained.
+    """
+    load_backend()
+    from synthtf.runs.run import Run
+    from synthtf.tasks.registry import task_of
+
+    with usage_errors():
+        run = Run.load(model_folder(args.run, "RUN", "RUN"))
+        args.task = run.task
+        names = ("batch_size", "steps_per_epoch", "precision", "seed")
+        known = {name: run.metadata[name] for name in names if name in run.metadata}
+        given = {name: getattr(args, name) for name in names if hasattr(args, name)}
+        return TrainingPlan(
+            task=task_of(run.metadata),
+            labels=run.table,
+            recipe=run.recipe,
+            spacing=run.spacing,
+            shape=run.shape,
+            start=run.folder,
+            **(known | given),
+        )
+
+
 def schedule_of(args: argparse.Namespace) -> Schedule:
     """Make the schedule.
 
     Raises:
-        UsageError: if a value is out of range.
+        UsageError: if a value is out of range, or as `check_validation`.
     """
+    from synthtf.training.validation import check_validation
+
     with usage_errors():
-        return options_from(args, Schedule)
+        schedule = options_from(args, Schedule)
+        check_validation(args.task, schedule)
+        return schedule

@@ -42,7 +42,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         action="store_true",
         help="take the largest value of every range, to see the strongest effects",
     )
-    plans.add_plan(parser, [], only=("labels", "recipe", "scans", "spacing", "shape", "seed"))
+    real = ("real", "real_share", "real_remapping")
+    only = ("labels", "recipe", "scans", *real, "spacing", "shape", "seed")
+    plans.add_plan(parser, [], only=only)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from synthtf.cli import plans
+from synthtf.cli import arguments, plans
 from synthtf.cli.flags import add_flags
 from synthtf.tasks.registry import tasks
 from synthtf.training.schedule import Schedule
@@ -28,12 +28,22 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         schedule.add_argument(
             "--resume", action="store_true", help="go on from the last checkpoint"
         )
+        schedule.add_argument(
+            "--overfit-one",
+            action="store_true",
+            help="only let the network learn one sample by heart, and say what is wrong if it "
+            "cannot: image, target or learning rate",
+        )
 
 
 def run(args: argparse.Namespace) -> int:
     """Train."""
     paths, folder = plans.maps_of(args), plans.folder_of(args)
     plan, schedule = plans.plan_of(args), plans.schedule_of(args)
+    if args.overfit_one:
+        from synthtf.training.overfit import overfit_plan
+
+        return arguments.told(overfit_plan(paths, folder, plan, schedule))
     from synthtf.training.workflow import train_run
 
     run = train_run(paths, folder, plan, schedule, resume=args.resume)

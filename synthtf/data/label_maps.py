@@ -93,7 +93,7 @@ class LabelMaps(keras.utils.PyDataset):
         """Read, check and conform every map."""
         super().__init__()
         workers = as_whole(options.pop("workers", 1), "workers", 1, _LARGEST)
-        sources = find_sources(maps, options.pop("scans", None))
+        sources = self._find(maps, options)
         grid = _grid(options)
         self.seed = as_whole(seed, "seed", 0, _LARGEST)
         self.batch_size = as_whole(batch_size, "batch_size", 1, _LARGEST)
@@ -106,6 +106,10 @@ class LabelMaps(keras.utils.PyDataset):
         self._ahead = ReadAhead(self._batch_from, self.batch_size, workers)
         self._advances = initial_epoch is not None
         self.epoch = initial_epoch or 0
+
+    def _find(self, maps: object, options: dict[str, object]) -> list[MapSource]:
+        """List the maps, and take out of the options what says where they and their scans are."""
+        return find_sources(maps, options.pop("scans", None))
 
     @property
     def workers(self) -> int:
@@ -131,6 +135,11 @@ class LabelMaps(keras.utils.PyDataset):
     def num_maps(self) -> int:
         """Number of label maps in use."""
         return len(self._sources)
+
+    @property
+    def has_scans(self) -> bool:
+        """Whether some of the maps have real scans."""
+        return any(source.scan is not None for source in self._sources)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -268,7 +277,11 @@ class LabelMaps(keras.utils.PyDataset):
         maps, scans = zip(*(self._map(self.map_index(number)) for number in numbers), strict=True)
         key = np.array([(self.seed, number) for number in numbers], "int32")
         batch = {"labels": np.stack(maps)[..., None].astype("int32"), "key": key}
-        if scans[0] is not None:
+        if self.has_scans:
+            scans = [
+                np.zeros(m.shape, "float32") if s is None else s
+                for m, s in zip(maps, scans, strict=True)
+            ]
             batch["scan"] = np.stack(scans)[..., None]
         return (batch,)
 

@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from synthtf.data.delimited import delimiter_of, split_rows, write_rows
+from synthtf.data.delimited import DELIMITERS, delimiter_of, split_rows, write_rows
 from synthtf.data.file_locks import locked
-from synthtf.data.text_files import read_text
+from synthtf.data.text_files import read_text, split_lines
 
 _SCAN = "scan"
 
@@ -51,6 +51,29 @@ def refuse_other_file(
                 f"{path} exists and is another table, without the columns {', '.join(columns)}; "
                 "give another file, or delete it"
             )
+
+
+def read_table(path: str | os.PathLike) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read a table with a header line, whatever stands between its columns.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Names of the columns in lower case, and for each row the number of its line and its cells,
+        at least one per column, empty where the row is short.
+
+    Raises:
+        ValueError: if the file is no text, or quotes do not match.
+        OSError: if it cannot be read.
+    """
+    text = read_text(path, paths=True)
+    first = next((line for line in split_lines(text) if line.strip(" \t")), "")
+    delimiter = next((d for d in DELIMITERS if d in first.strip()), ",")
+    rows = list(split_rows(text, delimiter, path))
+    columns = [name.lower() for name in rows[0][1]] if rows else []
+    empty = [""] * len(columns)
+    return columns, [(line, [*cells, *empty[len(cells) :]]) for line, cells in rows[1:]]
 
 
 class ScanTable:

@@ -1,5 +1,6 @@
 """The test of the demonstration: heads and contrasts that the training has not seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,21 +43,26 @@ class HeldOutScan:
         return self.scan.with_name(self.scan.name.replace(".nii.gz", "_seg.nii.gz"))
 
 
-def render_held_out(folder: Path, settings: DemoSettings, table: LabelTable) -> list[HeldOutScan]:
+def render_held_out(
+    folder: Path, settings: DemoSettings, table: LabelTable, seeds: Sequence[int] | None = None
+) -> list[HeldOutScan]:
     """Write each held-out head in every contrast, with the labels that are the truth.
 
     Args:
         folder: Made if it does not exist.
         settings: Number, seed and grid of the heads.
         table: Which label counts as which output label.
+        seeds: Of the heads. None: those of the test.
 
     Returns:
         The scans, head by head.
     """
     affine = centred_affine(settings.shape, settings.spacing)
     scans = []
-    for number in range(settings.num_held_out):
-        labels = settings.head(settings.first_held_out + number)
+    first = settings.first_held_out
+    seeds = range(first, first + settings.num_held_out) if seeds is None else seeds
+    for number, seed in enumerate(seeds):
+        labels = settings.head(seed)
         reference = folder / f"head{number}_labels.nii.gz"
         write_volume(reference, count_as_outputs(labels, table), affine=affine)
         for contrast in CONTRASTS:

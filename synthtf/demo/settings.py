@@ -112,6 +112,7 @@ class DemoSettings:
         recipe: Ranges of the synthesis.
         learning_rate: At the start.
         steps_per_epoch: At least; a run stops between epochs.
+        validate_every: Epochs between validations on another phantom in every contrast.
     """
 
     steps: int | None = None
@@ -128,6 +129,7 @@ class DemoSettings:
     recipe: Recipe = field(default_factory=demo_recipe)
     learning_rate: float = 5e-3
     steps_per_epoch: int = 50
+    validate_every: int = 5
 
     def __post_init__(self) -> None:
         """Check what a user can set."""
@@ -170,6 +172,11 @@ class DemoSettings:
     def first_head(self) -> int:
         """Seed of the first phantom for training."""
         return 1000 * self.seed
+
+    @property
+    def validation_head(self) -> int:
+        """Seed of the phantom that the training is validated on, which serves for nothing else."""
+        return 1000 * self.seed + 800
 
     @property
     def first_held_out(self) -> int:

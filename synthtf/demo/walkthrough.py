@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synthtf.data.delimited import write_rows
 from synthtf.data.phantom_rendering import CONTRASTS, render_phantom
 from synthtf.data.phantoms import head_phantom, write_phantoms
 from synthtf.data.tables import format_table
@@ -127,10 +128,21 @@ def _train(
         steps.say("The first step takes longest: the model is compiled.")
         if settings.planned_steps:
             steps.say("A machine that is busy takes longer, for the same result.")
-        schedule = Schedule(settings.epochs, settings.limit, settings.learning_rate)
+        scans = _validation_scans(folder.parent / "validation", settings)
+        schedule = Schedule(
+            settings.epochs,
+            settings.limit,
+            settings.learning_rate,
+            validate=scans,
+            validate_every=settings.validate_every,
+        )
         run = train_run(maps, folder, plan, schedule, verbose="bar")
         done, planned = run.metadata["steps_done"], settings.planned_steps
         steps.say(f"{done} steps. Figure: {folder / 'learning_curve.png'}")
+        steps.say(
+            "It shows the Dice in each contrast, too, every few epochs, of a head that serves for "
+            "nothing else."
+        )
         if planned and done < settings.epochs * settings.epoch_steps:
             steps.say(
                 f"The {settings.limit:g} minutes were not enough for {planned} steps, and the "
@@ -138,6 +150,14 @@ def _train(
             )
         steps.say(f"{folder}: the network, its recipe, its labels and the log of the training")
     return run
+
+
+def _validation_scans(folder: Path, settings: DemoSettings) -> Path:
+    """Write a head in every contrast, and the table that names the scans."""
+    scans = render_held_out(folder, settings, demo_table(), [settings.validation_head])
+    rows = [(scan.scan.name, scan.reference.name, scan.contrast) for scan in scans]
+    write_rows(folder / "scans.csv", [("image", "labels", "domain"), *rows])
+    return folder / "scans.csv"
 
 
 def _length(settings: DemoSettings) -> str:

@@ -112,7 +112,7 @@ def evaluate(
     """
     check_same_grid(prediction, reference)
     spacing = reference.spacing
-    labels = sorted({*_counts(prediction.data), *_counts(reference.data)} - {0})
+    labels = occurring(prediction.data, reference.data)
     overlap = dice(prediction.data, reference.data, labels)
     volume = volumes(prediction.data, spacing, labels)
     reference_volume = volumes(reference.data, spacing, labels)
@@ -131,6 +131,11 @@ def evaluate(
         masks = (volume.data == row["label"] for volume in (prediction, reference))
         row[CENTRE_LINES] = centre_line_dice(*masks)
     return rows
+
+
+def occurring(*maps: np.ndarray) -> list[int]:
+    """Give the labels that occur in any of several label maps, but for the background."""
+    return sorted({label for label_map in maps for label in _counts(label_map)} - {0})
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:

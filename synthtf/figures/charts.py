@@ -1,7 +1,7 @@
 """Charts of trainings and results."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,10 @@ def learning_curve(log_csv: str | Path, path: str | Path) -> Path:
             f"least one epoch. Received: {list(rows[0]) if rows else 'no rows'}"
         )
     curves = {name: np.array([_as_number(row[name]) for row in rows]) for name in rows[0] if name}
+    # What was never measured has no place in a legend.
+    curves = {name: values for name, values in curves.items() if np.isfinite(values).any()}
+    if "epoch" not in curves or "loss" not in curves:
+        raise ValueError(f"{log_csv} must have a number in the columns epoch and loss")
     epochs = curves["epoch"] + 1
     losses = {n: c for n, c in curves.items() if "loss" in n and "dice" not in n}
     scores = {n: c for n, c in curves.items() if "dice" in n}
@@ -55,6 +59,34 @@ def learning_curve(log_csv: str | Path, path: str | Path) -> Path:
         axes.legend()
         if name == "Dice":
             axes.set_ylim(0, 1)
+    return save(figure, path)
+
+
+def sweep_curve(
+    name: str, values: Sequence[str], curves: Mapping[str, Sequence[float]], path: str | Path
+) -> Path:
+    """Draw what was reached for each value of a range.
+
+    Args:
+        name: name of the range.
+        values: as text, in the order in which they are drawn, evenly spaced.
+        curves: name to one number per value.
+        path: file to write; its folder is made if absent.
+
+    Returns:
+        The path.
+    """
+    figure = new_figure(max(5.5, 0.9 * len(values)), 4, "white")
+    axes = figure.add_subplot()
+    for label, numbers in curves.items():
+        axes.plot(range(len(values)), numbers, marker="o", label=label)
+    axes.set_xticks(range(len(values)), values)
+    axes.set_xlabel(name)
+    if all("dice" in label for label in curves):
+        axes.set_ylabel("Dice")
+        axes.set_ylim(0, 1)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
     return save(figure, path)
 
 

@@ -48,6 +48,7 @@ from synthtf.layers.contrast.random_remapping import RandomRemapping
 from synthtf.layers.contrast.random_texture import RandomTexture
 from synthtf.layers.contrast.random_tissue_maps import RandomTissueMaps
 from synthtf.layers.contrast.random_transmit_field import RandomTransmitField
+from synthtf.layers.contrast.show_scan import ShowScan
 from synthtf.layers.contrast.signal_model import SignalModel
 from synthtf.layers.geometry.align_pairs import AlignPairs
 from synthtf.layers.geometry.compose_transforms import ComposeTransforms
@@ -141,6 +142,7 @@ __all__ = [
     "RandomZipper",
     "RenderContrast",
     "Resample",
+    "ShowScan",
     "SignalModel",
     "SignedDistance",
     "StarDistances",

@@ -228,10 +228,14 @@ class _Chain:
     def step(self, stage: Stage) -> None:
         """Call a layer on what it takes."""
         (step,) = stage.steps
-        if "scan" in step.takes:
+        if "scan" in step.takes and step.gives == ("target",):
             self._of_scan.append(step)
             return self._keep(step) if self.is_placed else None
         self._place()
+        if "scan" in step.takes:
+            shown = [self.parts[name] for name in ("scan", "image") if name in self.parts]
+            self.parts["image"] = step(shown if len(shown) > 1 else shown[0])
+            return None
         before = self.trail
         if step.gives == ("target",):
             return self._keep(step)

@@ -79,8 +79,18 @@ def _arguments(layer: Any) -> dict[str, Any]:
 
 
 def remake(step: SynthesisLayer, **changes: Any) -> SynthesisLayer:
-    """Make a step again, with changes."""
-    return type(step).from_config({**step.get_config(), **changes})
+    """Make a step again, with changes.
+
+    Raises:
+        ValueError: if a value does not fit.
+    """
+    try:
+        return type(step).from_config({**step.get_config(), **changes})
+    except TypeError as error:
+        # Keras wraps what the constructor says.
+        if isinstance(error.__context__, ValueError):
+            raise error.__context__ from None
+        raise
 
 
 def as_entry(step: SynthesisLayer) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from synthtf.arguments import Limited
 from synthtf.data.label_table import LabelTable
 from synthtf.data.shipped_models import nearest, recipe_file, shipped_recipes
 from synthtf.data.whole_files import write_whole
+from synthtf.layers import RandomRemapping, ShowScan
 from synthtf.layers.base import SynthesisLayer
 from synthtf.ranges import Range
 from synthtf.synthesis import build
@@ -200,6 +201,42 @@ class Recipe:
         left_out = [self[name] for name in names]
         return Recipe([step for step in self.steps if all(step is not s for s in left_out)])
 
+    def with_scans(self, synthetic: bool = False, remapping: float = 0.0) -> "Recipe":
+        """Give the recipe that shows the real scan of each label map, with the same augmentation.
+
+        Args:
+            synthetic: whether samples without a scan show a synthetic image of their labels.
+            remapping: probability that intensities are then mapped by a random curve.
+
+        Raises:
+            ValueError: if a step draws into the label maps, which the scans do not show.
+
+        Example:
+        >>> Recipe.preset("synthmorph-brains").with_scans(remapping=0.5).names
+        ('warp', 'scan_image', 'remapping', 'blur', 'bias', 'gamma')
+        """
+        drawn = [s for s in self.steps if "labels" in s.gives and not _follows(s)]
+        if drawn:
+            raise ValueError(
+                f"`recipe` must not change the label maps of real scans, which do not show it: "
+                f"leave out {', '.join(step.name for step in drawn)}. Received: recipe={self!r}"
+            )
+        makers = [s for s in self.steps if "image" in s.gives and "image" not in s.takes]
+        if not makers:
+            raise ValueError(
+                f"`recipe` must have a step that makes an image. Received: recipe={self!r}"
+            )
+        shown = [ShowScan()]
+        if remapping:
+            shown.append(RandomRemapping(probability=remapping))
+        last = self.steps.index(makers[-1])
+        before = [
+            s
+            for s in self.steps[: last + 1]
+            if synthetic or s.gives == ("transform",) or "labels" in s.gives
+        ]
+        return Recipe([*before, *shown, *self.steps[last + 1 :]])
+
     def ranges(self) -> dict[str, Limited]:
         """Describe the numbers and ranges of all steps, by dotted name such as "blur.std"."""
         return {
@@ -331,6 +368,11 @@ class Recipe:
             return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def _follows(step: SynthesisLayer) -> bool:
+    """Whether the real scan follows what a step does to the label map."""
+    return _moves(step) or "image" in step.gives
 
 
 def _moves(step: SynthesisLayer) -> bool:

@@ -221,11 +221,45 @@ class Task(Options):
 
 
 def copied(source: Sequence[Any], target: Sequence[Any]) -> bool:
-    """Copy weights if all are of the same shapes, and say whether they are."""
-    fits = [tuple(w.shape) for w in source] == [tuple(w.shape) for w in target]
-    for old, new in zip(source, target, strict=True) if fits else ():
-        new.assign(old)
-    return fits
+    """Copy weights if all are of the same shapes, and say whether they are.
+
+    A kernel of a network of two dimensions becomes the middle of one of three, see `as_kernel`.
+    """
+    if len(source) != len(target):
+        return False
+    values = [as_kernel(old, tuple(new.shape)) for old, new in zip(source, target, strict=True)]
+    if any(value is None for value in values):
+        return False
+    for value, new in zip(values, target, strict=True):
+        new.assign(value)
+    return True
+
+
+def as_kernel(weight: Any, shape: tuple[int, ...]) -> Any:
+    """Give a weight of a network as one of a shape, or None if it cannot be.
+
+    Slices that a network of three dimensions sees through such a kernel are what the network of two
+    dimensions saw: it looks at neighbours within axial slices alone.
+
+    Args:
+        weight: variable or array.
+        shape: its own shape, or that of a kernel with a third axis in space.
+
+    Example:
+    >>> import numpy as np
+    >>> kernel = as_kernel(np.ones((3, 3, 1, 1)), (3, 3, 3, 1, 1))
+    >>> kernel.sum(axis=(0, 1)).ravel().tolist()
+    [0.0, 9.0, 0.0]
+    """
+    if tuple(weight.shape) == shape:
+        return weight
+    if len(shape) != 5 or (*shape[:2], *shape[3:]) != tuple(weight.shape):
+        return None
+    import numpy as np
+
+    kernel = np.zeros(shape, "float32")
+    kernel[:, :, shape[2] // 2] = np.asarray(weight, "float32")
+    return kernel
 
 
 def task_function(task: type[Task]) -> "Callable[..., CombinedModel]":

@@ -4,6 +4,8 @@ from synthtf.lazy import loader
 
 _MODULES = {
     "CombinedModel": "combined",
+    "FeatureInvariance": "feature_invariance",
+    "ScanValidation": "validation",
     "Schedule": "schedule",
     "TrainingPlan": "plan",
     "train": "loop",

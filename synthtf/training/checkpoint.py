@@ -19,7 +19,10 @@ from synthtf.runs.precision import in_float32
 from synthtf.runs.run import Run
 from synthtf.training.combined import CombinedModel
 from synthtf.training.guard import GUARD, FiniteGuard, SampleGuard
+from synthtf.training.scores import VALIDATION, best_epoch, score_table
 
+BEST = "best"
+"""Folder of a run that holds the network which did best on the real scans, a run itself."""
 LOG, CURVE = "log.csv", "learning_curve.png"
 CHECKPOINTS = "checkpoints"
 """Folder of a run that is needed to resume its training only."""
@@ -39,6 +42,7 @@ class Checkpoint:
         rows: of the log, one per epoch.
         faults: text of `guard.csv`; empty if there is none.
         guard: counts of the guard.
+        validation: rows of `validation.csv`, see `ScanValidation`.
         values: of the variables of model and optimizer, see `variables_of`.
     """
 
@@ -46,6 +50,7 @@ class Checkpoint:
     rows: tuple[Mapping[str, float], ...] = ()
     faults: str = ""
     guard: Mapping[str, Any] = field(default_factory=dict)
+    validation: tuple[Mapping[str, Any], ...] = ()
     values: tuple[np.ndarray, ...] = ()
 
     @property
@@ -70,7 +75,8 @@ class Checkpoint:
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 state = json.loads(bytes(file[_STATE]).decode())
                 values = tuple(file[str(n)] for n in range(len(file.files) - 1))
-            return cls(values=values, **state | {"rows": tuple(state["rows"])})
+            lists = {name: tuple(state[name]) for name in ("rows", "validation")}
+            return cls(values=values, **state | lists)
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"{path}: not a checkpoint that can be read; copy it again, or train into another "
@@ -83,7 +89,8 @@ class Checkpoint:
         Raises:
             OSError: if it cannot be written; the last one then stays.
         """
-        state = {name: getattr(self, name) for name in ("facts", "rows", "faults", "guard")}
+        names = ("facts", "rows", "faults", "guard", "validation")
+        state = {name: getattr(self, name) for name in names}
         arrays = {str(n): value for n, value in enumerate(self.values)}
         arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), "uint8")
         with written_aside(Path(folder) / CHECKPOINTS / _FILE) as aside, open(aside, "wb") as file:
@@ -112,8 +119,12 @@ class Checkpoint:
             network: of the layers of its task network, in float32; gets the weights.
             average: write the moving average of the weights.
         """
-        with _averaged(model, average):
+        with averaged(model, average):
             run.save_model(model.task_model, network)
+        best = best_epoch(self.validation)
+        if best is not None and best["epoch"] == self.epochs - 1:
+            facts = {**run.metadata, **self.facts, "validation": best}
+            Run.create(run.folder / BEST, run.table, run.recipe, facts).save_model(network)
         self.publish_texts(run.folder)
         run.metadata.pop("stopped", None)
         run.update(**self.facts)
@@ -126,6 +137,8 @@ class Checkpoint:
             write_whole(folder / GUARD, self.faults.encode(errors="surrogateescape"))
         else:
             (folder / GUARD).unlink(missing_ok=True)
+        if self.validation:
+            write_rows(folder / VALIDATION, score_table(self.validation))
 
 
 def finished_epochs(folder: Path) -> int:
@@ -154,12 +167,12 @@ def draw_curve(folder: Path) -> None:
 
 def clean(folder: Path) -> None:
     """Remove what a killed training left half written."""
-    for place in (folder, folder / CHECKPOINTS):
+    for place in (folder, folder / BEST, folder / CHECKPOINTS):
         remove_leftovers(place)
 
 
 @contextlib.contextmanager
-def _averaged(model: CombinedModel, average: bool) -> Iterator[None]:
+def averaged(model: CombinedModel, average: bool) -> Iterator[None]:
     """Give a model the moving average of its weights for a while; Keras' own swap rounds them."""
     variables = model.trainable_variables if average else []
     kept = [_value(variable) for variable in variables]
@@ -190,6 +203,7 @@ class SaveRun(keras.callbacks.Callback):
         finite: which stops the training if a weight is not finite.
         guard: which looks at samples.
         before: the checkpoint that the training goes on from, if any.
+        validation: which looks at real scans, if any do.
     """
 
     def __init__(
@@ -199,8 +213,10 @@ class SaveRun(keras.callbacks.Callback):
         finite: FiniteGuard,
         guard: SampleGuard,
         before: Checkpoint | None,
+        validation: Any = None,
     ) -> None:
         super().__init__()
+        self.validation = validation
         self.run, self.budget, self.finite, self.guard = run, budget, finite, guard
         self.rows = before.rows if before else ()
         self._network: keras.Model | None = None
@@ -230,6 +246,7 @@ class SaveRun(keras.callbacks.Callback):
             if path.is_file()
             else "",
             guard=self.guard.state,
+            validation=self.validation.rows if self.validation else (),
             values=values,
         )
         checkpoint.write(self.run.folder)

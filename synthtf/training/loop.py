@@ -27,6 +27,8 @@ from synthtf.training.combined import CombinedModel
 from synthtf.training.guard import GUARD, FaultList, FiniteGuard, SampleGuard
 from synthtf.training.progress import ProgressBar
 from synthtf.training.schedule import Schedule
+from synthtf.training.scores import VALIDATION
+from synthtf.training.validation import ScanValidation, check_validation
 
 _SHEET_SAMPLES = 12
 _MEASURED = 0.05  # of the minutes, after which the epochs are planned
@@ -136,7 +138,9 @@ def train(
     """Train a combined model and keep everything in a run folder.
 
     Writes after every epoch the checkpoint, from which all else is made: the task network,
-    `log.csv` (a row per epoch), and `guard.csv` if samples have faults. A training that is killed
+    `log.csv` (a row per epoch), and `guard.csv` if samples have faults. With real scans to be
+    validated on, `validation.csv` has the Dice of each structure and domain, and the folder `best`
+    the network that did best in its worst domain. A training that is killed
     at any moment goes on from the checkpoint to the same result. `samples.png` and
     `learning_curve.png` are drawn before and after.
 
@@ -151,10 +155,11 @@ def train(
 
     Raises:
         ValueError: if the run holds a checkpoint and `resume` is not set, or it is that of another
-            optimizer; if the loss or a weight is not finite; or if most of the first samples are
-            useless, see `SampleGuard`.
+            optimizer; if the loss or a weight is not finite; if most of the first samples are
+            useless, see `SampleGuard`; or as `check_validation`.
         OSError: if a file cannot be written; the last checkpoint then stays.
     """
+    scans = check_validation(run.task, schedule, len(run.shape))
     state = Checkpoint.read(run.folder)
     if state:
         _check_resume(run, state, schedule, resume)
@@ -164,7 +169,7 @@ def train(
         state.publish_texts(run.folder)
         run.metadata["minutes_done"] = state.facts["minutes_done"]
     else:
-        for name in (GUARD, LOG, CURVE):
+        for name in (GUARD, LOG, CURVE, VALIDATION):
             (run.folder / name).unlink(missing_ok=True)
         with written_aside(run.folder / "samples.png") as aside:
             sample_sheet(model.synthesis, maps, aside, model.maps_per_sample)
@@ -196,7 +201,12 @@ def train(
                 state.publish(run, model, network, bool(schedule.average))
         if over:
             continue
-        callbacks = [budget, finite, SaveRun(run, budget, finite, guard, state)]
+        callbacks, validation = [budget, finite], None
+        if scans:
+            before = state.validation if state else ()
+            validation = ScanValidation(scans, schedule.validate_every, before)
+            callbacks.append(validation)
+        callbacks.append(SaveRun(run, budget, finite, guard, state, validation))
         if schedule.check_every:
             callbacks.insert(0, guard)
         if verbose == "bar":

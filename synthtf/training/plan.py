@@ -1,7 +1,7 @@
 """What to train, in all but its duration."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from synthtf.arguments import Limits, as_shape
 from synthtf.options import Options, option, options
@@ -54,6 +54,21 @@ class TrainingPlan(Options):
         "names of the maps, or a .txt list in the order of theirs",
         metavar="SCANS",
     )
+    real: Any = option(
+        None,
+        "real scans to learn from, instead of synthetic images or by turns with them: a table, "
+        ".csv or .tsv, with the columns image and labels; the steps of the recipe behind the "
+        "contrast augment them",
+        metavar="TABLE",
+    )
+    real_share: Annotated[float, Limits(0, 1)] = option(
+        1.0,
+        "share of the samples that are real, above 0; the others are synthesised from the label "
+        "maps, or from those of the real scans if none are named",
+    )
+    real_remapping: Annotated[float, Limits(0, 1)] = option(
+        0.0, "probability that the intensities of an image are mapped by a random curve"
+    )
     spacing: Annotated[Range, as_spacing] | None = option(
         None, "voxel size in mm; none for that of the first map", metavar="MM"
     )
@@ -76,6 +91,11 @@ class TrainingPlan(Options):
     seed: Annotated[int, Limits(0, _LARGEST)] = option(
         0, "first part of every key, and seed of the initial weights"
     )
+    pilot: Literal["half", "2d"] | None = option(
+        None,
+        "try the plan first with voxels of twice the size, or on slices; --start begins the real "
+        "training with the weights of such a run",
+    )
     start: Any = option(
         None,
         "run whose weights are the initial ones: with the same network, with the same U-Net but "
@@ -87,5 +107,11 @@ class TrainingPlan(Options):
     def __post_init__(self) -> None:
         """Check the values, and choose the recipe of the task if none is given."""
         super().__post_init__()
+        if self.real is not None and not self.real_share > 0:
+            raise ValueError(
+                f"`real_share` must be above 0. Received: real_share={self.real_share}"
+            )
+        if self.real is not None and self.scans is not None:
+            raise ValueError("`scans` must be left out where `real` names scans with their labels")
         if self.recipe is None:
             object.__setattr__(self, "recipe", self.task.default_recipe)

@@ -20,7 +20,13 @@ from synthtf.data.volume_writer import write_volume
 from synthtf.messages import describe, print_line
 from synthtf.synthesis import Recipe, random_steps
 from synthtf.training.plan import TrainingPlan
-from synthtf.training.workflow import load_table, make_maps, model_shape, table_of
+from synthtf.training.workflow import (
+    load_table,
+    make_maps,
+    model_shape,
+    recipe_of,
+    table_of,
+)
 from synthtf.usage import usage_errors
 
 SHEET = "sheet.png"
@@ -85,7 +91,7 @@ def synthesis_of(maps: LabelMaps, plan: TrainingPlan, recipe: Recipe | None = No
     Returns:
         Model of `Recipe.build`, of the shape of the plan or else of the whole maps.
     """
-    recipe = recipe or Recipe.of(plan.recipe)
+    recipe = recipe or recipe_of(plan)
     table = table_of(maps, load_table(plan.labels), recipe)
     return recipe.build(plan.shape or maps.shape, table, maps.spacing)
 
@@ -247,7 +253,7 @@ def synthesize_samples(
     """
     from synthtf.training.sweep import steps_of, sweep
 
-    recipe = Recipe.of(plan.recipe)
+    recipe = recipe_of(plan)
     plan = replace(plan, recipe=recipe.extremes() if extremes else recipe)
     if replay is not None:
         plan = replace(plan, seed=replay[0])

@@ -1,6 +1,6 @@
 """How long and how fast to train."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from synthtf.arguments import Limits
 from synthtf.options import Options, option, options
@@ -40,6 +40,13 @@ class Schedule(Options):
     check_every: Annotated[int, Limits(0)] = option(
         50, "steps between looks for useless samples, which `guard.csv` lists; 0 for none"
     )
+    validate: Any = option(
+        None,
+        "real scans to be validated on while training: a table, .csv or .tsv, with the columns "
+        "image, labels or mask, domain, and ct (yes for Hounsfield units)",
+        metavar="TABLE",
+    )
+    validate_every: Annotated[int, Limits(1)] = option(5, "epochs between such validations")
 
     def __post_init__(self) -> None:
         """Check every value."""

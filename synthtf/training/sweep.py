@@ -1,6 +1,6 @@
 """One range of a recipe swept from low to high, with everything else as it was."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +32,28 @@ def steps_of(recipe: Recipe, name: str, steps: int = STEPS) -> list[float]:
     """
     ranges = {n: (r.low, r.high) for n, r in recipe.ranges().items() if r.low != r.high}
     if name not in ranges:
-        raise ValueError(
-            f"expected the name of a range that is wider than one number, such as "
-            f"{next(iter(ranges), 'bias.drop')}; the recipe has {', '.join(ranges)}. "
-            f"Received: {name}"
-        )
+        raise _unknown(name, "a range that is wider than one number", ranges)
     values = np.linspace(*ranges[name], steps)
     if all(isinstance(bound, int) for bound in ranges[name]):
         return np.unique(np.round(values).astype(int)).tolist()
     return values.tolist()
+
+
+def check_name(recipe: Recipe, name: str) -> None:
+    """Check that a recipe has a range, or a number with limits.
+
+    Raises:
+        ValueError: if it has none of this name.
+    """
+    if name not in recipe.ranges():
+        raise _unknown(name, "a range", recipe.ranges())
+
+
+def _unknown(name: str, what: str, known: Mapping[str, object]) -> ValueError:
+    return ValueError(
+        f"expected the name of {what}, such as {next(iter(known), 'bias.drop')}; the recipe has "
+        f"{', '.join(known)}. Received: {name}"
+    )
 
 
 def sweep(

@@ -12,11 +12,15 @@ import numpy as np
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
+from synthtf.data.mixed_maps import Mixed, real_files
 from synthtf.data.own_files import refuse_foreign_folder
+from synthtf.layers import ShowScan
 from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
+from synthtf.training.combined import CombinedModel
 from synthtf.training.loop import train
+from synthtf.training.pilot import pilot_of
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
 
@@ -50,8 +54,9 @@ def train_run(
         The run.
 
     Raises:
-        ValueError: if a file, range or shape does not fit.
+        ValueError: if a file, range or shape does not fit; or as `pilot_of`.
     """
+    maps, plan = pilot_of(maps, plan)
     train_networks = _train_stages if plan.task.has_stages else _train_network
     return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
 
@@ -74,7 +79,7 @@ def _train_stages(
             f"`labels` must be a label table for the task {plan.task.name}. Received: labels=None"
         )
     data = make_maps(maps, table, plan)
-    table = table_of(data, table, Recipe.of(plan.recipe))
+    table = table_of(data, table, recipe_of(plan))
     plan = replace(plan, shape=model_shape(data, plan))
     start = None if plan.start is None else Path(as_run(plan.start).name)
     runs = []
@@ -93,18 +98,8 @@ def _train_network(
     verbose: int | str,
 ) -> Run:
     """Train one network; see `train_run`."""
-    keras.utils.set_random_seed(plan.seed)
-    _set_keras(plan.precision)
-    table, recipe = load_table(plan.labels), Recipe.of(plan.recipe)
-    start = None if plan.start is None else as_run(plan.start)
-    if start is not None:
-        plan = replace(plan, task=plan.task.starting_from(start))
-    data = make_maps(maps, table, plan)
-    shape = model_shape(data, plan)
-    table = recipe.table(table_of(data, table, recipe), shape, data.spacing)
-    model = plan.task.make(shape, table, data.spacing, recipe)
-    if start is not None:
-        plan.task.copy_weights(start, model.run)
+    model, data = make_model(maps, plan)
+    table, recipe = model.run.table, model.run.recipe
     facts = {
         **model.run.metadata,
         "precision": plan.precision,
@@ -123,6 +118,28 @@ def _train_network(
         run = Run.create(folder, table, recipe, facts)
     train(run, model, data, schedule, resume, verbose, plan.jit_compile)
     return run
+
+
+def make_model(maps: Any, plan: TrainingPlan) -> tuple[CombinedModel, LabelMaps]:
+    """Make the model of a plan, with its first weights, and the data set that it learns from.
+
+    Args:
+        maps: as for `train_run`.
+        plan: what to train.
+    """
+    keras.utils.set_random_seed(plan.seed)
+    _set_keras(plan.precision)
+    table, recipe = load_table(plan.labels), recipe_of(plan)
+    start = None if plan.start is None else as_run(plan.start)
+    if start is not None:
+        plan = replace(plan, task=plan.task.starting_from(start))
+    data = make_maps(maps, table, plan)
+    shape = model_shape(data, plan)
+    table = recipe.table(table_of(data, table, recipe), shape, data.spacing)
+    model = plan.task.make(shape, table, data.spacing, recipe)
+    if start is not None:
+        plan.task.copy_weights(start, model.run)
+    return model, data
 
 
 def _set_keras(precision: str) -> None:
@@ -158,10 +175,13 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
             `check_scans`.
     """
     check_scans(plan)
-    if maps is None:
+    kind, scans = LabelMaps, {} if plan.scans is None else {"scans": plan.scans}
+    if plan.real is not None:
+        kind, maps, scans = _with_real(maps, plan)
+    elif maps is None:
         maps, table = [_blank_map(plan)], None
     options = {
-        "scans": plan.scans,
+        **scans,
         "seed": plan.seed,
         "batch_size": plan.batch_size * plan.task.maps_per_sample,
         "num_batches": plan.steps_per_epoch,
@@ -171,7 +191,32 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
         "centre_on": table.brain_labels or None if table else None,
     }
     shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
-    return LabelMaps(maps, shape=shape, **options)
+    return kind(maps, shape=shape, **options)
+
+
+def _with_real(maps: Any, plan: TrainingPlan) -> tuple[type[LabelMaps], Any, dict[str, Any]]:
+    """Give the data set of real scans, its label maps, and how it is told of the scans."""
+    labels, images = real_files(plan.real)
+    if plan.real_share < 1:
+        return (
+            Mixed,
+            labels if maps is None else maps,
+            {"real": plan.real, "share": plan.real_share},
+        )
+    if maps is not None:
+        raise ValueError(
+            "`real_share` must be below 1 where label maps are named, from which the other images "
+            f"are made. Received: real_share={plan.real_share}"
+        )
+    return LabelMaps, labels, {"scans": images}
+
+
+def recipe_of(plan: TrainingPlan) -> Recipe:
+    """Give the recipe of a plan, which shows real scans if the plan names some."""
+    recipe = Recipe.of(plan.recipe)
+    if plan.real is None or any(isinstance(step, ShowScan) for step in recipe):
+        return recipe
+    return recipe.with_scans(plan.real_share < 1, plan.real_remapping)
 
 
 def check_scans(plan: TrainingPlan) -> None:
@@ -181,9 +226,9 @@ def check_scans(plan: TrainingPlan) -> None:
         ValueError: if they are missing or of no use.
     """
     needed = Recipe.of(plan.recipe).needs_scans
-    if needed and plan.scans is None:
+    if needed and plan.scans is None and plan.real is None:
         raise ValueError(
-            "`scans` must be the real scans of the label maps, which the recipe keeps as a target. "
+            "`scans` must be the real scans of the label maps, which the recipe takes. "
             "Received: scans=None"
         )
     if plan.scans is not None and not needed:

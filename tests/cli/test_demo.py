@@ -43,6 +43,8 @@ def test_the_whole_walk(tmp_path, capsys):
     assert "synthtf train segmentation MAPS" in output and "for 1 steps" in output
     assert "were not enough" not in output
     assert "left" in bar
+    with (result.folder / "run" / "log.csv").open(newline="") as stream:
+        assert set(next(csv.DictReader(stream))) >= {f"val_dice_{name}" for name in CONTRASTS}
     wanted = ["phantoms/labels.tsv", "synthetic/sheet.png", "run/model.keras"]
     wanted += ["run/learning_curve.png", "held_out/dice.csv", "held_out/dice.png"]
     wanted += [f"held_out/overlay_{contrast}.png" for contrast in CONTRASTS]
@@ -110,6 +112,8 @@ def test_held_out_heads_are_never_trained_on():
         settings = DemoSettings(seed=seed)
         trained = range(settings.first_head, settings.first_head + settings.num_heads)
         assert settings.first_held_out not in trained
+        assert settings.validation_head not in trained
+        assert settings.validation_head < settings.first_held_out
         assert settings.first_held_out + settings.num_held_out < 1000 * (seed + 1)
 
 

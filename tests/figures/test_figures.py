@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from synthtf import figures
-from synthtf.figures import volumes
+from synthtf.figures import charts, volumes
 
 
 @pytest.fixture
@@ -164,6 +164,19 @@ def test_learning_curve(tmp_path):
     log.write_text("epoch,loss\n0,2\n1,9\n")
     other = imread(figures.learning_curve(log, tmp_path / "other.png"))
     assert np.abs(other - alone).max() > 0.5
+
+
+def test_what_was_never_measured_is_in_no_legend(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(charts, "save", lambda figure, path: drawn.append(figure))
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,dice,loss,val_dice,val_dice_T1\n0,.1,2,,\n1,.2,1,NA,.5\n2,.3,1,,\n")
+    figures.learning_curve(log, tmp_path / "curve.png")
+    legends = [axes.get_legend().get_texts() for axes in drawn[0].axes]
+    assert [[text.get_text() for text in texts] for texts in legends] == [
+        ["loss"],
+        ["dice", "val_dice_T1"],
+    ]
 
 
 def test_dice_bars_grow_with_dice(tmp_path):

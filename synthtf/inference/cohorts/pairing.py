@@ -7,7 +7,6 @@ from pathlib import Path
 
 from synthtf.data.bids import is_dataset
 from synthtf.data.bids_pairs import find_pairs
-from synthtf.data.delimited import DELIMITERS, split_rows
 from synthtf.data.paths import (
     expand_inputs,
     expand_scans,
@@ -16,7 +15,7 @@ from synthtf.data.paths import (
     output_in,
     stem,
 )
-from synthtf.data.text_files import read_text, split_lines
+from synthtf.data.tables import read_table
 from synthtf.usage import usage_errors
 
 _COLUMNS = {"moving", "fixed"}
@@ -145,20 +144,16 @@ def _of_files(moving: str | os.PathLike, fixed: str | os.PathLike) -> ScanPairs:
 
 def _read_table(path: Path) -> ScanPairs:
     """Read pairs, and what their outputs are called."""
-    text = read_text(path, paths=True)
-    first = next((line for line in split_lines(text) if line.strip(" \t")), "")
-    delimiter = next((d for d in DELIMITERS if d in first.strip()), ",")
-    rows = list(split_rows(text, delimiter, path))
-    columns = [name.lower() for name in rows[0][1]] if rows else []
+    columns, rows = read_table(path)
     if not set(columns) >= _COLUMNS or sorted(columns) != sorted({*columns} & {*_COLUMNS, _NAME}):
         raise ValueError(
             f"{path}: expected the columns moving and fixed, and name if outputs have names of "
             f"their own. Received: {', '.join(columns)}"
         )
-    if len(rows) < 2:
+    if not rows:
         raise ValueError(f"{path}: expected at least one pair")
     pairs, names = [], []
-    for line, cells in rows[1:]:
+    for line, cells in rows:
         row = dict(zip(columns, cells, strict=False))
         moving, fixed = (row.get(column, "") for column in ("moving", "fixed"))
         if any(cells[len(columns) :]) or not (extension(moving) and extension(fixed)):

@@ -44,6 +44,60 @@ class LearnedScales(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
+class WeighLosses(layers.Layer):
+    """Multiply each loss by a weight.
+
+    Args:
+        factors: weight of each loss.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, targets)`.
+    Output shape: the same.
+    """
+
+    def __init__(self, factors: Sequence[float], **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.factors = tuple(float(factor) for factor in factors)
+
+    def call(self, losses: Tensor) -> Tensor:
+        """Multiply."""
+        return losses * ops.convert_to_tensor(self.factors, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "factors": self.factors}
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
+class EqualMagnitudes(layers.Layer):
+    """Let each loss count as much as if it were as large as their mean.
+
+    The sum stays what it is, `sum(L)`, and so does what a log shows; its gradient is that of
+    `sum(L mean(L) / L)`, with the ratios held fixed. A loss a thousand times smaller than another
+    is thus not overlooked.
+
+    Input shape: `(batch, targets)`.
+    Output shape: `(batch,)`.
+
+    Reference: Hoffmann, Domain-randomized deep learning for neuroimage analysis, 2025, on losses of
+        similar magnitude.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, losses: Tensor) -> Tensor:
+        """Scale and add up."""
+        size = ops.abs(ops.mean(losses, axis=0, keepdims=True))
+        ratio = ops.mean(size, axis=-1, keepdims=True) / (size + _LEAST)
+        scaled = losses * ops.stop_gradient(ratio)
+        # What is added and taken away has no gradient.
+        return ops.sum(scaled + ops.stop_gradient(losses - scaled), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="synthtf")
 class EqualGradients(layers.Layer):
     """Hand the shared features to several heads, and let each pull at them equally hard.
 

@@ -13,7 +13,13 @@ from synthtf.networks import unet
 from synthtf.networks.parts import feature_network, split_at_features, with_label_head
 from synthtf.ranges import Range
 from synthtf.runs.run import Run, as_run
-from synthtf.tasks.regressing.balance import EqualGradients, LabelLoss, LearnedScales
+from synthtf.tasks.regressing.balance import (
+    EqualGradients,
+    EqualMagnitudes,
+    LabelLoss,
+    LearnedScales,
+    WeighLosses,
+)
 from synthtf.tasks.regressing.options import RegressionTask
 from synthtf.tasks.task import copied
 from synthtf.training.combined import CombinedModel
@@ -30,11 +36,12 @@ class RegressionModel(CombinedModel):
         task_model: from images to the channels of all targets, and behind them to posteriors.
         targets: names of the outputs of `synthesis` to learn, in the order of the channels.
         loss: "l1" or "l2".
-        balance: "sum", "uncertainty" or "gradients".
+        balance: "sum", "magnitude", "uncertainty" or "gradients".
         output_labels: label value of each channel of the posteriors. Empty: there are none.
         segmenter: trained network of segmentation that is applied to a returned image.
         segmenter_labels: label value of each of its channels, and of those that count.
         segmenter_weight: weight of its loss.
+        weights: weight of the loss of each target, then of the labels. Empty: 1 each.
         **kwargs: arguments of `keras.Model`.
     """
 
@@ -49,6 +56,7 @@ class RegressionModel(CombinedModel):
         segmenter: keras.Model | None = None,
         segmenter_labels: Sequence[Sequence[int]] = ((), ()),
         segmenter_weight: float = 0.0,
+        weights: Sequence[float] = (),
         **kwargs: Any,
     ) -> None:
         self.targets, self.output_labels = tuple(targets), tuple(output_labels)
@@ -76,11 +84,14 @@ class RegressionModel(CombinedModel):
             compare = LabelLoss(self.output_labels, name="label_loss")
             each.append(compare(inputs["labels"], found[-1]))
         outputs = {"losses": ops.stack(each, axis=-1)}
-        outputs["loss"] = (
-            LearnedScales(name="scales")(outputs["losses"])
-            if balance == "uncertainty"
-            else ops.sum(outputs["losses"], axis=-1)
-        )
+        if weights and len(weights) != len(each):
+            raise ValueError(
+                f"`weights` must be one per loss, {len(each)}. Received: weights={tuple(weights)}"
+            )
+        balanced = {"uncertainty": LearnedScales, "magnitude": EqualMagnitudes}
+        add = balanced[balance](name="scales") if balance in balanced else _sum
+        losses = outputs["losses"]
+        outputs["loss"] = add(WeighLosses(weights)(losses) if weights else losses)
         if segmenter is not None:
             segmenter.trainable = False
             image = found[_image_target(synthesis, self.targets)]
@@ -91,7 +102,7 @@ class RegressionModel(CombinedModel):
         super().__init__(synthesis, task_model, network, **kwargs)
         self.regression_loss, self.balance = loss, balance
         self.segmenter, self.segmenter_labels = segmenter, segmenter_labels
-        self.segmenter_weight = segmenter_weight
+        self.segmenter_weight, self.loss_factors = segmenter_weight, tuple(weights)
         self.facts = {"target_channels": sizes}
         names = [f"{name}_{loss}" for name in self.targets]
         names += ["label_loss"] * bool(self.output_labels)
@@ -126,7 +137,13 @@ class RegressionModel(CombinedModel):
             "segmenter": self.segmenter and keras.saving.serialize_keras_object(self.segmenter),
             "segmenter_labels": self.segmenter_labels,
             "segmenter_weight": self.segmenter_weight,
+            "weights": self.loss_factors,
         }
+
+
+def _sum(losses: Tensor) -> Tensor:
+    """Add up the losses of each sample."""
+    return ops.sum(losses, axis=-1)
 
 
 def _heads(
@@ -215,6 +232,7 @@ def build(
         segmenter,
         known,
         task.segmentation_weight,
+        task.weights or (),
         name=task.function,
     )
 

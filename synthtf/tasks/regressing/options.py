@@ -1,6 +1,7 @@
 """What can be chosen of a regression of images."""
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from synthtf.arguments import Limits
@@ -12,6 +13,19 @@ if TYPE_CHECKING:
     import keras
 
     from synthtf.runs.run import Run
+
+
+def _as_weights(value: Any, name: str) -> tuple[float, ...]:
+    """Check weights, one per loss."""
+    try:
+        found = tuple(float(weight) for weight in value)
+    except (TypeError, ValueError):
+        found = ()
+    if not found or not all(0 <= weight < float("inf") for weight in found) or not any(found):
+        raise ValueError(
+            f"`{name}` must be numbers of at least 0, one above it. Received: {name}={value!r}"
+        )
+    return found
 
 
 @options
@@ -73,10 +87,16 @@ class RegressionTask(Task):
         False,
         "let the network label voxels, too, by the features from which it makes the images",
     )
-    balance: Literal["sum", "uncertainty", "gradients"] = option(
+    balance: Literal["sum", "magnitude", "uncertainty", "gradients"] = option(
         "sum",
-        "how the losses of several outputs add up: as they are, each divided by a scale that is "
-        "learned, or so that each pulls equally hard at the last features that they share",
+        "how the losses of several outputs add up: as they are, as if they were of one size, each "
+        "divided by a scale that is learned, or so that each pulls equally hard at the last "
+        "features that they share",
+    )
+    weights: Annotated[Sequence[float], _as_weights] | None = option(
+        None,
+        "weight of the loss of each target, in their order, and then of the labels; none for 1 "
+        "each; not with balanced gradients",
     )
     segmentation: Any = option(
         None,
@@ -87,6 +107,15 @@ class RegressionTask(Task):
     segmentation_weight: Annotated[float, Limits(0)] = option(
         0.25, "weight of one minus the soft Dice of these labels"
     )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        super().__post_init__()
+        if self.weights is not None and self.balance == "gradients":
+            raise ValueError(
+                "`weights` must be left out with balanced gradients, which would undo them. "
+                f"Received: weights={self.weights}"
+            )
 
     def make_network(self, ndim: int, num_outputs: int) -> "keras.Model":
         """Build the U-Net; its outputs are the targets."""

@@ -7,7 +7,7 @@ from keras import ops
 
 from synthtf.networks import has_sides, side_spread, trained_class_layer
 from synthtf.runs.run import Run
-from synthtf.tasks.task import copied
+from synthtf.tasks.task import as_kernel, copied
 
 # By which the logit of a new class is below that of what it begins from: its posterior is then a
 # fifth, enough to learn from. A side channel lowers that of the likelier side by log 2 at most.
@@ -31,11 +31,14 @@ def copy_weights(run: Run, target: Run) -> bool:
     skipped = {id(w) for layer in layers for w in layer.weights}
     skipped |= {id(w) for network in (old, new) for w in side_spread(network)}
     others = [[w for w in network.weights if id(w) not in skipped] for network in (old, new)]
-    if layers[0].kernel.shape[:-1] != layers[1].kernel.shape[:-1] or not copied(*others):
+    kernels = [layer.kernel for layer in layers]
+    wide = (*kernels[1].shape[:-1], kernels[0].shape[-1])
+    if as_kernel(kernels[0], wide) is None or not copied(*others):
         return False
     origins = [_origins(label, run, target) for label in _channels(target)]
     for source, result in zip(layers[0].weights, layers[1].weights, strict=True):
-        result.assign(_chosen(ops.convert_to_numpy(source), origins))
+        fitting = as_kernel(source, (*result.shape[:-1], source.shape[-1]))
+        result.assign(_chosen(ops.convert_to_numpy(fitting), origins))
     return True
 
 

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from synthtf.losses import DiceCrossEntropy, SoftDice
-from synthtf.tasks.regressing.balance import EqualGradients, LabelLoss
+from synthtf.tasks.regressing.balance import EqualGradients, EqualMagnitudes, LabelLoss
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -25,6 +25,23 @@ def test_heads_pull_equally_hard_at_shared_features(ndim):
     np.testing.assert_allclose(moved[0], moved[1], rtol=1e-4)
     again = keras.Model.from_config(model.get_config())
     np.testing.assert_allclose(again(x).shape, model(x).shape)
+
+
+def test_losses_of_any_size_count_alike_and_the_sum_stays():
+    """Each loss is a weight of its own: a step changes each by the same share of its size."""
+    scales = np.array([[1.0, 1e-3, 20.0]], "float32")
+    inputs = keras.Input((1,))
+    own = keras.layers.Dense(3, use_bias=False)
+    model = keras.Model(inputs, EqualMagnitudes()(own(inputs)))
+    own.set_weights([scales])
+    x = np.ones((2, 1), "float32")
+    np.testing.assert_allclose(model(x), np.full(2, scales.sum()), rtol=1e-5)
+    model.compile(keras.optimizers.SGD(1e-6), lambda _, found: ops.mean(found), jit_compile=False)
+    before = model(x)
+    model.fit(x, x, batch_size=2, verbose=0)
+    moved = scales - own.get_weights()[0]
+    np.testing.assert_allclose((moved * scales)[0, :2], 1e-6 * scales.mean(), rtol=0.1)
+    assert float(model(x)[0]) < float(before[0])
 
 
 def posteriors(shape, values):

@@ -107,6 +107,23 @@ def test_training_lowers_each_error_and_the_model_is_kept(tmp_path):
     assert again.targets == model.targets and again.balance == "uncertainty"
 
 
+def test_losses_are_weighed():
+    batch = maps()[0][0]
+    for balance in ("sum", "magnitude"):
+        keras.utils.set_random_seed(0)
+        model = make(balance=balance, weights=(2, 0, 1))
+        outputs = {k: ops.convert_to_numpy(v) for k, v in model(batch).items()}
+        expected = outputs["losses"] @ np.array([2, 0, 1], "float32")
+        np.testing.assert_allclose(outputs["loss"], expected, rtol=1e-5)
+        again = type(model).from_config(model.get_config())
+        assert again.loss_factors == (2, 0, 1)
+    for weights, message in (((1, 2), "one per loss, 3"), ((0, 0, 0), "one above it")):
+        with pytest.raises(ValueError, match=message):
+            make(weights=weights)
+    with pytest.raises(ValueError, match="left out with balanced gradients"):
+        make(weights=(1, 1, 1), balance="gradients")
+
+
 def test_a_recipe_without_targets_is_refused():
     with pytest.raises(ValueError, match="must keep what the network shall return"):
         make(recipe=[RandomIntensity()])
