@@ -6,6 +6,7 @@ _MODULES = {
     "CombinedModel": "combined",
     "Schedule": "schedule",
     "TrainingPlan": "plan",
+    "on_devices": "devices",
     "train": "loop",
     "train_run": "workflow",
 }

@@ -64,6 +64,9 @@ class TrainingPlan(Options):
     )
     batch_size: Annotated[int, Limits(1, _LARGEST)] = option(1, "samples, or pairs, per step")
     steps_per_epoch: Annotated[int, Limits(1, _LARGEST)] = option(100, "steps between checkpoints")
+    devices: Annotated[int, Limits(1, 1024)] = option(
+        1, "GPUs, or processors of TensorFlow or JAX, that share the samples of each step"
+    )
     precision: Annotated[str, _as_policy] = option(
         "float32", "Keras dtype policy such as mixed_bfloat16", metavar="POLICY"
     )
@@ -86,5 +89,10 @@ class TrainingPlan(Options):
     def __post_init__(self) -> None:
         """Check the values, and choose the recipe of the task if none is given."""
         super().__post_init__()
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"`batch_size` must be a multiple of `devices`, {self.devices}, which share the "
+                f"samples of a step. Received: batch_size={self.batch_size}"
+            )
         if self.recipe is None:
             object.__setattr__(self, "recipe", self.task.default_recipe)

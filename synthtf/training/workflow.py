@@ -16,6 +16,7 @@ from synthtf.data.own_files import refuse_foreign_folder
 from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
+from synthtf.training.devices import on_devices
 from synthtf.training.loop import train
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
@@ -53,7 +54,8 @@ def train_run(
         ValueError: if a file, range or shape does not fit.
     """
     train_networks = _train_stages if plan.task.has_stages else _train_network
-    return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
+    with on_devices(plan.devices):
+        return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
 
 
 def _train_stages(

@@ -61,7 +61,7 @@ class QualityModel(CombinedModel):
     def objective(self, outputs: dict[str, Tensor]) -> Tensor:
         """Compare the two."""
         scores = ops.cast(outputs["scores"], "float32")
-        return ops.mean(ops.square(scores - outputs["dice"]))
+        return ops.mean(ops.square(scores - outputs["dice"]), axis=-1)
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the mean difference."""
