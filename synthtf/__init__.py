@@ -39,6 +39,7 @@ _SUBMODULES = (
     "reports",
     "runs",
     "saving",
+    "streams",
     "synthesis",
     "tasks",
     "testing",

@@ -44,6 +44,10 @@ ALLOWED = {
         *("runs", "synthesis", "layers", "optimizers", "data", "figures", "lazy", "xla"),
         *("options", "arguments", "ranges", "batch", "messages", "usage"),
     },
+    "streams": {
+        *("training", "runs", "synthesis", "data", "ranges", "batch", "lazy", "version"),
+        *("options", "arguments"),
+    },
     "tasks": {
         *("training", "runs", "synthesis", "networks", "losses", "metrics", "layers", "ops"),
         *("data", "options", "arguments", "ranges"),

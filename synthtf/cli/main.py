@@ -21,6 +21,7 @@ COMMANDS = (
     "check",
     "synthesize",
     "train",
+    "stream",
     "segment",
     "strip",
     "register",

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from types import GeneratorType
 from typing import Any
 
 import keras
@@ -103,6 +104,20 @@ class CombinedModel(keras.Model):
             saved.update(steps_done=int(keras.ops.convert_to_numpy(self.optimizer.iterations)))
         return saved
 
+    def on_samples(self) -> "CombinedModel":
+        """Give a model of the same task that learns from samples instead of label maps.
+
+        It shares the network and the objective, and takes what `synthesis` gives: for a loop of
+        one's own, or for samples that other processes have made (`synthtf.streams`).
+        """
+        inputs = {
+            name: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=name)
+            for name, x in self.synthesis.output.items()
+        }
+        same = {name: keras.layers.Identity(dtype=x.dtype)(x) for name, x in inputs.items()}
+        parts = {"synthesis": keras.Model(inputs, same), "task_model": self.task_model}
+        return type(self).from_config({**self.get_config(), **parts})
+
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
         """Give the outputs that the objective needs; implemented by each task."""
@@ -194,7 +209,7 @@ class CombinedModel(keras.Model):
                 callbacks=callbacks,
                 validation_split=validation_split,
                 validation_data=validation_data,
-                shuffle=shuffle,
+                shuffle=shuffle and not isinstance(x, GeneratorType),
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps,
                 validation_steps=validation,
