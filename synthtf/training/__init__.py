@@ -4,6 +4,7 @@ from synthtf.lazy import loader
 
 _MODULES = {
     "CombinedModel": "combined",
+    "LearnRanges": "learned_ranges",
     "Schedule": "schedule",
     "TrainingPlan": "plan",
     "on_devices": "devices",
