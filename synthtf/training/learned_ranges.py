@@ -67,11 +67,12 @@ class LearnRanges(keras.callbacks.Callback):
 
     The network never learns from the real images. In turn with its steps, a step of the ranges
     asks: would the network be better on the real images, had it made its step on samples from
-    other ranges? With the synthetic loss `L(w, r)` of weights `w` and ranges `r`, the real loss
-    `R(w)`, and the weights `w' = w - a dL/dw` after one step of gradient descent,
+    other ranges? With the synthetic loss `L(w, r)` of weights `w` and ranges `r`, its gradient `g =
+    dL/dw`, the real loss `R(w)`, and the weights `w' = w - a g / |g|` after one step of a length
+    that does not depend on the gradient, as the steps of Adam and Muon,
 
-        dR(w')/dr = -a (d²L / dr dw) dR(w')/dw
-                  = -a [dL/dr (w + e v) - dL/dr (w - e v)] / 2 e,   v = dR(w')/dw,
+        dR(w')/dr = -a/|g| dg/dr v,   v: the part of dR(w')/dw that is orthogonal to g,
+                  = -a/|g| [dL/dr (w + e v) - dL/dr (w - e v)] / 2 e,
 
     by a central difference on the same keys. Adam follows this gradient. A range must be one that
     changes the image smoothly, such as "noise.std", "bias.drop", "blur.std" or "gamma.gamma".
@@ -91,7 +92,8 @@ class LearnRanges(keras.callbacks.Callback):
             TensorFlow; in `fit`, if a range has no gradient.
 
     Reference: Hu et al., Learn2Synth: learning optimal data synthesis using hypergradients, 2024,
-        in its parametric form; the central difference is that of Liu et al., DARTS, ICLR 2019.
+        in its parametric form, there with a plain step of gradient descent, which rewards ranges
+        for large gradients alone; the central difference is that of Liu et al., DARTS, ICLR 2019.
     """
 
     def __init__(
@@ -202,7 +204,7 @@ class LearnRanges(keras.callbacks.Callback):
 
         steepest = _known(gradients(self.model, batch, weights), before)
         move(steepest, -_STEP * tf.linalg.global_norm(before) / _length(steepest))
-        wanted = _known(gradients(self._learner, real, weights), before)
+        wanted = _orthogonal(_known(gradients(self._learner, real, weights), before), steepest)
         ends = []
         for sign in (1.0, -1.0):
             move(wanted, sign * _DIFFERENCE / _length(wanted))
@@ -237,6 +239,12 @@ def _known(gradients: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[T
     """Zero where a weight has no part in the loss."""
     pairs = zip(gradients, like, strict=True)
     return [keras.ops.zeros_like(x) if g is None else keras.ops.cast(g, x.dtype) for g, x in pairs]
+
+
+def _orthogonal(tensors: Sequence[Tensor], to: Sequence[Tensor]) -> list[Tensor]:
+    """Take away what lies along other tensors, each list as one vector."""
+    along = sum(keras.ops.sum(x * y) for x, y in zip(tensors, to, strict=True)) / _length(to) ** 2
+    return [x - along * y for x, y in zip(tensors, to, strict=True)]
 
 
 def _length(tensors: Sequence[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from synthtf.arguments import Limits, as_shape
+from synthtf.arguments import Limits, as_shape, as_whole_numbers
 from synthtf.options import Options, option, options
 from synthtf.ranges import Range, as_spacing
 
@@ -62,6 +62,11 @@ class TrainingPlan(Options):
         "voxels per axis, centred on the brain if the table knows it, else on all labels; none "
         "for the whole maps, enlarged to what the network needs",
     )
+    around: Annotated[Sequence[int], as_whole_numbers] | None = option(
+        None,
+        "labels that the images of `shape` are centred on: at a voxel of one of them, drawn for "
+        "each sample; none for the same place in all samples",
+    )
     batch_size: Annotated[int, Limits(1, _LARGEST)] = option(1, "samples, or pairs, per step")
     steps_per_epoch: Annotated[int, Limits(1, _LARGEST)] = option(100, "steps between checkpoints")
     devices: Annotated[int, Limits(1, 1024)] = option(
@@ -94,5 +99,7 @@ class TrainingPlan(Options):
                 f"`batch_size` must be a multiple of `devices`, {self.devices}, which share the "
                 f"samples of a step. Received: batch_size={self.batch_size}"
             )
+        if self.around is not None and self.shape is None:
+            raise ValueError("`shape` must be given with `around`. Received: shape=None")
         if self.recipe is None:
             object.__setattr__(self, "recipe", self.task.default_recipe)

@@ -187,7 +187,7 @@ def write_samples(
         index = maps.map_index(number)
         output = synthesize(synthesis, maps, number)
         image = output["image"]
-        affine = _affine_of_output(maps.affine(index), maps.shape, image.shape)
+        affine = _affine_of_output(maps.sample_affine(number), maps.sample_shape, image.shape)
         name = f"{maps.names[index]}_{number:04d}"
         for part, volume in output.items():
             write_volume(output_in(folder, f"{name}_{part}.nii.gz"), volume, affine=affine)

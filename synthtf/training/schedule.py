@@ -37,6 +37,14 @@ class Schedule(Options):
         "such as 0.999; 0 for the last weights",
     )
     optimizer: Literal["muon", "adam"] = option("muon", "`ConvMuon` or Adam")
+    accumulate: Annotated[int, Limits(1)] = option(
+        1,
+        "steps whose gradients are averaged before the weights change: the batch is so many times "
+        "as large, and the memory is that of one step",
+    )
+    tensorboard: bool = option(
+        False, "also write the log for TensorBoard, into the folder tensorboard of the run"
+    )
     check_every: Annotated[int, Limits(0)] = option(
         50, "steps between looks for useless samples, which `guard.csv` lists; 0 for none"
     )
@@ -59,6 +67,8 @@ class Schedule(Options):
 
         from synthtf.optimizers import ConvMuon
 
-        average = {"use_ema": True, "ema_momentum": self.average} if self.average else {}
+        more = {"use_ema": True, "ema_momentum": self.average} if self.average else {}
+        if self.accumulate > 1:
+            more["gradient_accumulation_steps"] = self.accumulate
         optimizer = {"muon": ConvMuon, "adam": keras.optimizers.Adam}[self.optimizer]
-        return optimizer(self.learning_rate, **average)
+        return optimizer(self.learning_rate, **more)

@@ -53,6 +53,11 @@ def train_run(
     Raises:
         ValueError: if a file, range or shape does not fit.
     """
+    if plan.devices > 1 and schedule.accumulate > 1 and keras.backend.backend() == "tensorflow":
+        raise ValueError(
+            "`accumulate` must be 1 on several devices: TensorFlow's strategy cannot change the "
+            f"weights after some steps only; use JAX. Received: accumulate={schedule.accumulate}"
+        )
     train_networks = _train_stages if plan.task.has_stages else _train_network
     with on_devices(plan.devices):
         return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
@@ -112,6 +117,7 @@ def _train_network(
         "precision": plan.precision,
         "seed": plan.seed,
         "num_maps": data.num_maps,
+        "around": plan.around and list(plan.around),
         "batch_size": data.batch_size,
         "steps_per_epoch": len(data),
     }
@@ -173,6 +179,8 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
         "centre_on": table.brain_labels or None if table else None,
     }
     shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
+    if plan.around is not None:
+        return LabelMaps(maps, patch=shape, around=plan.around, **options)
     return LabelMaps(maps, shape=shape, **options)
 
 

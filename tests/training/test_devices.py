@@ -8,7 +8,7 @@ import pytest
 from backend_process import run
 
 from synthtf.tasks import SegmentationTask
-from synthtf.training import TrainingPlan, on_devices
+from synthtf.training import Schedule, TrainingPlan, on_devices, train_run
 
 TWO_DEVICES = """
 import os, sys
@@ -105,6 +105,13 @@ def test_samples_are_shared_equally():
     task = SegmentationTask()
     with pytest.raises(ValueError, match="`batch_size` must be a multiple of `devices`, 2"):
         TrainingPlan(task=task, batch_size=3, devices=2)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX can do both")
+def test_devices_and_accumulated_gradients_do_not_go_together(tmp_path):
+    plan = TrainingPlan(task=SegmentationTask(), batch_size=2, devices=2)
+    with pytest.raises(ValueError, match="`accumulate` must be 1 on several devices"):
+        train_run([np.ones((4, 4), "int32")], tmp_path, plan, Schedule(1, accumulate=2))
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="has one device")

@@ -68,7 +68,8 @@ def flat_learning_rate(monkeypatch):
 
 
 def test_a_run_holds_all_that_is_needed(maps, tmp_path):
-    run = train(maps, tmp_path / "run", 2)
+    run = train(maps, tmp_path / "run", 2, schedule={"tensorboard": True})
+    assert list((run.folder / "tensorboard").rglob("events.out.tfevents.*"))
     for name in ("model.keras", "recipe.json", "labels.tsv", "run.json", "log.csv"):
         assert (run.folder / name).is_file()
     for name in ("samples.png", "learning_curve.png"):
@@ -92,7 +93,8 @@ def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
 
 
 def test_a_constant_rate_and_an_average_resume_bit_for_bit(maps, tmp_path):
-    check_resume(maps, tmp_path, {"anneal": False, "average": 0.9})
+    """Three steps make one change of the weights, and two an epoch."""
+    check_resume(maps, tmp_path, {"anneal": False, "average": 0.9, "accumulate": 3})
 
 
 def check_resume(maps, tmp_path, schedule, **plan):
