@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 
@@ -26,17 +25,15 @@ def on_devices(count: int) -> Iterator[None]:
         ...     keras.backend.backend() in ("tensorflow", "jax", "torch")
         True
     """
-    if count == 1:
+    names = chosen_devices(count)
+    if not names:
         yield
-        return
-    if keras.backend.backend() == "tensorflow":
+    elif keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        names = _first(count, _names_in_tensorflow())
         with tf.distribute.MirroredStrategy(names).scope():
             yield
-    elif keras.backend.backend() == "jax":
-        names = _first(count, keras.distribution.list_devices())
+    else:
         before = keras.distribution.distribution()
         parallel = keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
         keras.distribution.set_distribution(parallel)
@@ -44,11 +41,35 @@ def on_devices(count: int) -> Iterator[None]:
             yield
         finally:
             keras.distribution.set_distribution(before)
-    else:
+
+
+def chosen_devices(count: int) -> list[str]:
+    """Give the names of the first devices; none for a single one, which needs no choice.
+
+    Raises:
+        ValueError: if there are fewer, or Keras uses one device of the backend.
+    """
+    backend = keras.backend.backend()
+    if count == 1:
+        return []
+    if backend == "torch":
         raise ValueError(
-            f"`devices` must be 1 on the backend {keras.backend.backend()}, which Keras runs on "
-            f"one device; set KERAS_BACKEND to tensorflow or jax. Received: devices={count}"
+            "`devices` must be 1 on the backend torch, which Keras runs on one device; set "
+            f"KERAS_BACKEND to tensorflow or jax. Received: devices={count}"
         )
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        kinds = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
+        names = [device.name for device in next(found for found in kinds if found)]
+    else:
+        names = keras.distribution.list_devices()
+    if count > len(names):
+        raise ValueError(
+            f"`devices` must be at most the number that {backend} finds, {len(names)}: "
+            f"{', '.join(names)}. Received: devices={count}"
+        )
+    return names[:count]
 
 
 def num_replicas() -> int:
@@ -71,19 +92,3 @@ def share_statistics(model: keras.Model) -> None:
             layer.synchronized = True
         elif isinstance(layer, keras.Model):
             share_statistics(layer)
-
-
-def _names_in_tensorflow() -> list[str]:
-    import tensorflow as tf
-
-    kinds = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
-    return [device.name for device in next(found for found in kinds if found)]
-
-
-def _first(count: int, names: list[Any]) -> list[Any]:
-    if count > len(names):
-        raise ValueError(
-            f"`devices` must be at most the number that {keras.backend.backend()} finds, "
-            f"{len(names)}: {', '.join(map(str, names))}. Received: devices={count}"
-        )
-    return names[:count]
