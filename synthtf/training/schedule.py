@@ -1,5 +1,6 @@
 """How long and how fast to train."""
 
+import importlib.util
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from synthtf.arguments import Limits
@@ -43,7 +44,9 @@ class Schedule(Options):
         "as large, and the memory is that of one step",
     )
     tensorboard: bool = option(
-        False, "also write the log for TensorBoard, into the folder tensorboard of the run"
+        False,
+        "also write the log for TensorBoard, into the folder tensorboard of the run; needs the "
+        "package tensorboard",
     )
     check_every: Annotated[int, Limits(0)] = option(
         50, "steps between looks for useless samples, which `guard.csv` lists; 0 for none"
@@ -57,6 +60,11 @@ class Schedule(Options):
         if not 0 < self.learning_rate < 1:
             raise ValueError(
                 f"`learning_rate` must lie in (0, 1). Received: learning_rate={self.learning_rate}"
+            )
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise ValueError(
+                "`tensorboard` needs the package tensorboard: pip install tensorboard. "
+                "Received: tensorboard=True"
             )
         if not self.average < 1:
             raise ValueError(f"`average` must lie in [0, 1). Received: average={self.average}")

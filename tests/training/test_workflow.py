@@ -1,4 +1,5 @@
 import csv
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -68,8 +69,10 @@ def flat_learning_rate(monkeypatch):
 
 
 def test_a_run_holds_all_that_is_needed(maps, tmp_path):
-    run = train(maps, tmp_path / "run", 2, schedule={"tensorboard": True})
-    assert list((run.folder / "tensorboard").rglob("events.out.tfevents.*"))
+    board = importlib.util.find_spec("tensorboard") is not None
+    run = train(maps, tmp_path / "run", 2, schedule={"tensorboard": board})
+    events = list((run.folder / "tensorboard").rglob("events.out.tfevents.*"))
+    assert bool(events) == board
     for name in ("model.keras", "recipe.json", "labels.tsv", "run.json", "log.csv"):
         assert (run.folder / name).is_file()
     for name in ("samples.png", "learning_curve.png"):
@@ -83,6 +86,12 @@ def test_a_run_holds_all_that_is_needed(maps, tmp_path):
     assert again.metadata["epochs_done"] == 2 and again.metadata["steps_done"] == 4
     posteriors = again.task_model.predict_on_batch(np.zeros((1, 8, 8, 1), "float32"))
     assert posteriors.shape == (1, 8, 8, 3)
+
+
+def test_tensorboard_must_be_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install tensorboard"):
+        Schedule(1, tensorboard=True)
 
 
 @pytest.mark.parametrize("warm_up", [pytest.param(0, marks=pytest.mark.slow), 1])
