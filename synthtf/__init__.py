@@ -40,6 +40,7 @@ _SUBMODULES = (
     "reports",
     "runs",
     "saving",
+    "streams",
     "synthesis",
     "tasks",
     "testing",

@@ -66,9 +66,15 @@ def call_once(model: keras.Model, inputs: Any) -> Any:
     Returns:
         The outputs for the batch.
     """
-    if keras.backend.backend() == "jax":
+    if keras.backend.backend() != "jax":
+        return model(inputs)
+    # A single sample has no shares for several devices.
+    shared = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
         return model.predict_on_batch(inputs)
-    return model(inputs)
+    finally:
+        keras.distribution.set_distribution(shared)
 
 
 def fused(function: Callable[..., Any], *tensors: Any, passes: int = 1) -> Any:

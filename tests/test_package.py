@@ -45,6 +45,10 @@ ALLOWED = {
         *("options", "arguments", "ranges", "batch", "messages", "usage"),
         *("inference", "evaluation"),
     },
+    "streams": {
+        *("training", "runs", "synthesis", "data", "ranges", "batch", "lazy", "version"),
+        *("options", "arguments"),
+    },
     "tasks": {
         *("training", "runs", "synthesis", "networks", "losses", "metrics", "layers", "ops"),
         *("data", "options", "arguments", "ranges"),

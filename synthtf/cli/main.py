@@ -22,6 +22,7 @@ COMMANDS = (
     "synthesize",
     "train",
     "sweep",
+    "stream",
     "segment",
     "strip",
     "register",

@@ -100,8 +100,8 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
 
     Raises:
         UsageError: if a flag is of another task, names a run that does not exist, or has a value
-            out of range, if a package, a table or a recipe cannot be read, or if a label map has no
-            scan.
+            out of range, if a package, a table or a recipe cannot be read, if a label map has no
+            scan, or if there are fewer devices.
     """
     task = tasks()[getattr(args, "task", next(iter(tasks())))]
     refuse_foreign(args, task, list(tasks().values()))
@@ -115,10 +115,12 @@ def plan_of(args: argparse.Namespace) -> TrainingPlan:
     import_plugins(args)
     from synthtf.data.map_scans import pair_scans
     from synthtf.synthesis import Recipe
+    from synthtf.training.devices import chosen_devices
     from synthtf.training.workflow import check_scans, load_table
 
     with usage_errors():
         plan = options_from(args, TrainingPlan, task=options_from(args, task))
+        chosen_devices(plan.devices)
         scans = plan.scans if plan.scans is None else pair_scans(args.maps or [], plan.scans)
         plan = replace(
             plan, labels=load_table(plan.labels), recipe=Recipe.of(plan.recipe), scans=scans

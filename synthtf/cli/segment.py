@@ -17,7 +17,7 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--skip-existing is given.",
     )
     arguments.add_input_output(parser, what="scans")
-    arguments.add_model(parser)
+    arguments.add_model(parser, several=True)
     parser.add_argument(
         "--vol",
         metavar="CSV",
@@ -43,8 +43,9 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--uncertainty",
         action="store_true",
         help="also write how unsure the network is, as OUT with _uncertainty in its name: the "
-        "entropy of the posteriors, from 0 to 1, and unless --no-flip is given a second frame, "
-        "the variance over the flip; and in --vol, columns NAME_low and NAME_high",
+        "entropy of the posteriors, from 0 to 1, and unless there is one prediction a second "
+        "frame, the variance over the flip and the models; and in --vol, columns NAME_low and "
+        "NAME_high",
     )
     parser.add_argument(
         "--lesions",

@@ -35,7 +35,7 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
     path = Path(path)
     lock = path.with_name(f".{path.name}.lock")
     with lock.open("ab") as file:
-        by_system = _wait(lambda: _try_system(file), path) if fcntl else None
+        by_system = _wait(lambda: try_lock(file), path)
         if by_system:
             yield
             return
@@ -47,8 +47,14 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
         marker.unlink(missing_ok=True)
 
 
-def _try_system(file: IO) -> bool | None:
-    """Lock an open file; False if another has it, None if its disk has no locks."""
+def try_lock(file: IO) -> bool | None:
+    """Lock an open file until it is closed or the process ends.
+
+    Returns:
+        False if another has it, None if the system or the disk has no locks.
+    """
+    if fcntl is None:
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

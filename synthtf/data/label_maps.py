@@ -11,6 +11,7 @@ import numpy as np
 
 from synthtf.data.epoch_counter import EpochCounter
 from synthtf.data.label_table import LabelTable, count_labels
+from synthtf.data.map_patches import Patches
 from synthtf.data.map_sources import Conformer, MapGrid, MapSource, find_sources
 from synthtf.data.read_ahead import ReadAhead
 from synthtf.data.volume_writer import smallest_integers
@@ -58,9 +59,10 @@ class LabelMaps(keras.utils.PyDataset):
             in every epoch, for validation.
         **options: `shape`, `spacing` and `centre_on`, see `MapGrid`; `workers`, the number of
             threads that prepare batches ahead, useful where maps do not fit in memory (1 prepares
-            none ahead); and `scans`, the real scans of the maps: a folder or file with the names of
-            the maps, a .txt list in the order of that of the maps, or a list of files or arrays,
-            one per map.
+            none ahead); `patch` and `around`, to cut from each map, as a sample of it is drawn, a
+            part of that shape around a voxel of these labels (`Patches`); and `scans`, the real
+            scans of the maps: a folder or file with the names of the maps, a .txt list in the
+            order of that of the maps, or a list of files or arrays, one per map.
 
     Attributes:
         cache_bytes: memory for conformed maps; set it on the class, before construction.
@@ -94,6 +96,8 @@ class LabelMaps(keras.utils.PyDataset):
         super().__init__()
         workers = as_whole(options.pop("workers", 1), "workers", 1, _LARGEST)
         sources = self._find(maps, options)
+        patch, around = options.pop("patch", None), options.pop("around", ())
+        self._patches = None if patch is None else Patches(patch, around)
         grid = _grid(options)
         self.seed = as_whole(seed, "seed", 0, _LARGEST)
         self.batch_size = as_whole(batch_size, "batch_size", 1, _LARGEST)
@@ -125,6 +129,11 @@ class LabelMaps(keras.utils.PyDataset):
     def shape(self) -> tuple[int, ...]:
         """Number of voxels per axis of every map."""
         return self._conform.shape
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Number of voxels per axis of what a sample is made from: a map, or a part of it."""
+        return self.shape if self._patches is None else self._patches.shape
 
     @property
     def spacing(self) -> tuple[float, ...]:
@@ -166,6 +175,27 @@ class LabelMaps(keras.utils.PyDataset):
             Voxel-to-world affine, `(4, 4)` float64, to RAS in mm.
         """
         return self._affines[index].copy()
+
+    def sample_affine(self, number: int) -> np.ndarray:
+        """Return the affine of what a sample is made from: a conformed map, or a part of it.
+
+        Args:
+            number: second integer of a key.
+
+        Returns:
+            Voxel-to-world affine, `(4, 4)` float64, to RAS in mm.
+        """
+        index = self.map_index(number)
+        affine = self.affine(index)
+        if self._patches is not None:
+            start = [int(c) - n // 2 for c, n in zip(*self._part(index, number), strict=True)]
+            affine[:, 3] += affine[:, : len(start)] @ start
+        return affine
+
+    def _part(self, index: int, number: int) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Give the middle and the shape of the part of a map that a sample is made from."""
+        voxels = self._voxels[index]
+        return self._patches.centre(voxels, self.shape, self.seed, number), self.sample_shape
 
     @property
     def epoch(self) -> int:
@@ -274,7 +304,7 @@ class LabelMaps(keras.utils.PyDataset):
                 f"sample numbers must be below 2^31; take another seed and start at epoch 0. "
                 f"Received: {numbers[-1]}"
             )
-        maps, scans = zip(*(self._map(self.map_index(number)) for number in numbers), strict=True)
+        maps, scans = zip(*(self._parts(number) for number in numbers), strict=True)
         key = np.array([(self.seed, number) for number in numbers], "int32")
         batch = {"labels": np.stack(maps)[..., None].astype("int32"), "key": key}
         if self.has_scans:
@@ -284,6 +314,16 @@ class LabelMaps(keras.utils.PyDataset):
             ]
             batch["scan"] = np.stack(scans)[..., None]
         return (batch,)
+
+    def _parts(self, number: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Give what a sample is made from: a map and its scan, or a part of both."""
+        index = self.map_index(number)
+        labels, scan = self._map(index)
+        if self._patches is None:
+            return labels, scan
+        centre, _ = self._part(index, number)
+        cut = self._patches.cut
+        return cut(labels, centre), None if scan is None else cut(scan, centre)
 
     def _map(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Give a conformed map, and its scan if there is one."""
@@ -297,7 +337,7 @@ class LabelMaps(keras.utils.PyDataset):
         return conformed.data, None if source.scan is None else source.read_scan(conformed)[0]
 
     def _load_all(self, sources: list[MapSource]) -> None:
-        self._sources, self._affines, self._cached = [], [], []
+        self._sources, self._affines, self._cached, self._voxels = [], [], [], []
         seen, room = set(), self.cache_bytes
         for source in sources:
             volume, notes = source.read()
@@ -320,6 +360,8 @@ class LabelMaps(keras.utils.PyDataset):
             room -= small.nbytes + (0 if scan is None else scan.nbytes)
             self._sources.append(source)
             self._affines.append(conformed.affine)
+            if self._patches is not None:
+                self._voxels.append(self._patches.voxels(conformed.data))
             self._cached.append((small, scan) if room >= 0 else None)
         if not self._sources:
             raise ValueError(
@@ -334,7 +376,7 @@ def _grid(options: dict) -> MapGrid:
     unknown = sorted(set(options) - set(_GRID))
     if unknown:
         raise TypeError(
-            f"unknown option {unknown[0]!r}; it must be {', '.join(_GRID)}, scans or workers "
-            "(threads; Keras' processes and queues are not used)"
+            f"unknown option {unknown[0]!r}; it must be {', '.join(_GRID)}, patch, around, scans "
+            "or workers (threads; Keras' processes and queues are not used)"
         )
     return MapGrid(**options)

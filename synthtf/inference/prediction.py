@@ -14,7 +14,7 @@ from synthtf.inference.locate import fits, locate
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
 from synthtf.inference.patches.predict import predict_patches
-from synthtf.inference.uncertainty import FlipSpread
+from synthtf.inference.uncertainty import Spread
 from synthtf.runs.run import Run, as_run
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def predict(
     num_outputs: int,
     mirrored: Sequence[int] | None = None,
     budget: ScanBudget | None = None,
-    spread: FlipSpread | None = None,
+    spread: Spread | None = None,
 ) -> np.ndarray:
     """Apply the network of a run to a normalised image.
 

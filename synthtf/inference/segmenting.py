@@ -4,7 +4,7 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from synthtf.inference.plausible import ImplausibleWarning, doubt
 from synthtf.inference.posterior_maps import entropy, restore_all, restore_sum
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 from synthtf.inference.scan_intensities import fit_intensities
-from synthtf.inference.uncertainty import FlipSpread, volume_intervals
+from synthtf.inference.uncertainty import Spread, volume_intervals
 
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
@@ -55,8 +55,9 @@ class Segmentation:
             for.
         num_lesions: Pieces of `labels` that are lesions; None where no output label is a lesion.
         uncertainty: `(x, y, z, 2)` float32 on the same grid: the `entropy` of the posteriors, and
-            the variance of the predictions on the scan and its mirror image, as `FlipSpread` has
-            it; without the latter `(x, y, z)`. None unless asked for.
+            the variance of the predictions on the scan and its mirror image, and of several
+            networks, as `Spread` has it; `(x, y, z)` where there is one prediction. None unless
+            asked for.
         intervals: Label value to an interval about its volume, see `volume_intervals`; None unless
             the uncertainty was asked for.
         doubt: Why the result is of no use; None if it may be.
@@ -80,7 +81,7 @@ class Segmentation:
 
 def segment(
     scan: "Volume | str | PathLike",
-    model: "CombinedModel | Run | str | PathLike",
+    model: "CombinedModel | Run | str | PathLike | Sequence",
     *,
     flip: bool = True,
     posteriors: bool = False,
@@ -104,7 +105,8 @@ def segment(
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
         model: A training run, its folder or name, or a model that `fit` trained. Load it once for
-            several scans. It may return images as well (regression with `segment`).
+            several scans. It may return images as well (regression with `segment`). A list of
+            them: an ensemble, whose posteriors are averaged.
         flip: Whether to average with the prediction on the left-right mirrored scan. Not done
             for a network with labels of one side alone.
         posteriors: Whether to return posteriors as well.
@@ -139,7 +141,8 @@ def segment(
         Steps and defaults of SynthSeg (Billot et al., Medical Image Analysis, 2023); Van Leemput
         et al., IEEE TMI 1999, for the mixture.
     """
-    run = load_run(model, "segmentation")
+    runs = _load_runs(model)
+    run = runs[0]
     lesion = check_lesions(run) if lesions else lesion_labels(run)
     volume = scan if isinstance(scan, Volume) else read_volume(scan)
     data = volume.data[..., None] if volume.data.ndim == 2 else volume.data
@@ -158,8 +161,8 @@ def segment(
     flip = flip and not run.table.one_sided
     mirrored = mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
-    spread = FlipSpread() if uncertainty and flip else None
-    predicted = predict(run, normalized, len(run.output_labels), mirrored, limits, spread)
+    spread = Spread() if uncertainty and (flip or len(runs) > 1) else None
+    predicted = _predict(runs, normalized, mirrored, limits, spread)
     gain = _sharpen(run, grid, data, image, box, predicted, ct) if refine else None
     if cleaning is not None:
         classes = one_piece_classes(run.table, run.output_labels)
@@ -200,6 +203,48 @@ def segment(
         kind = EmptySegmentationWarning if result.is_empty else ImplausibleWarning
         warnings.warn(f"{volume.name}: {reason}", kind, stacklevel=2)
     return dataclasses.replace(result, doubt=reason)
+
+
+def _load_runs(models: Any) -> "list[Run]":
+    """Give the runs of a model, or of the members of an ensemble.
+
+    Raises:
+        ValueError: If these have other labels, or work at another voxel size.
+    """
+    listed = list(models) if isinstance(models, list | tuple) else [models]
+    runs = [load_run(model, "segmentation") for model in listed]
+    for other in runs[1:]:
+        for name in ("output_labels", "output_pairs", "spacing"):
+            if getattr(other, name) != getattr(runs[0], name):
+                raise ValueError(
+                    f"`model` must be runs of the same {name}: that of {runs[0].name} is "
+                    f"{getattr(runs[0], name)}. Received: {getattr(other, name)} of {other.name}"
+                )
+    return runs
+
+
+def _predict(
+    runs: "Sequence[Run]",
+    image: np.ndarray,
+    mirrored: Sequence[int] | None,
+    budget: ScanBudget,
+    spread: Spread | None,
+) -> np.ndarray:
+    """Average the predictions of the networks."""
+    count = len(runs[0].output_labels)
+    if len(runs) == 1:
+        return predict(runs[0], image, count, mirrored, budget, spread)
+    total: Any = 0.0
+    for run in runs:
+        own = None if spread is None else Spread()
+        found = predict(run, image, count, mirrored, budget, own)
+        if spread is not None:
+            spread.see_member(found, own)
+        total += found
+    total /= len(runs)
+    if spread is not None:
+        spread.join(total)
+    return total
 
 
 def _doubt(

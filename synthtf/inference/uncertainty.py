@@ -1,4 +1,4 @@
-"""How sure a network is of a segmentation: what its two predictions and its posteriors show."""
+"""How sure a network is of a segmentation: what its predictions and its posteriors show."""
 
 import numpy as np
 
@@ -6,25 +6,27 @@ import numpy as np
 _LEVELS = 0.9, 0.1
 
 
-class FlipSpread:
-    """How the prediction on a scan differs from that on its mirror image.
+class Spread:
+    """How predictions of a scan differ: that on its mirror image, and those of several networks.
 
-    Both are those of the network, before posteriors are sharpened and cleaned.
+    They are those of the networks, before posteriors are sharpened and cleaned.
 
     Attributes:
-        variance: `(x, y, z)`, float32: the variance of the two predictions, summed over classes;
-            0 where they agree, 1/2 where both are certain of different classes. None before any
-            is seen.
-        shifts: Channel to the volume of the class in voxels by which the two differ from their
-            mean.
+        variance: `(x, y, z)`, float32: the variance of the predictions, summed over classes; 0
+            where they agree, 1/2 where two are certain of different classes. None before any is
+            seen.
+        shifts: Channel to the largest volume of the class in voxels by which one differs from
+            their mean.
     """
 
     def __init__(self) -> None:
         self.variance: np.ndarray | None = None
         self.shifts: dict[int, float] = {}
+        self._squares: np.ndarray | None = None
+        self._members: list[tuple[np.ndarray, Spread]] = []
 
     def see(self, channel: int, difference: np.ndarray) -> None:
-        """Take in a class.
+        """Take in a class of two predictions.
 
         Args:
             channel: Of the class.
@@ -35,16 +37,46 @@ class FlipSpread:
         half *= half
         self.variance = half if self.variance is None else self.variance + half
 
+    def see_member(self, prediction: np.ndarray, spread: "Spread") -> None:
+        """Take in the prediction of one of several networks.
+
+        Args:
+            prediction: `(x, y, z, classes)`, the mean of those on the scan and its mirror image.
+            spread: Of these two; it has seen nothing if there is one.
+        """
+        squares = np.einsum("xyzc,xyzc->xyz", prediction, prediction)
+        self._squares = squares if self._squares is None else self._squares + squares
+        sums = prediction.sum(axis=(0, 1, 2), dtype=np.float64)
+        self._members.append((sums, spread))
+
+    def join(self, mean: np.ndarray) -> None:
+        """Set variance and shifts once all networks have been seen.
+
+        Args:
+            mean: `(x, y, z, classes)`, that of their predictions.
+        """
+        count = len(self._members)
+        between = self._squares / count - np.einsum("xyzc,xyzc->xyz", mean, mean)
+        self.variance = np.maximum(between, 0)
+        middle = sum(sums for sums, _ in self._members) / count
+        for sums, spread in self._members:
+            if spread.variance is not None:
+                self.variance += spread.variance / count
+            for channel, shift in enumerate(np.abs(sums - middle).tolist()):
+                shift += spread.shifts.get(channel, 0.0)
+                self.shifts[channel] = max(self.shifts.get(channel, 0.0), shift)
+
 
 def volume_intervals(
-    posteriors: np.ndarray, spread: FlipSpread | None, voxel: float
+    posteriors: np.ndarray, spread: Spread | None, voxel: float
 ) -> list[tuple[float, float]]:
     """Give an interval for the soft volume of each class.
 
     The interval holds the volumes of where the posterior of the class is above 0.9, and above 0.1;
-    and those of the predictions on the scan and on its mirror image. If all voxels of a structure
-    were right or wrong together, its volume would lie between the first two in 80 % of cases, and
-    the soft volume would be its mean: no dependence of voxels makes a volume vary more.
+    and those of all predictions, on the scan and on its mirror image, of one network or several.
+    If all voxels of a structure were right or wrong together, its volume would lie between the
+    first two in 80 % of cases, and the soft volume would be its mean: no dependence of voxels
+    makes a volume vary more.
 
     It shows the doubt of the network and nothing else. It is no confidence interval: how often it
     holds the true volume is not known, and a network that is sure and wrong has a narrow one. Half
@@ -53,7 +85,7 @@ def volume_intervals(
 
     Args:
         posteriors: `(x, y, z, classes)`, as the soft volumes are summed from.
-        spread: Of the two predictions. None: there is one.
+        spread: Of the predictions. None: there is one.
         voxel: Volume of a voxel in mm³.
 
     Returns:

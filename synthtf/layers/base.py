@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -164,6 +165,8 @@ class RandomLayer(SynthesisLayer):
     ) -> None:
         super().__init__(probability=probability, seed=seed, **kwargs)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
+        # By the name of a range, a function that gives its bounds as tensors.
+        self.learned: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {}
 
     def call(self, inputs: Any, key: Tensor | None = None) -> Any:
         """Draw and apply.
@@ -231,8 +234,9 @@ class RandomLayer(SynthesisLayer):
         return tree.map_structure(as_image_or_labels, inputs)
 
     def uniform(self, key: Tensor, name: str, bounds: Range, shape: tuple = ()) -> Tensor:
-        """Draw a named number per sample, uniformly from a range."""
-        return random.uniform(random.fold_in(key, name), shape, *bounds)
+        """Draw a named number per sample, uniformly from a range, or from what is learned of it."""
+        low, high = self.learned[name]() if name in self.learned else bounds
+        return random.uniform(random.fold_in(key, name), shape, low, high)
 
 
 @functools.cache

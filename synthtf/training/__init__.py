@@ -6,8 +6,10 @@ _MODULES = {
     "CombinedModel": "combined",
     "FeatureInvariance": "feature_invariance",
     "ScanValidation": "validation",
+    "LearnRanges": "learned_ranges",
     "Schedule": "schedule",
     "TrainingPlan": "plan",
+    "on_devices": "devices",
     "train": "loop",
     "train_run": "workflow",
 }

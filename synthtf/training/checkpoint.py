@@ -237,7 +237,7 @@ class SaveRun(keras.callbacks.Callback):
         checkpoint = Checkpoint(
             facts={
                 "epochs_done": epoch + 1,
-                "steps_done": int(self.model.optimizer.iterations),
+                "steps_done": int(_value(self.model.optimizer.iterations)),
                 "minutes_done": round(self.budget.minutes, 2),
                 "last_epoch": last,
             },

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from types import GeneratorType
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ from keras import tree
 from synthtf import xla
 from synthtf.data.label_maps import LabelMaps
 from synthtf.runs.run import Run
+from synthtf.training.devices import num_replicas, share_statistics
 from synthtf.training.step_cost import warn_of_cost
 
 Tensor = Any
@@ -21,7 +23,7 @@ class CombinedModel(keras.Model):
 
     `fit` needs no targets: they come from the synthesis. A subclass implements
     `connect(samples, network)`, the outputs of the model for symbolic synthetic samples, and
-    `objective(outputs)`, the loss. `task_model` is what remains for inference.
+    `objective(outputs)`, the losses. `task_model` is what remains for inference.
 
     Args:
         synthesis: model from label maps and keys to a dict of images and targets.
@@ -55,6 +57,7 @@ class CombinedModel(keras.Model):
             name: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=name)
             for name, x in synthesis.input.items()
         }
+        share_statistics(task_model)
         outputs = self.connect(synthesis(inputs), network or task_model)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.synthesis = xla.choose(synthesis)
@@ -98,8 +101,22 @@ class CombinedModel(keras.Model):
         """
         saved = self.run.save(folder)
         if getattr(self, "optimizer", None) is not None:
-            saved.update(steps_done=int(self.optimizer.iterations))
+            saved.update(steps_done=int(keras.ops.convert_to_numpy(self.optimizer.iterations)))
         return saved
+
+    def on_samples(self) -> "CombinedModel":
+        """Give a model of the same task that learns from samples instead of label maps.
+
+        It shares the network and the objective, and takes what `synthesis` gives: for a loop of
+        one's own, or for samples that other processes have made (`synthtf.streams`).
+        """
+        inputs = {
+            name: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=name)
+            for name, x in self.synthesis.output.items()
+        }
+        same = {name: keras.layers.Identity(dtype=x.dtype)(x) for name, x in inputs.items()}
+        parts = {"synthesis": keras.Model(inputs, same), "task_model": self.task_model}
+        return type(self).from_config({**self.get_config(), **parts})
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
@@ -107,7 +124,11 @@ class CombinedModel(keras.Model):
         raise NotImplementedError("a task must implement `connect`")
 
     def objective(self, outputs: dict[str, Tensor]) -> Tensor:
-        """Give the scalar loss of a batch; implemented by each task."""
+        """Give the loss of each sample, `(batch,)`; implemented by each task.
+
+        A scalar is taken for what a loss of Keras gives, which has been divided by the number of
+        replicas.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement `objective`")
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
@@ -188,7 +209,7 @@ class CombinedModel(keras.Model):
                 callbacks=callbacks,
                 validation_split=validation_split,
                 validation_data=validation_data,
-                shuffle=shuffle,
+                shuffle=shuffle and not isinstance(x, GeneratorType),
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps,
                 validation_steps=validation,
@@ -268,8 +289,10 @@ class CombinedModel(keras.Model):
         """Give the objective plus the regularisation losses of the layers."""
         _refuse({"y": y, "sample_weight": sample_weight})
         loss = self.objective(y_pred)
+        if len(loss.shape):
+            loss = keras.ops.mean(loss) / num_replicas()
         for extra in self.losses:
-            loss = loss + keras.ops.sum(keras.ops.cast(extra, loss.dtype))
+            loss = loss + keras.ops.sum(keras.ops.cast(extra, loss.dtype)) / num_replicas()
         return loss
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:

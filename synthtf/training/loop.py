@@ -30,6 +30,9 @@ from synthtf.training.schedule import Schedule
 from synthtf.training.scores import VALIDATION
 from synthtf.training.validation import ScanValidation, check_validation
 
+TENSORBOARD = "tensorboard"
+"""Folder of a run with the log for TensorBoard."""
+
 _SHEET_SAMPLES = 12
 _MEASURED = 0.05  # of the minutes, after which the epochs are planned
 
@@ -211,6 +214,9 @@ def train(
             callbacks.insert(0, guard)
         if verbose == "bar":
             callbacks.append(ProgressBar(budget))
+        if schedule.tensorboard:
+            board = str(run.folder / TENSORBOARD)
+            callbacks.append(keras.callbacks.TensorBoard(board, write_graph=False))
         lines = 0 if verbose == "bar" else verbose
         options = {"initial_epoch": first, "epochs": last, "shuffle": False, "verbose": lines}
         try:
@@ -230,7 +236,7 @@ def _check_resume(run: Run, state: Checkpoint, schedule: Schedule, resume: bool)
             "another folder"
         )
     before = run.metadata.get("schedule", {})
-    for name in ("optimizer", "average"):
+    for name in ("optimizer", "average", "accumulate"):
         value = getattr(schedule, name)
         if before.get(name, value) != value:
             raise ValueError(

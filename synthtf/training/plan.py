@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from synthtf.arguments import Limits, as_shape
+from synthtf.arguments import Limits, as_shape, as_whole_numbers
 from synthtf.options import Options, option, options
 from synthtf.ranges import Range, as_spacing
 
@@ -77,8 +77,16 @@ class TrainingPlan(Options):
         "voxels per axis, centred on the brain if the table knows it, else on all labels; none "
         "for the whole maps, enlarged to what the network needs",
     )
+    around: Annotated[Sequence[int], as_whole_numbers] | None = option(
+        None,
+        "labels that the images of `shape` are centred on: at a voxel of one of them, drawn for "
+        "each sample; none for the same place in all samples",
+    )
     batch_size: Annotated[int, Limits(1, _LARGEST)] = option(1, "samples, or pairs, per step")
     steps_per_epoch: Annotated[int, Limits(1, _LARGEST)] = option(100, "steps between checkpoints")
+    devices: Annotated[int, Limits(1, 1024)] = option(
+        1, "GPUs, or processors of TensorFlow or JAX, that share the samples of each step"
+    )
     precision: Annotated[str, _as_policy] = option(
         "float32", "Keras dtype policy such as mixed_bfloat16", metavar="POLICY"
     )
@@ -113,5 +121,12 @@ class TrainingPlan(Options):
             )
         if self.real is not None and self.scans is not None:
             raise ValueError("`scans` must be left out where `real` names scans with their labels")
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"`batch_size` must be a multiple of `devices`, {self.devices}, which share the "
+                f"samples of a step. Received: batch_size={self.batch_size}"
+            )
+        if self.around is not None and self.shape is None:
+            raise ValueError("`shape` must be given with `around`. Received: shape=None")
         if self.recipe is None:
             object.__setattr__(self, "recipe", self.task.default_recipe)

@@ -192,7 +192,7 @@ def write_samples(
         numbers = [name for name in output if not output[name].ndim]
         drawn = [f"{name} {output.pop(name):.3g}" for name in numbers]
         image = output["image"]
-        affine = _affine_of_output(maps.affine(index), maps.shape, image.shape)
+        affine = _affine_of_output(maps.sample_affine(number), maps.sample_shape, image.shape)
         name = f"{maps.names[index]}_{number:04d}"
         for part, volume in output.items():
             write_volume(output_in(folder, f"{name}_{part}.nii.gz"), volume, affine=affine)

@@ -1,5 +1,6 @@
 """How long and how fast to train."""
 
+import importlib.util
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from synthtf.arguments import Limits
@@ -37,6 +38,16 @@ class Schedule(Options):
         "such as 0.999; 0 for the last weights",
     )
     optimizer: Literal["muon", "adam"] = option("muon", "`ConvMuon` or Adam")
+    accumulate: Annotated[int, Limits(1)] = option(
+        1,
+        "steps whose gradients are averaged before the weights change: the batch is so many times "
+        "as large, and the memory is that of one step",
+    )
+    tensorboard: bool = option(
+        False,
+        "also write the log for TensorBoard, into the folder tensorboard of the run; needs the "
+        "package tensorboard",
+    )
     check_every: Annotated[int, Limits(0)] = option(
         50, "steps between looks for useless samples, which `guard.csv` lists; 0 for none"
     )
@@ -57,6 +68,11 @@ class Schedule(Options):
             raise ValueError(
                 f"`learning_rate` must lie in (0, 1). Received: learning_rate={self.learning_rate}"
             )
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise ValueError(
+                "`tensorboard` needs the package tensorboard: pip install tensorboard. "
+                "Received: tensorboard=True"
+            )
         if not self.average < 1:
             raise ValueError(f"`average` must lie in [0, 1). Received: average={self.average}")
 
@@ -66,6 +82,8 @@ class Schedule(Options):
 
         from synthtf.optimizers import ConvMuon
 
-        average = {"use_ema": True, "ema_momentum": self.average} if self.average else {}
+        more = {"use_ema": True, "ema_momentum": self.average} if self.average else {}
+        if self.accumulate > 1:
+            more["gradient_accumulation_steps"] = self.accumulate
         optimizer = {"muon": ConvMuon, "adam": keras.optimizers.Adam}[self.optimizer]
-        return optimizer(self.learning_rate, **average)
+        return optimizer(self.learning_rate, **more)

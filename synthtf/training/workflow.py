@@ -19,6 +19,7 @@ from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
 from synthtf.training.combined import CombinedModel
+from synthtf.training.devices import on_devices
 from synthtf.training.loop import train
 from synthtf.training.pilot import pilot_of
 from synthtf.training.plan import TrainingPlan
@@ -56,9 +57,15 @@ def train_run(
     Raises:
         ValueError: if a file, range or shape does not fit; or as `pilot_of`.
     """
+    if plan.devices > 1 and schedule.accumulate > 1 and keras.backend.backend() == "tensorflow":
+        raise ValueError(
+            "`accumulate` must be 1 on several devices: TensorFlow's strategy cannot change the "
+            f"weights after some steps only; use JAX. Received: accumulate={schedule.accumulate}"
+        )
     maps, plan = pilot_of(maps, plan)
     train_networks = _train_stages if plan.task.has_stages else _train_network
-    return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
+    with on_devices(plan.devices):
+        return train_networks(maps, Path(folder), plan, schedule, resume, verbose)
 
 
 def _train_stages(
@@ -105,6 +112,7 @@ def _train_network(
         "precision": plan.precision,
         "seed": plan.seed,
         "num_maps": data.num_maps,
+        "around": plan.around and list(plan.around),
         "batch_size": data.batch_size,
         "steps_per_epoch": len(data),
     }
@@ -191,6 +199,8 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
         "centre_on": table.brain_labels or None if table else None,
     }
     shape = plan.shape and tuple(n + 2 * math.ceil(_MARGIN * n) for n in plan.shape)
+    if plan.around is not None:
+        return kind(maps, patch=shape, around=plan.around, **options)
     return kind(maps, shape=shape, **options)
 
 

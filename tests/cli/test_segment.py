@@ -416,6 +416,19 @@ def test_one_prediction_has_no_variance(model, save_scan, tmp_path):
     assert nibabel.load(tmp_path / "o_uncertainty.nii.gz").shape == (32, 32, 32)
 
 
+def test_an_ensemble(model, save_scan, tmp_path):
+    """Several models, one option or several; the scan may stand behind them."""
+    scan = save_scan(tmp_path / "a.nii.gz", spacing=(1.0, 1.0, 1.0))
+    copy = str(shutil.copytree(model.folder, tmp_path / "copy"))
+    words = ["segment", "--model", model.folder, "--model", copy, str(tmp_path / "a.nii.gz")]
+    words += ["-o", str(tmp_path / "o.nii.gz"), "--uncertainty", "--no-flip"]
+    assert main(words) == 0
+    np.testing.assert_array_equal(read(tmp_path / "o.nii.gz"), expected(scan))
+    assert nibabel.load(tmp_path / "o_uncertainty.nii.gz").shape == (*scan.shape, 2)
+    facts = json.loads((tmp_path / "o.json").read_text())
+    assert facts["Model2"] == "copy" and len(facts["Model2SHA256"]) == 64
+
+
 def test_refuses_lesions_of_a_network_without(model, save_scan, tmp_path, capsys):
     save_scan(tmp_path / "a.nii.gz")
     words = ["segment", str(tmp_path / "a.nii.gz"), "-o", str(tmp_path / "o.nii.gz"), "--model"]

@@ -60,3 +60,18 @@ def test_scans_that_no_step_takes_are_a_wrong_usage(data, capsys):
     (data / "recipe.json").write_text(json.dumps(STEPS[:2]))
     assert main(command(data, "--scans", str(data / "scans"), task="segmentation")) == 2
     assert "`scans` must be left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--devices", "2"], "`batch_size` must be a multiple of `devices`, 2"),
+        (["--devices", "999", "--batch-size", "999"], "must be "),
+        (["--around", "1"], "`shape` must be given with `around`"),
+    ],
+)
+def test_what_does_not_go_together_is_a_wrong_usage(data, capsys, words, message):
+    (data / "recipe.json").write_text(json.dumps(STEPS[:2]))
+    assert main(command(data, *words, task="segmentation")) == 2
+    assert message in capsys.readouterr().err
+    assert not (data / "run").exists()

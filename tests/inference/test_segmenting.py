@@ -2,6 +2,7 @@ import dataclasses
 import functools
 import types
 
+import keras
 import nibabel
 import numpy as np
 import pytest
@@ -352,6 +353,28 @@ def test_variance_over_the_flip(side_run):
     )
     low, high = contradicted.intervals[10]
     assert low < 0.01 * high and high == pytest.approx(2 * contradicted.volumes[10], rel=0.01)
+
+
+def test_an_ensemble_averages_posteriors(contrast_run):
+    """The variance is that over all networks, and each widens the intervals."""
+    inputs = keras.Input((None, None, None, 1))
+    centres = np.array([0.0, 0.4, 0.9], np.float32)
+    other = keras.Model(inputs, keras.ops.softmax(-20 * (inputs - centres) ** 2))
+    runs = [contrast_run, type(contrast_run)(**(vars(contrast_run) | {"task_model": other}))]
+    scan, _ = phantom()
+    options = {"refine": False, "cleaning": None, "flip": False, "posteriors": True}
+    singles = [segment(scan, run, **options) for run in runs]
+    found = segment(scan, runs, uncertainty=True, **options)
+    posteriors = np.stack([single.posteriors.data for single in singles])
+    np.testing.assert_allclose(found.posteriors.data, posteriors.mean(0), atol=1e-5)
+    variance = found.uncertainty.data[..., 1]
+    np.testing.assert_allclose(variance, posteriors.var(0).sum(-1), atol=1e-4)
+    assert variance.max() > 0.01
+    low, high = found.intervals[10]
+    assert all(low <= single.volumes[10] <= high for single in singles)
+    strange = type(contrast_run)(**(vars(contrast_run) | {"output_labels": (0, 10, 21)}))
+    with pytest.raises(ValueError, match="must be runs of the same output_labels"):
+        segment(scan, [contrast_run, strange])
 
 
 @pytest.mark.parametrize("conformed", [False, True])

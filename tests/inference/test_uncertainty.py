@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from synthtf.inference.uncertainty import FlipSpread, volume_intervals
+from synthtf.inference.uncertainty import Spread, volume_intervals
 
 SHAPE = (2, 5, 1)
 
@@ -26,12 +26,12 @@ def test_the_soft_volume_is_always_within(level, low, high):
 def test_two_predictions_widen_an_interval():
     first, second = np.zeros(SHAPE, np.float32), np.ones(SHAPE, np.float32)
     second[0, 0] = 0
-    spread = FlipSpread()
+    spread = Spread()
     for channel, sign in ((0, -1), (1, 1)):
         spread.see(channel, sign * (second - first))
     mean = posteriors_of((first + second) / 2)
     assert volume_intervals(mean, spread, 2)[1] == pytest.approx((0, 18))
-    agreed = FlipSpread()
+    agreed = Spread()
     agreed.see(1, np.zeros(SHAPE, np.float32))
     sure = posteriors_of([1, 1, 0, 0, 0, 0, 0, 0, 0, 0])
     assert volume_intervals(sure, agreed, 2)[1] == pytest.approx((4, 4))
@@ -39,10 +39,28 @@ def test_two_predictions_widen_an_interval():
 
 def test_variance_of_two_predictions():
     """Both certain of different classes: 1/2; alike: 0."""
-    spread = FlipSpread()
+    spread = Spread()
     a, b = (np.array([[[1.0, 0.3]]], np.float32), np.array([[[0.0, 0.3]]], np.float32))
     spread.see(0, a - b)
     spread.see(1, b - a)
     np.testing.assert_allclose(spread.variance, [[[0.5, 0]]])
     expected = np.var([a, b], axis=0) + np.var([1 - a, 1 - b], axis=0)
     np.testing.assert_allclose(spread.variance, expected)
+
+
+def test_spread_of_several_networks():
+    """All predictions count alike, those on the mirror image and those of other networks."""
+    values = np.random.default_rng(0).dirichlet(np.ones(3), (2, 2, 3, 4, 5)).astype(np.float32)
+    spread = Spread()
+    for first, second in values:
+        own = Spread()
+        for channel in range(3):
+            own.see(channel, first[..., channel] - second[..., channel])
+        spread.see_member((first + second) / 2, own)
+    mean = values.mean(axis=(0, 1))
+    spread.join(mean)
+    expected = values.var(axis=(0, 1)).sum(-1)
+    np.testing.assert_allclose(spread.variance, expected, atol=1e-6)
+    volumes = values.sum(axis=(2, 3, 4), dtype=np.float64)
+    largest = np.abs(volumes - volumes.mean((0, 1))).max((0, 1))
+    np.testing.assert_allclose([spread.shifts[c] for c in range(3)], largest, rtol=1e-4)

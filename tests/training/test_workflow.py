@@ -1,4 +1,5 @@
 import csv
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -68,7 +69,10 @@ def flat_learning_rate(monkeypatch):
 
 
 def test_a_run_holds_all_that_is_needed(maps, tmp_path):
-    run = train(maps, tmp_path / "run", 2)
+    board = importlib.util.find_spec("tensorboard") is not None
+    run = train(maps, tmp_path / "run", 2, schedule={"tensorboard": board})
+    events = list((run.folder / "tensorboard").rglob("events.out.tfevents.*"))
+    assert bool(events) == board
     for name in ("model.keras", "recipe.json", "labels.tsv", "run.json", "log.csv"):
         assert (run.folder / name).is_file()
     for name in ("samples.png", "learning_curve.png"):
@@ -84,6 +88,12 @@ def test_a_run_holds_all_that_is_needed(maps, tmp_path):
     assert posteriors.shape == (1, 8, 8, 3)
 
 
+def test_tensorboard_must_be_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="pip install tensorboard"):
+        Schedule(1, tensorboard=True)
+
+
 @pytest.mark.parametrize("warm_up", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     flat_learning_rate(monkeypatch)
@@ -93,7 +103,8 @@ def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
 
 @pytest.mark.slow
 def test_a_constant_rate_and_an_average_resume_bit_for_bit(maps, tmp_path):
-    check_resume(maps, tmp_path, {"anneal": False, "average": 0.9})
+    """Three steps make one change of the weights, and two an epoch."""
+    check_resume(maps, tmp_path, {"anneal": False, "average": 0.9, "accumulate": 3})
 
 
 def check_resume(maps, tmp_path, schedule, **plan):

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 _OPTIONS = CohortOptions()
 _INTRACRANIAL, _LESIONS = "total intracranial", "number of lesions"
 _ENTROPY = "entropy of the posteriors, over the log of the number of labels"
-_VARIANCE = "variance of the predictions on the scan and its mirror image, summed over labels"
+_VARIANCE = "variance of the predictions, on the scan and its mirror image, summed over labels"
 
 
 def segment_cohort(
     source: str | os.PathLike,
     output: str | os.PathLike,
-    model: str | os.PathLike | None = None,
+    model: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
     *,
     volumes: str | os.PathLike | None = None,
     posteriors: bool = False,
@@ -56,7 +56,8 @@ def segment_cohort(
         source: a volume, a folder, a .txt list, or the folder of a BIDS data set.
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
-        model: folder of a run, or name of a model. None: the one that comes with the package.
+        model: folder of a run, or name of a model; several for an ensemble, whose posteriors are
+            averaged. None: the one that comes with the package.
         volumes: CSV file of the volumes of all structures in mm³, a row per scan; see `ScanTable`.
             Of a network that knows them, that of all within the skull, and the number of lesions.
         posteriors: whether to write posteriors as well.
@@ -91,17 +92,20 @@ def segment_cohort(
         if lesions is not None:
             kinds["lesions"] = Output(lesions, "_lesions", Derivative("lesions", "probseg"))
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
-        folder = model_folder(model, "segmentation")
+        members = list(model) if isinstance(model, list | tuple) else [model]
+        folders = [model_folder(member, "segmentation") for member in members]
         csv = writable_file(volumes, "--vol")
         table = None if csv is None else ScanTable(csv)
         csv = writable_file(quality, "--qc")
         judgements = None if csv is None else ScanTable(csv)
-        models = {"Model": folder}
+        models = {"Model": folders[0]}
+        models |= {f"Model{n}": folder for n, folder in enumerate(folders[1:], start=2)}
         if judgements is not None:
             models["Judge"] = model_folder(judge_model, "quality", "--qc-model")
 
     def begin(runs: dict[str, "Run"]) -> Begun:
         run = runs["Model"]
+        ensemble = [member for role, member in runs.items() if role.startswith("Model")]
         known = dict(zip(run.table.ids, run.table.names, strict=True))
         names = {label: known.get(label) or str(label) for label in run.output_labels}
         columns = volume_columns(names, run.output_labels)
@@ -116,7 +120,7 @@ def segment_cohort(
         wanted["lesions"] = lesions is not None
 
         def predict(job: Job) -> Prediction:
-            found = segment(job.scan, run, **wanted, **segmentation)
+            found = segment(job.scan, ensemble, **wanted, **segmentation)
             notes = []
             if table is not None:
                 notes.append(functools.partial(table.add, job.scan, _row(found, columns)))

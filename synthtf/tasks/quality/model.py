@@ -59,7 +59,7 @@ class QualityModel(CombinedModel):
 
     def objective(self, outputs: dict[str, Tensor]) -> Tensor:
         """Compare the two."""
-        return ops.mean(ops.square(self._errors(outputs)))
+        return ops.mean(ops.square(self._errors(outputs)), axis=-1)
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the mean difference."""

@@ -99,12 +99,12 @@ class RegistrationModel(CombinedModel):
             maps, features = outputs[f"{name}_landmarks"], outputs[f"{name}_features"]
             mismatch = mismatch + self.landmarks * landmark_loss(maps, features) / 2
         if "velocity" not in outputs:
-            return ops.mean(mismatch)
+            return mismatch
         roughness = gradient_loss(outputs["velocity"])
         if "regularization" in outputs:
             weight = outputs["regularization"][:, 0]
-            return ops.mean((1 - weight) * mismatch + weight * roughness)
-        return ops.mean(mismatch + self.regularization * roughness)
+            return (1 - weight) * mismatch + weight * roughness
+        return mismatch + self.regularization * roughness
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the soft Dice."""

@@ -75,7 +75,7 @@ class StrippingModel(CombinedModel):
 
     def objective(self, outputs: dict[str, Tensor]) -> Tensor:
         """Compare distances, above all those near the border."""
-        return ops.mean(border_distance_loss(outputs["target"], outputs["distance"]))
+        return border_distance_loss(outputs["target"], outputs["distance"])
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the Dice of the two masks."""

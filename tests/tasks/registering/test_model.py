@@ -79,7 +79,7 @@ def test_learns_from_label_maps_alone(kind, options, learning_rate):
 def test_moves_in_three_dimensions(kind):
     model = make(3, kind)
     outputs = numpy(model(maps(3)[0][0]))
-    assert np.isfinite(float(model.objective(outputs)))
+    assert np.isfinite(float(ops.mean(model.objective(outputs))))
     assert outputs["moved_structures"].shape == outputs["fixed_structures"].shape
     assert outputs["moved_structures"].shape[-1] == 2
 
@@ -111,25 +111,29 @@ def test_objective_is_overlap_and_roughness():
         "moved_structures": fixed,
         "velocity": np.zeros((1, 4, 4, 2), "float32"),
     }
-    assert float(model.objective(outputs)) == pytest.approx(0, abs=1e-5)
+    assert float(ops.mean(model.objective(outputs))) == pytest.approx(0, abs=1e-5)
     outputs["velocity"][..., 0] = np.arange(4)[None, :, None]
-    rough = float(model.objective(outputs))
+    rough = float(ops.mean(model.objective(outputs)))
     assert rough == pytest.approx(2 * 0.25, abs=1e-4)  # one of four differences is 1
     outputs["regularization"] = np.array([[0.75]], "float32")
     outputs["moved_structures"] = fixed[..., ::-1]
-    assert float(model.objective(outputs)) == pytest.approx(0.25 * 1 + 0.75 * 0.25, abs=1e-3)
+    assert float(ops.mean(model.objective(outputs))) == pytest.approx(
+        0.25 * 1 + 0.75 * 0.25, abs=1e-3
+    )
 
 
 def test_landmarks_draw_features_to_their_structures():
     model = make(2, "affine", landmarks=1.0)
     outputs = numpy(model(maps(2)[0][0]))
     plain = make(2, "affine")
-    overlap = float(plain.objective(outputs))
+    overlap = float(ops.mean(plain.objective(outputs)))
     perfect = {f"{n}_features": 3 * outputs[f"{n}_landmarks"] for n in ("moving", "fixed")}
-    assert float(model.objective({**outputs, **perfect})) == pytest.approx(overlap, abs=0.01)
+    assert float(ops.mean(model.objective({**outputs, **perfect}))) == pytest.approx(
+        overlap, abs=0.01
+    )
     swapped = {name: features[..., ::-1] for name, features in perfect.items()}
     # A cosine of next to nothing, and the distance between the two structures.
-    assert float(model.objective({**outputs, **swapped})) > overlap + 1.5
+    assert float(ops.mean(model.objective({**outputs, **swapped}))) > overlap + 1.5
     variables = {v.path for v in model.task_model.trainable_variables}
     assert variables == {v.path for v in model.trainable_variables}
 

@@ -56,7 +56,7 @@ def test_the_network_sees_the_image_and_its_tissues(ndim, errors):
     mapping = tissue_table(TABLE).mapping
     expected = np.vectorize(mapping.get)(found["labels"][..., 0])
     assert (tissues == expected).all() == (errors == 0)
-    assert np.isfinite(float(model.objective(model(batch))))
+    assert np.isfinite(float(ops.mean(model.objective(model(batch)))))
 
 
 def test_the_network_sees_structures_whose_parts_it_finds():
