@@ -53,6 +53,29 @@ def choose(model: keras.Model) -> keras.Model:
     return model
 
 
+def traced_once(model: keras.Model) -> Callable[[Any], Any]:
+    """Make a function that predicts a batch, of images of all sizes with one trace.
+
+    Keras' own traces a model for the first size and again for the second. Called directly, a
+    functional model would hold every intermediate tensor to the end.
+
+    Args:
+        model: functional model of one tensor.
+
+    Returns:
+        Function from a batch to a NumPy array.
+    """
+    if pays():
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    given = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
+    function = tf.function(
+        lambda batch: model(batch, training=False), input_signature=[given], autograph=False
+    )
+    return lambda batch: function(tf.constant(batch)).numpy()
+
+
 def call_once(model: keras.Model, inputs: Any) -> Any:
     """Apply a model to a batch, where only a few calls follow.
 

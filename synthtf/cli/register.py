@@ -85,7 +85,10 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         help="run of the kind affine or rigid, before a deformable one",
     )
     parser.add_argument(
-        "-m", "--method", choices=METHODS, help="(default: what the model was trained for)"
+        "-m",
+        "--method",
+        choices=METHODS,
+        help="(default: rigid for two scans of one head, else what the model was trained for)",
     )
     parser.add_argument(
         "--labels",

@@ -158,7 +158,7 @@ def check_files(folder: str | os.PathLike) -> None:
     for line in sums.read_bytes().decode("utf-8", "replace").splitlines():
         digest, _, name = line.partition(" ")
         path = sums.parent / Path(name.strip().lstrip("*").replace("\0", "?")).name
-        if not path.is_file() or _digest(path) != digest:
+        if not path.is_file() or file_digest(path) != digest:
             raise ValueError(
                 f"{path}: checksum mismatch with {CHECKSUMS}, it is damaged or was changed; "
                 f"copy or install it again, or delete {sums} if you changed it"
@@ -173,10 +173,18 @@ def write_checksums(folder: str | os.PathLike, names: Sequence[str]) -> None:
         names: names of the files; those that are not there are left out.
     """
     paths = [Path(folder) / name for name in names]
-    lines = [f"{_digest(path)}  {path.name}\n" for path in paths if path.is_file()]
+    lines = [f"{file_digest(path)}  {path.name}\n" for path in paths if path.is_file()]
     write_whole(Path(folder) / CHECKSUMS, "".join(lines).encode())
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+def file_digest(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits.
+
+    Args:
+        path: path of the file.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -322,9 +322,7 @@ def _span(mask: np.ndarray) -> slice | None:
     return slice(int(found[0]), int(found[-1]) + 1) if found.size else None
 
 
-def pad_to_multiple(
-    image: np.ndarray, multiple: int, ndim: int = 3
-) -> tuple[np.ndarray, Box]:
+def pad_to_multiple(image: np.ndarray, multiple: int, ndim: int = 3) -> tuple[np.ndarray, Box]:
     """Zero-pad a volume on both sides so that each axis is a multiple.
 
     Args:

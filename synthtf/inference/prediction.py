@@ -10,6 +10,7 @@ import numpy as np
 from synthtf.data.volumes import Volume
 from synthtf.inference.conform import Box, pad_to_multiple
 from synthtf.inference.foreground import foreground_box
+from synthtf.inference.kept import kept_with_network
 from synthtf.inference.locate import fits, locate
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import ScanBudget, explain_exhaustion
@@ -113,6 +114,25 @@ def brain_box(
     return locate(find_in, outer, run.shape, margin)
 
 
+class LastPrediction:
+    """What a network gave for the last image: the search for a brain ends where it is predicted."""
+
+    def __init__(self) -> None:
+        self._image: np.ndarray | None = None
+        self._result: np.ndarray | None = None
+
+    def keep(self, image: np.ndarray, result: np.ndarray) -> None:
+        """Keep a result, until `take` is called."""
+        self._image, self._result = image, result
+
+    def take(self, image: np.ndarray) -> np.ndarray | None:
+        """Give away the result of the same image, and forget that of any other."""
+        known = self._image is not None and np.array_equal(self._image, image)
+        result = self._result if known else None
+        self._image = self._result = None
+        return result
+
+
 def predict(
     run: Run,
     image: np.ndarray,
@@ -120,6 +140,7 @@ def predict(
     mirrored: Sequence[int] | None = None,
     budget: ScanBudget | None = None,
     spread: Spread | None = None,
+    last: LastPrediction | None = None,
 ) -> np.ndarray:
     """Apply the network of a run to a normalised image.
 
@@ -132,6 +153,7 @@ def predict(
             shows in it what each channel shows in the image. None: no average.
         budget: Memory, which decides on patches. None: the image in one piece.
         spread: Is shown how the two predictions differ.
+        last: Keeps the prediction if there is no average, and spares that of the same image.
 
     Returns:
         The image's shape with an axis of `num_outputs`, float32.
@@ -142,7 +164,9 @@ def predict(
     """
     ndim = len(run.spacing)
     padded, inner = pad_to_multiple(image, run.multiple, ndim)
-    result = apply_network(run.task_model, padded, budget)
+    result = None if last is None else last.take(padded)
+    if result is None:
+        result = apply_network(run.task_model, padded, budget)
     expected = (*padded.shape[:ndim], num_outputs)
     if result.shape != expected:
         raise ValueError(
@@ -156,6 +180,8 @@ def predict(
                 spread.see(channel, (result[..., channel] - mirror[..., shown])[inner])
             result[..., channel] += mirror[..., shown]
         result /= 2
+    elif last is not None:
+        last.keep(padded, result)
     return result[inner]
 
 
@@ -185,7 +211,12 @@ def apply_network(
     with explain_exhaustion(shape, patch):
         if patch is not None:
             return predict_patches(network, image, patch)
-        # predict_on_batch compiles once for all shapes on TensorFlow; called directly, a
-        # functional model would hold every intermediate tensor to the end.
         image = np.ascontiguousarray(image if image.ndim > ndim else image[..., None], np.float32)
-        return np.array(network.predict_on_batch(image[None])[0], np.float32)
+        return np.require(_compiled(network)(image[None])[0], np.float32, "W")
+
+
+@kept_with_network
+def _compiled(network: "keras.Model") -> Callable[[np.ndarray], np.ndarray]:
+    from synthtf import xla
+
+    return xla.traced_once(network)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.bias_field import BiasField
 from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import Box, ConformedGrid, Gain
 from synthtf.inference.intensities import IntensityModel
@@ -17,7 +18,13 @@ from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.plausible import ImplausibleWarning, doubt
 from synthtf.inference.posterior_maps import entropy, restore_all, restore_sum
-from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
+from synthtf.inference.prediction import (
+    LastPrediction,
+    brain_box,
+    load_run,
+    predict,
+    warn_of_spacing,
+)
 from synthtf.inference.scan_intensities import fit_intensities
 from synthtf.inference.uncertainty import Spread, volume_intervals
 
@@ -157,12 +164,13 @@ def segment(
     scan_bytes += _MAP_BYTES * (uncertainty + lesions)
     limits = (budget or MemoryBudget()).for_scan(int(data.size * scan_bytes))
     image = grid.conform(data)
-    box = _brain_box(run, image, ct, limits)
+    last = LastPrediction()
+    box = _brain_box(run, image, ct, limits, last)
     flip = flip and not run.table.one_sided
     mirrored = mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
     spread = Spread() if uncertainty and (flip or len(runs) > 1) else None
-    predicted = _predict(runs, normalized, mirrored, limits, spread)
+    predicted = _predict(runs, normalized, mirrored, limits, spread, last)
     gain = _sharpen(run, grid, data, image, box, predicted, ct) if refine else None
     if cleaning is not None:
         classes = one_piece_classes(run.table, run.output_labels)
@@ -229,15 +237,18 @@ def _predict(
     mirrored: Sequence[int] | None,
     budget: ScanBudget,
     spread: Spread | None,
+    last: LastPrediction,
 ) -> np.ndarray:
     """Average the predictions of the networks."""
     count = len(runs[0].output_labels)
     if len(runs) == 1:
-        return predict(runs[0], image, count, mirrored, budget, spread)
+        return predict(runs[0], image, count, mirrored, budget, spread, last)
     total: Any = 0.0
-    for run in runs:
+    for index, run in enumerate(runs):
         own = None if spread is None else Spread()
-        found = predict(run, image, count, mirrored, budget, own)
+        # The first has looked for the brain.
+        known = None if index else last
+        found = predict(run, image, count, mirrored, budget, own, known)
         if spread is not None:
             spread.see_member(found, own)
         total += found
@@ -271,16 +282,23 @@ def _doubt(
 
 def _brain(run: "Run", posteriors: np.ndarray) -> np.ndarray:
     """Where the brain is more likely than not."""
-    brain = run.table.brain_outputs
-    channels = [i for i, value in enumerate(run.output_labels) if i and value in brain]
-    return posteriors[..., channels].sum(axis=-1) > 0.5
+    labels = list(enumerate(run.output_labels))
+    brain = [i for i, value in labels if i and value in run.table.brain_outputs]
+    rest = [i for i, _ in labels if i not in brain]
+    # Posteriors sum to one: the fewer channels tell it as well.
+    if len(rest) < len(brain):
+        return posteriors[..., rest].sum(axis=-1) < 0.5
+    return posteriors[..., brain].sum(axis=-1) > 0.5
 
 
-def _brain_box(run: "Run", image: np.ndarray, ct: bool, budget: ScanBudget) -> Box:
+def _brain_box(
+    run: "Run", image: np.ndarray, ct: bool, budget: ScanBudget, last: LastPrediction
+) -> Box:
     """Part of a conformed scan to segment: the brain, or the foreground where that is small."""
 
     def find(normalized: np.ndarray) -> np.ndarray:
-        return _brain(run, predict(run, normalized, len(run.output_labels), budget=budget))
+        num_outputs = len(run.output_labels)
+        return _brain(run, predict(run, normalized, num_outputs, budget=budget, last=last))
 
     return brain_box(run, image, ct, find, budget)
 
@@ -297,7 +315,13 @@ def _sharpen(
     """Sharpen posteriors by intensities, in place; returns what the scan's own grid adds."""
     channel = run.output_labels.index
     pairs = [(channel(left), channel(right)) for left, right in run.output_pairs]
-    smooth = clip_to_window(image[box]) if ct else image[box]
+    factors = None
+    if ct:
+        smooth = clip_to_window(image[box])
+    else:
+        field = BiasField.find(image, run.spacing)
+        factors = field.factors(image.shape, box)
+        smooth = (image[box] - field.low) * factors
     model = IntensityModel.fit(smooth, posteriors, pairs, run.spacing)
     if model is None:
         return None
@@ -305,7 +329,7 @@ def _sharpen(
     if all(ratio == 1 for ratio in grid.ratios):
         return None
     fine = grid.covered(data, box).astype(np.float32, copy=False)
-    fine = clip_to_window(fine) if ct else fine
+    fine = clip_to_window(fine) if ct else (fine - field.low) * grid.restore_covered(factors, box)
     known, bias = (grid.restore_covered(np.ascontiguousarray(x), box) for x in (smooth, model.bias))
     return lambda index, part: model.gain(index, fine[part], known[part], bias[part])
 

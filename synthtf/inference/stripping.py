@@ -14,7 +14,13 @@ from synthtf.inference.defaults import BORDER
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.plausible import ImplausibleWarning, doubt
-from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
+from synthtf.inference.prediction import (
+    LastPrediction,
+    brain_box,
+    load_run,
+    predict,
+    warn_of_spacing,
+)
 from synthtf.inference.scan_intensities import fit_intensities
 
 if TYPE_CHECKING:
@@ -160,13 +166,15 @@ def _distance(
     num_outputs = len(_BORDERS)
     grid = ConformedGrid.of(frame.shape, volume.affine, run.spacing)
     image = grid.conform(frame)
+    last = LastPrediction()
 
     def find(normalized: np.ndarray) -> np.ndarray:
-        return predict(run, normalized, num_outputs, budget=budget)[..., _BORDERS[True]] < 0
+        found = predict(run, normalized, num_outputs, budget=budget, last=last)
+        return found[..., _BORDERS[True]] < 0
 
     box = brain_box(run, image, ct, find, budget)
     channels = range(num_outputs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
-    predicted = predict(run, normalized, num_outputs, channels, budget)
+    predicted = predict(run, normalized, num_outputs, channels, budget, last=last)
     predicted = np.clip(predicted[..., _BORDERS[csf]], -limit, limit)
     return grid.restore(predicted, box, outside=limit)

@@ -5,8 +5,8 @@ own loss, which does not depend on the other samples of the batch. For the cross
 use `keras.losses.CategoricalCrossentropy` on `(batch, *spatial, classes)`.
 """
 
-from synthtf.losses.contrast import contrastive_loss, similarities
 from synthtf.losses.centre_lines import DiceCentreLine
+from synthtf.losses.contrast import contrastive_loss, similarities
 from synthtf.losses.distance import border_distance_loss
 from synthtf.losses.images import local_ncc, mutual_information
 from synthtf.losses.registration import bending_energy, dice_loss, gradient_loss, landmark_loss

@@ -120,3 +120,12 @@ def test_the_gain_is_what_the_scan_adds():
     # From the mean of one class to that of the other, each class gains at its own.
     assert model.gain(2, values[1:], values[:1], none) > 1.3
     assert model.gain(1, values[1:], values[:1], none) < 0.8
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 2.0, 2.0)])
+def test_borders_move_and_volumes_stay(spacing):
+    image, labels, posteriors = scene(noise=0.8)
+    result = sharpened(image, posteriors, spacing=spacing)
+    assert errors(result, labels) < 0.8 * errors(posteriors, labels)
+    sums = (x.sum((0, 1, 2), dtype=float) for x in (result, posteriors))
+    np.testing.assert_allclose(next(sums), next(sums), rtol=0.01)

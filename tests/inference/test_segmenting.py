@@ -280,7 +280,7 @@ def test_exhausted_memory_is_said_with_the_way_out(pooled_run, monkeypatch):
     def exhaust(*_):
         raise MemoryError
 
-    monkeypatch.setattr(pooled_run.task_model, "predict_on_batch", exhaust)
+    monkeypatch.setattr("synthtf.inference.prediction._compiled", lambda network: exhaust)
     with pytest.raises(MemoryError, match=r"out of memory: \d+ x .* \(--patch \d+\)"):
         segment(phantom()[0], pooled_run)
 
@@ -298,12 +298,13 @@ def test_unlikely_voxels_are_a_warning(contrast_run, spacing):
 def test_the_scan_itself_places_the_border(contrast_run):
     """Intensities move the border between dark and bright, and not away from the truth."""
     scan, labels = phantom()
+    noise = np.random.default_rng(0).normal(0, 0.15, scan.data.shape)
+    scan = dataclasses.replace(scan, data=(scan.data + noise).astype("float32"))
     found = {
         refine: segment(scan, contrast_run, refine=refine).labels.data for refine in (True, False)
     }
     score = {refine: dice(found[refine] == 20, labels == 20) for refine in found}
-    assert score[True] >= score[False] > 0.9
-    assert np.any(found[True] != found[False])
+    assert score[True] > score[False]
 
 
 @pytest.mark.parametrize("spacing", [(0.7, 0.8, 0.7), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0)])

@@ -1,7 +1,6 @@
 """Where an output comes from: a JSON file beside it."""
 
 import functools
-import hashlib
 import json
 import os
 import warnings
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthtf.data.bids import source_facts
 from synthtf.data.own_files import own_facts
+from synthtf.data.shipped_models import file_digest
 from synthtf.data.whole_files import write_whole
 from synthtf.version import __version__
 
@@ -99,19 +99,6 @@ def model_digests(folders: Mapping[str, Path]) -> dict[str, str]:
     from synthtf.runs.run import MODEL
 
     return {role: file_digest(folder / MODEL) for role, folder in folders.items()}
-
-
-def file_digest(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits.
-
-    Args:
-        path: The file.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ from synthtf.interop.transform_files import (
     read_transforms,
     write_transform,
 )
+from synthtf.messages import print_line
 from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ def register_cohort(
             before = runs.get("AffineModel")
             found = register(moving, fixed, runs["Model"], affine=before, init=init, **registration)
             title = " to ".join(path.name for path in job.scans.values())
+            if method is None and found.method == "rigid":
+                print_line(f"{title}: one head, so that the transform is rigid; see --method")
             if labels:
                 title = f"{title}: {_score(labels, found.forward)}"
                 texts.append(title)
@@ -205,7 +208,9 @@ def register_cohort(
                 title=title,
             )
             written = {**outputs.write(moving, fixed, found), "figure": draw}
-            return Prediction(written, facts=_facts(job, cohort.root, outputs.mid_space))
+            facts = _facts(job, cohort.root, outputs.mid_space)
+            facts = {kind: {"Method": found.method, **facts.get(kind, {})} for kind in written}
+            return Prediction(written, facts=facts)
 
         return predict, outputs.facts
 

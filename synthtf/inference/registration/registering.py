@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # Times that an affine network sees the images, each time with what it found before undone.
 _PASSES = 2
-# Overlap of structures from which on two scans show one head. The texture of two heads agrees
-# where folds of the cortex happen to, which takes structures apart.
+# Overlap of structures from which on two scans show one head: then a rigid transform is enough. The
+# texture of two heads agrees where folds of the cortex happen to, which takes structures apart.
 _SAME = 0.92
 
 
@@ -43,12 +43,14 @@ class Registration:
         middle_to_moving: from the halfway space, equally far from both scans, to the
             moving scan.
         middle_to_fixed: from there to the fixed scan.
+        method: one of `METHODS`, that was asked for or chosen.
     """
 
     forward: Transform
     inverse: Transform
     middle_to_moving: Transform
     middle_to_fixed: Transform
+    method: str
 
 
 def register(
@@ -78,7 +80,9 @@ def register(
         model: a training run of the task "registration", its folder or name, or a model that `fit`
             trained.
         affine: one of the kind "affine" or "rigid", to come before a `model` that is deformable.
-        method: "rigid", "affine", "deformable" or "joint". None: what the runs were trained for.
+        method: "rigid", "affine", "deformable" or "joint". None: "rigid" for two scans of one head,
+            whose structures a rigid transform brings upon each other, else what the runs were
+            trained for.
         regularization: λ in (0, 1), how smooth a warp shall be.
         steps: squarings that integrate the velocity, 5 to 20.
         init: transform from fixed to moving scan to start from.
@@ -99,7 +103,7 @@ def register(
         load_run(model, "registration"),
         None if affine is None else load_run(affine, "registration"),
     )
-    method = _check(networks, method, regularization, steps)
+    chosen = _check(networks, method, regularization, steps)
     moving, fixed = (
         scan if isinstance(scan, Volume) else read_volume(scan) for scan in (moving, fixed)
     )
@@ -109,7 +113,7 @@ def register(
     moving, fixed = (
         _fit(scan, name in ct) for scan, name in ((moving, "moving"), (fixed, "fixed"))
     )
-    options = (networks, method, regularization, steps, refine)
+    options = (networks, chosen, method is None, regularization, steps, refine)
     if init is None:
         return _register(moving, fixed, *options)
     start = apply_transform(moving, init, like=fixed)
@@ -123,6 +127,7 @@ def _register(
     fixed: Volume,
     networks: "_Networks",
     method: str,
+    may_be_rigid: bool,
     regularization: float,
     steps: int,
     refine: bool,
@@ -131,10 +136,10 @@ def _register(
     if method != "deformable":
         network, run = networks.affine
         windows = Window.of(moving, run), Window.of(fixed, run)
-        rigid = method == "rigid"
-        found = _linear(windows, _affine(network, run, windows, rigid, refine))
-    if method in ("rigid", "affine"):
-        return found
+        rigid = (method == "rigid") or (None if may_be_rigid else False)
+        found = _affine(network, run, windows, rigid, refine)
+        if method in ("rigid", "affine") or found.method == "rigid":
+            return found
     network, run = networks.deformable
     windows = Window.of(moving, run), Window.of(fixed, run)
     matrix = np.eye(4)
@@ -143,7 +148,7 @@ def _register(
         matrix = np.linalg.inv(to_moving) @ found.forward.matrix @ to_fixed
     half = square_root(matrix)
     velocity = _velocity(network, *_halfway(windows, half), regularization, refine)
-    return _warped(windows, half, velocity, steps)
+    return _warped(windows, half, velocity, steps, method)
 
 
 @dataclass(frozen=True)
@@ -244,26 +249,34 @@ def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _affine(
-    network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool, refine: bool
-) -> np.ndarray:
-    """Matrix from fixed to moving voxels, about the centres of the windows."""
+    network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool | None, refine: bool
+) -> Registration:
+    """Transform that is rigid, or is not, or, if that is None, where it is enough."""
     network = _with_features(network)
     matrix = np.eye(4)
     for number in range(_PASSES):
         half = square_root(matrix)
         moving, fixed = _halfway(windows, half)
         found = _call(network, moving=moving[..., None], fixed=fixed[..., None])
-        step = nearest_rigid(found["affine"]) if rigid else found["affine"]
-        if refine and number == _PASSES - 1 and "features" in found:
-            maps = found["features"]
+        step, maps = found["affine"], found.get("features")
+        if maps is not None:
             voxel = run.spacing[0] * moving.shape[0] / maps.shape[1]
+            size = moving.shape[0] / maps.shape[1]
+        if rigid is None:
+            rigid = maps is not None and _posteriors(network)
+            if rigid:
+                stiff = align_maps(*maps, nearest_rigid(step), run.spacing[0], voxel, True)
+                rigid = overlap_of_maps(*maps, rescaled(stiff, size)) > _SAME
+        step = nearest_rigid(step) if rigid else step
+        if refine and number == _PASSES - 1 and maps is not None:
             step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
             closer = align_images(moving, fixed, maps, step, rigid)
-            size = moving.shape[0] / maps.shape[1]
             if not _posteriors(network) or overlap_of_maps(*maps, rescaled(closer, size)) > _SAME:
                 step = closer
         matrix = half @ step @ half
-    return nearest_rigid(matrix) if rigid else matrix
+    if rigid:
+        return _linear(windows, nearest_rigid(matrix), "rigid")
+    return _linear(windows, matrix, "affine")
 
 
 @kept_with_network
@@ -319,7 +332,7 @@ def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> D
 
 
 def _warped(
-    windows: tuple[Window, Window], half: np.ndarray, velocity: np.ndarray, steps: int
+    windows: tuple[Window, Window], half: np.ndarray, velocity: np.ndarray, steps: int, method: str
 ) -> Registration:
     """Transforms of a velocity in the space in the middle."""
     to_moving, to_fixed = (window.centred for window in windows)
@@ -334,10 +347,11 @@ def _warped(
         inverse=compose(Affine(back_to_fixed), back, Affine(from_moving)),
         middle_to_moving=compose(Affine(to_moving @ half), half_warp, Affine(from_middle)),
         middle_to_fixed=compose(Affine(back_to_fixed), half_back, Affine(from_middle)),
+        method=method,
     )
 
 
-def _linear(windows: tuple[Window, Window], matrix: np.ndarray) -> Registration:
+def _linear(windows: tuple[Window, Window], matrix: np.ndarray, method: str) -> Registration:
     half = square_root(matrix)
     to_moving, to_fixed = (window.centred for window in windows)
     forward = to_moving @ matrix @ np.linalg.inv(to_fixed)
@@ -346,6 +360,7 @@ def _linear(windows: tuple[Window, Window], matrix: np.ndarray) -> Registration:
         inverse=Affine(np.linalg.inv(forward)),
         middle_to_moving=Affine(to_moving @ half @ np.linalg.inv(to_fixed)),
         middle_to_fixed=Affine(to_fixed @ np.linalg.inv(half) @ np.linalg.inv(to_fixed)),
+        method=method,
     )
 
 
@@ -356,4 +371,5 @@ def _after(found: Registration, init: Transform) -> Registration:
         inverse=compose(found.inverse, init.inverse()),
         middle_to_moving=compose(init, found.middle_to_moving),
         middle_to_fixed=found.middle_to_fixed,
+        method=found.method,
     )

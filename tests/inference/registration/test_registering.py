@@ -88,6 +88,21 @@ def test_looks_count_only_between_scans_of_one_head(runs, monkeypatch, overlap, 
     np.testing.assert_allclose(found(POINTS) - POINTS, [[shift, 0, 0]] * 50, atol=0.2)
 
 
+@pytest.mark.parametrize(
+    ("overlap", "asked", "method"),
+    [(0.95, None, "rigid"), (0.9, None, "joint"), (0.95, "affine", "affine")],
+)
+def test_two_scans_of_one_head_are_registered_rigidly(runs, monkeypatch, overlap, asked, method):
+    monkeypatch.setattr(module, "_posteriors", lambda network: True)
+    monkeypatch.setattr(module, "overlap_of_maps", lambda *args: overlap)
+    found = register(scan(pose()), scan(), runs["joint"], method=asked, refine=False)
+    assert found.method == method
+    if method == "rigid":
+        turn = found.forward.matrix[:3, :3]
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
+        assert distance(found.forward, pose()) < 3
+
+
 def test_posteriors_are_told_from_other_maps(runs):
     assert not module._posteriors(runs["affine"].task_model)
     backbone = UNetConfig(features=2, levels=1, mixture_channels=1)
