@@ -27,7 +27,7 @@ class BiasField:
     Attributes:
         lattices: control points of cubic splines, whose sum is the logarithm of the field.
         middle: mean of that sum in tissue.
-        low: what is subtracted from intensities, some of which may be negative.
+        low: what is subtracted from intensities, which may be negative.
     """
 
     lattices: Sequence[np.ndarray]

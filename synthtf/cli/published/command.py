@@ -1,6 +1,7 @@
 """What the commands of published tools share."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -104,3 +105,24 @@ def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
     from synthtf.inference.patches.memory import MemoryBudget
 
     return MemoryBudget(None, args.max_memory)
+
+
+def whole_word(text: str, words: Sequence[str]) -> str:
+    """Give the word that a text is the beginning of, or the text if none or several are.
+
+    Example:
+        >>> whole_word("reg", ("register", "apply"))
+        'register'
+    """
+    found = [word for word in words if word.startswith(text)]
+    return found[0] if len(found) == 1 else text
+
+
+def one_of(words: Sequence[str]) -> dict[str, object]:
+    """What makes an argument one of some words, whose first letters will do."""
+    return {
+        "type": functools.partial(whole_word, words=words),
+        "choices": words,
+        "default": words[0],
+        "help": "the first letters will do (default: %(default)s)",
+    }
