@@ -1,14 +1,18 @@
 """`synthtf-synthmorph`: the flags of `mri_synthmorph`."""
 
 import argparse
-import functools
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from synthtf.cli.arguments import positive_integer
-from synthtf.cli.published.command import add_model, memory_budget, run_command
+from synthtf.cli.published.command import (
+    add_model,
+    memory_budget,
+    one_of,
+    run_command,
+    whole_word,
+)
 from synthtf.inference.defaults import MIN_STEPS, REGULARIZATION, STEPS
 from synthtf.published.synthmorph.defaults import EXTENT, METHODS, MODELS, TYPES
 
@@ -16,27 +20,6 @@ if TYPE_CHECKING:
     from synthtf.batch import Outcome
 
 _COMMANDS = ("register", "apply")
-
-
-def _whole_word(text: str, words: Sequence[str]) -> str:
-    """Give the word that a text is the beginning of, or the text if none or several are.
-
-    Example:
-        >>> _whole_word("reg", ("register", "apply"))
-        'register'
-    """
-    found = [word for word in words if word.startswith(text)]
-    return found[0] if len(found) == 1 else text
-
-
-def _one_of(words: Sequence[str]) -> dict[str, object]:
-    """What makes an argument one of some words, whose first letters will do."""
-    return {
-        "type": functools.partial(_whole_word, words=words),
-        "choices": words,
-        "default": words[0],
-        "help": "the first letters will do (default: %(default)s)",
-    }
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -65,7 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("trans", help="transform from register: .lta, .nii.gz or .mgz")
     add("files", nargs="+", metavar="image output", help="image of any number of frames, output")
     add("-H", dest="header_only", action="store_true", help="change the headers; with a matrix")
-    add("-m", dest="method", **_one_of(METHODS))
+    add("-m", dest="method", **one_of(METHODS))
     add("-t", dest="type", choices=TYPES, default=TYPES[-1], help="(default: %(default)s)")
     add(
         "-f",
@@ -85,7 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = register.add_argument
     add("moving", help="image of one frame")
     add("fixed", help="image of one frame, to move to")
-    add("-m", dest="mode", **_one_of(MODELS))
+    add("-m", dest="mode", **one_of(MODELS))
     add("-o", dest="moved", metavar="IMAGE", help="write the moving image, moved to the fixed one")
     add("-O", dest="fixed_moved", metavar="IMAGE", help="write the fixed image, moved")
     add(
@@ -153,11 +136,13 @@ def run(args: argparse.Namespace) -> "Outcome":
     if args.command == "apply":
         from synthtf.published.synthmorph.applying import apply_trans
 
-        how = {"method": args.method, "dtype": args.type, "fill": args.fill}
-        how["header_only"] = args.header_only
+        how = {
+            "method": args.method,
+            "dtype": args.type,
+            "fill": args.fill,
+            "header_only": args.header_only,
+        }
         return apply_trans(args.trans, args.files[::2], args.files[1::2], **how)
-    if args.verbose:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     from synthtf.published.synthmorph.running import Outputs, Settings, synthmorph
 
     outputs = Outputs(
@@ -180,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv:
-        argv[0] = _whole_word(argv[0], _COMMANDS)
+        argv[0] = whole_word(argv[0], _COMMANDS)
     if argv and argv[0] not in (*_COMMANDS, "-h", "--help"):
         argv = ["register", *argv]
     return run_command(make_parser(), run, argv, empty=0)
