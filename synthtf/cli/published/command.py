@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def run_command(
     """Parse arguments and do what they say.
 
     Args:
-        parser: with the attributes `threads` and `gpu` among its arguments.
+        parser: with the attributes `threads` and `gpu` among its arguments, and perhaps `verbose`.
         call: takes the arguments, and does the work.
         argv: arguments; None for those of the process.
         empty: exit status if there is no argument at all.
@@ -43,6 +44,8 @@ def run_command(
     limit_threads(args.threads)
     if not args.gpu:
         hide_gpus()
+    if getattr(args, "verbose", False):
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     with one_line_warnings():
         try:
             outcome = call(args)
@@ -77,6 +80,27 @@ def add_model(parser: argparse.ArgumentParser, names: str) -> None:
     )
 
 
+def whole_word(text: str, words: Sequence[str]) -> str:
+    """Give the word that a text is the beginning of, or the text if none or several are.
+
+    Example:
+        >>> whole_word("reg", ("register", "apply"))
+        'register'
+    """
+    found = [word for word in words if word.startswith(text)]
+    return found[0] if len(found) == 1 else text
+
+
+def one_of(words: Sequence[str]) -> dict[str, object]:
+    """What makes an argument one of some words, whose first letters will do."""
+    return {
+        "type": functools.partial(whole_word, words=words),
+        "choices": words,
+        "default": words[0],
+        "help": "the first letters will do (default: %(default)s)",
+    }
+
+
 def cores(text: str) -> int | None:
     """Read a number of processor cores; None for all, as -1 means.
 
@@ -105,24 +129,3 @@ def memory_budget(args: argparse.Namespace) -> "MemoryBudget":
     from synthtf.inference.patches.memory import MemoryBudget
 
     return MemoryBudget(None, args.max_memory)
-
-
-def whole_word(text: str, words: Sequence[str]) -> str:
-    """Give the word that a text is the beginning of, or the text if none or several are.
-
-    Example:
-        >>> whole_word("reg", ("register", "apply"))
-        'register'
-    """
-    found = [word for word in words if word.startswith(text)]
-    return found[0] if len(found) == 1 else text
-
-
-def one_of(words: Sequence[str]) -> dict[str, object]:
-    """What makes an argument one of some words, whose first letters will do."""
-    return {
-        "type": functools.partial(whole_word, words=words),
-        "choices": words,
-        "default": words[0],
-        "help": "the first letters will do (default: %(default)s)",
-    }

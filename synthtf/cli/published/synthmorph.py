@@ -1,7 +1,6 @@
 """`synthtf-synthmorph`: the flags of `mri_synthmorph`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -137,11 +136,13 @@ def run(args: argparse.Namespace) -> "Outcome":
     if args.command == "apply":
         from synthtf.published.synthmorph.applying import apply_trans
 
-        how = {"method": args.method, "dtype": args.type, "fill": args.fill}
-        how["header_only"] = args.header_only
+        how = {
+            "method": args.method,
+            "dtype": args.type,
+            "fill": args.fill,
+            "header_only": args.header_only,
+        }
         return apply_trans(args.trans, args.files[::2], args.files[1::2], **how)
-    if args.verbose:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
     from synthtf.published.synthmorph.running import Outputs, Settings, synthmorph
 
     outputs = Outputs(
