@@ -4,13 +4,13 @@
 
 Each RUN is a folder that `synthtf train in-context` writes. The tasks are
 
-    heads       axial slices of the label maps head_19 and head_20 in random contrasts, those of
-                head_01 to head_08 in other contrasts as the context
-    heads-same  the same, all of one contrast
     fetal       slices of sb28_T2, those of sb23_T2 and sb34_T2 as the context
     brain-T1    slices of c_T1_head, those of b_T1_head as the context
     nuclei      tiles of nuclei2d.png, others as the context
     cord        slices of t2 of the spine, a few of them as the context
+    heads       axial slices of the label maps head_19 and head_20 in random contrasts, those of
+                head_01 to head_08 in other contrasts as the context
+    heads-same  the same, all of one contrast
 
 and the mean Dice over their images is printed for each structure and run. Tasks without data are
 skipped and named.
@@ -159,14 +159,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     runs = [Run.load(run) for run in args.runs]
     sets = {
-        "heads": heads(args.data, args.pairs, same=False),
-        "heads-same": heads(args.data, args.pairs, same=True),
         "fetal": scans(
             args.data, "fetal/sb28_T2", ("fetal/sb23_T2", "fetal/sb34_T2"), FETAL, args.pairs
         ),
         "brain-T1": scans(args.data, "scans/c_T1_head", ("scans/b_T1_head",), HEADS, args.pairs),
         "nuclei": nuclei(args.data, args.pairs),
         "cord": cord(args.data, args.pairs),
+        "heads": heads(args.data, args.pairs, same=False),
+        "heads-same": heads(args.data, args.pairs, same=True),
     }
     print("task,structure," + ",".join(Path(run).name for run in args.runs))
     for name, tasks in sets.items():
