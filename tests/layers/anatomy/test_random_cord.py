@@ -10,7 +10,6 @@ class TestRandomCord(RandomLayerContract):
     layer = RandomCord
     kind = "labels"
     arguments = {"spacing": 4.0}
-    variants = [{"radius": 3, "canal": (1, 2), "body": (5, 10)}]
     identity_arguments = {"probability": 0}
     invalid = [
         ({"radius": 0}, "`radius` must lie in"),

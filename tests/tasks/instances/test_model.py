@@ -37,13 +37,18 @@ def test_the_loss_is_that_of_the_paper(ndim):
     np.testing.assert_allclose(float(model.objective(model(batch))), expected, rtol=1e-4)
 
 
-def test_training_lowers_both_errors_and_the_model_is_kept(tmp_path):
+@pytest.mark.slow
+def test_training_lowers_both_errors():
     keras.utils.set_random_seed(0)
     model = make()
     model.compile(keras.optimizers.Adam(0.01))
     history = model.fit(blank(), epochs=30, steps_per_epoch=1, verbose=0).history
     for name in ("probability_loss", "distance_mm"):
         assert np.mean(history[name][-5:]) < 0.9 * np.mean(history[name][:5])
+
+
+def test_the_model_is_kept(tmp_path):
+    model = make()
     run = model.save_run(tmp_path / "run")
     assert run.metadata["rays"] == 8 and run.output_labels == (0, 1)
     image = np.random.default_rng(0).uniform(size=(1, SIZE, SIZE, 1)).astype("float32")
