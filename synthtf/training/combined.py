@@ -115,8 +115,12 @@ class CombinedModel(keras.Model):
             for name, x in self.synthesis.output.items()
         }
         same = {name: keras.layers.Identity(dtype=x.dtype)(x) for name, x in inputs.items()}
-        parts = {"synthesis": keras.Model(inputs, same), "task_model": self.task_model}
-        return type(self).from_config({**self.get_config(), **parts})
+        config = self.get_config()
+        # The networks themselves, with their weights, instead of what a file would hold of them.
+        own = {name: vars(self).get(name) for name in config}
+        networks = {name: part for name, part in own.items() if isinstance(part, keras.Model)}
+        networks["synthesis"] = keras.Model(inputs, same)
+        return type(self).from_config({**config, **networks})
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:

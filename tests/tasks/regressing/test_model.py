@@ -207,6 +207,8 @@ def test_a_frozen_segmentation_looks_at_the_image_that_is_returned(ndim, tmp_pat
     axes = tuple(range(1, ndim + 1))
     dice = 2 * (wanted * posteriors).sum(axes) / ((posteriors**2).sum(axes) + wanted.sum(axes))
     np.testing.assert_allclose(outputs["segmenter"], 1 - dice, atol=1e-4)
+    learner = model.on_samples()
+    assert learner.segmenter is model.segmenter and learner.task_model is model.task_model
     total = ops.convert_to_numpy(outputs["losses"]).sum(-1) + 0.25 * (1 - dice)
     np.testing.assert_allclose(float(ops.mean(model.objective(outputs))), total.mean(), rtol=1e-4)
     if ndim == 2:
