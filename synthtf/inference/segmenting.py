@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import Box, ConformedGrid, Gain
 from synthtf.inference.intensities import IntensityModel
 from synthtf.inference.lesions import check_lesions, count_lesions, lesion_labels
+from synthtf.inference.locator import locator
 from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.plausible import ImplausibleWarning, doubt
@@ -162,7 +163,8 @@ def segment(
     limits = (budget or MemoryBudget()).for_scan(int(data.size * scan_bytes))
     image = grid.conform(data)
     last = LastPrediction()
-    box = _brain_box(run, image, ct, limits, last)
+    search = locator(run, grid, data, volume.affine, ct, limits)
+    box = _brain_box(run, image, ct, limits, last, search)
     flip = flip and not run.table.one_sided
     mirrored = _mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
@@ -244,7 +246,12 @@ def _brain(run: "Run", posteriors: np.ndarray) -> np.ndarray:
 
 
 def _brain_box(
-    run: "Run", image: np.ndarray, ct: bool, budget: ScanBudget, last: LastPrediction
+    run: "Run",
+    image: np.ndarray,
+    ct: bool,
+    budget: ScanBudget,
+    last: LastPrediction,
+    search: Callable[[Box], Box | None] | None,
 ) -> Box:
     """Part of a conformed scan to segment: the brain, or the foreground where that is small."""
 
@@ -252,7 +259,7 @@ def _brain_box(
         num_outputs = len(run.output_labels)
         return _brain(run, predict(run, normalized, num_outputs, budget=budget, last=last))
 
-    return brain_box(run, image, ct, find, budget)
+    return brain_box(run, image, ct, find, budget, search)
 
 
 def _sharpen(
