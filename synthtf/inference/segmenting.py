@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.absent import absent
 from synthtf.inference.bias_field import BiasField
 from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import Box, ConformedGrid, Gain
@@ -107,7 +108,8 @@ def segment(
     was trained on, the network is first used to find the brain in it. What is left is normalised
     between percentiles and padded. The posteriors of the network are the prior of a Gaussian
     mixture of the scan's intensities, which sharpens them. They are brought back to the scan's own
-    grid, with what is known of the intensities there, before the most likely label is taken.
+    grid, with what is known of the intensities there, before the most likely label is taken. Where
+    a mask or defacing has cut away the scan, nothing is found.
 
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
@@ -175,11 +177,17 @@ def segment(
         classes = one_piece_classes(run.table, run.output_labels)
         cleaning.apply(predicted, classes, abs(np.linalg.det(grid.affine[:3, :3])))
 
+    measured = volume.data.reshape(data.shape)
+    gone = absent(measured, np.linalg.norm(volume.affine[:3, :3], axis=0))
+    if gone is not None:
+        _remove(predicted, grid.conform(gone.astype(np.float32))[box])
     target = grid.untouched if conformed else grid
     gain = None if conformed else gain
     geometry = (grid.affine, None) if conformed else (volume.affine, volume.header)
     restored = (target, predicted, box, gain)
     labels = target.restore_labels(predicted, run.output_labels, box, gain)
+    if gone is not None and not conformed:
+        labels[gone] = run.output_labels[0]
     maps = []
     if uncertainty:
         maps.append(entropy(*restored))
@@ -300,6 +308,14 @@ def _mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) 
     for left, right in pairs:
         swapped[channel[left]], swapped[channel[right]] = channel[right], channel[left]
     return swapped
+
+
+def _remove(posteriors: np.ndarray, share: np.ndarray) -> None:
+    """Make a share of each voxel background, in place."""
+    touched = (share > 0) & (posteriors[..., 0] < 1)
+    chosen = posteriors[touched] * (1 - share[touched, None])
+    chosen[:, 0] += share[touched]
+    posteriors[touched] = chosen
 
 
 def _frames(maps: Sequence[np.ndarray], geometry: tuple) -> Volume:
