@@ -52,7 +52,7 @@ def locate(
         if found is None or _moved(window, centred) <= _SETTLED:
             break
         window = centred
-        found = _extent(find(window))
+        found = largest_extent(find(window))
     if found is None:
         return outer
     ends = list(map(_filled, window, found, outer))
@@ -78,14 +78,18 @@ def _first(
     bottom, top, step = outer[2].start, outer[2].stop - sizes[2], max(1, sizes[2] // 2)
     for starts[2] in (*range(top, bottom, -step), bottom):
         window = tuple(slice(start, start + n) for start, n in zip(starts, sizes, strict=True))
-        found = _extent(find(window))
+        found = largest_extent(find(window))
         if found is not None:
             break
     return window, found
 
 
-def _extent(mask: np.ndarray) -> Box | None:
-    """Bounding box of the largest connected piece, in voxels of the window."""
+def largest_extent(mask: np.ndarray) -> Box | None:
+    """Bounding box of the largest connected piece, without what is thin; None if there is none.
+
+    Args:
+        mask: `(x, y, z)`, boolean.
+    """
     from scipy import ndimage
 
     pieces, count = ndimage.label(mask)

@@ -89,6 +89,7 @@ def brain_box(
     ct: bool,
     find: Callable[[np.ndarray], np.ndarray],
     budget: ScanBudget | None = None,
+    search: Callable[[Box], Box | None] | None = None,
 ) -> Box:
     """Part of a conformed scan to predict: the brain, or the foreground where that is small.
 
@@ -98,6 +99,7 @@ def brain_box(
         ct: Whether it is in Hounsfield units.
         find: Gives for a normalised image a boolean array: what belongs to the brain.
         budget: Memory; the largest part that is likely is planned before any work.
+        search: Another way to find it in the box of the foreground, see `locator`.
     """
 
     def find_in(window: Box) -> np.ndarray:
@@ -111,7 +113,8 @@ def brain_box(
             largest = zip(extents, run.shape, margin, strict=True)
             extents = [min(extent, n + 2 * extra) for extent, n, extra in largest]
         budget.plan(run.task_model, [-(-n // run.multiple) * run.multiple for n in extents])
-    return locate(find_in, outer, run.shape, margin)
+    found = None if search is None or fits(outer, run.shape) else search(outer)
+    return locate(find_in, outer, run.shape, margin) if found is None else found
 
 
 class LastPrediction:
@@ -175,11 +178,12 @@ def predict(
         )
     if mirrored is not None:
         mirror = apply_network(run.task_model, padded[::-1], budget)[::-1]
-        for channel, shown in enumerate(mirrored):
-            if spread is not None:
-                spread.see(channel, (result[..., channel] - mirror[..., shown])[inner])
-            result[..., channel] += mirror[..., shown]
-        result /= 2
+        for channel, shown in enumerate(mirrored) if spread is not None else ():
+            spread.see(channel, (result[..., channel] - mirror[..., shown])[inner])
+        # Slice by slice, as they lie in memory.
+        for one, other in zip(result, mirror, strict=True):
+            one += other[..., mirrored]
+            one /= 2
     elif last is not None:
         last.keep(padded, result)
     return result[inner]

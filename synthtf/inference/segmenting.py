@@ -2,18 +2,20 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synthtf.data.volumes import Volume, read_volume
+from synthtf.inference.absent import absent
 from synthtf.inference.bias_field import BiasField
 from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import Box, ConformedGrid, Gain
 from synthtf.inference.intensities import IntensityModel
 from synthtf.inference.lesions import check_lesions, count_lesions, lesion_labels
+from synthtf.inference.locator import locator
 from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.plausible import ImplausibleWarning, doubt
@@ -107,7 +109,8 @@ def segment(
     was trained on, the network is first used to find the brain in it. What is left is normalised
     between percentiles and padded. The posteriors of the network are the prior of a Gaussian
     mixture of the scan's intensities, which sharpens them. They are brought back to the scan's own
-    grid, with what is known of the intensities there, before the most likely label is taken.
+    grid, with what is known of the intensities there, before the most likely label is taken. Where
+    a mask or defacing has cut away the scan, nothing is found.
 
     Args:
         scan: A volume, or its file. A 2D image counts as a slice of one voxel.
@@ -165,7 +168,8 @@ def segment(
     limits = (budget or MemoryBudget()).for_scan(int(data.size * scan_bytes))
     image = grid.conform(data)
     last = LastPrediction()
-    box = _brain_box(run, image, ct, limits, last)
+    search = locator(run, grid, data, volume.affine, ct, limits)
+    box = _brain_box(run, image, ct, limits, last, search)
     flip = flip and not run.table.one_sided
     mirrored = mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
@@ -176,11 +180,17 @@ def segment(
         classes = one_piece_classes(run.table, run.output_labels)
         cleaning.apply(predicted, classes, abs(np.linalg.det(grid.affine[:3, :3])))
 
+    measured = volume.data.reshape(data.shape)
+    gone = absent(measured, np.linalg.norm(volume.affine[:3, :3], axis=0))
+    if gone is not None:
+        _remove(predicted, grid.conform(gone.astype(np.float32))[box])
     target = grid.untouched if conformed else grid
     gain = None if conformed else gain
     geometry = (grid.affine, None) if conformed else (volume.affine, volume.header)
     restored = (target, predicted, box, gain)
     labels = target.restore_labels(predicted, run.output_labels, box, gain)
+    if gone is not None and not conformed:
+        labels[gone] = run.output_labels[0]
     maps = []
     if uncertainty:
         maps.append(entropy(*restored))
@@ -292,7 +302,12 @@ def _brain(run: "Run", posteriors: np.ndarray) -> np.ndarray:
 
 
 def _brain_box(
-    run: "Run", image: np.ndarray, ct: bool, budget: ScanBudget, last: LastPrediction
+    run: "Run",
+    image: np.ndarray,
+    ct: bool,
+    budget: ScanBudget,
+    last: LastPrediction,
+    search: Callable[[Box], Box | None] | None,
 ) -> Box:
     """Part of a conformed scan to segment: the brain, or the foreground where that is small."""
 
@@ -300,7 +315,7 @@ def _brain_box(
         num_outputs = len(run.output_labels)
         return _brain(run, predict(run, normalized, num_outputs, budget=budget, last=last))
 
-    return brain_box(run, image, ct, find, budget)
+    return brain_box(run, image, ct, find, budget, search)
 
 
 def _sharpen(
@@ -341,6 +356,14 @@ def mirrored_channels(labels: Sequence[int], pairs: Sequence[tuple[int, int]]) -
     for left, right in pairs:
         swapped[channel[left]], swapped[channel[right]] = channel[right], channel[left]
     return swapped
+
+
+def _remove(posteriors: np.ndarray, share: np.ndarray) -> None:
+    """Make a share of each voxel background, in place."""
+    touched = (share > 0) & (posteriors[..., 0] < 1)
+    chosen = posteriors[touched] * (1 - share[touched, None])
+    chosen[:, 0] += share[touched]
+    posteriors[touched] = chosen
 
 
 def _frames(maps: Sequence[np.ndarray], geometry: tuple) -> Volume:

@@ -22,6 +22,7 @@ def contrast_run():
         shape=(128, 128, 128),
         multiple=8,
         table=LabelTable.from_labels([0, 10, 20]),
+        metadata={},
         output_labels=(0, 10, 20),
         output_pairs=(),
         task_model=keras.Model(inputs, posteriors),

@@ -253,6 +253,7 @@ def pooled_run():
         shape=(64, 64, 64),
         multiple=2,
         table=LabelTable.from_labels([0, 10, 20]),
+        metadata={},
         output_labels=(0, 10, 20),
         output_pairs=(),
         task_model=network,
