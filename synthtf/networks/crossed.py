@@ -118,7 +118,7 @@ def cross_unet(
     activation: str = "leaky_relu",
     name: str = "cross_unet",
 ) -> keras.Model:
-    """Build a U-Net of cross blocks (`CrossBlock`), which segments an image by the example of a context.
+    """Build a U-Net of cross blocks, which segments an image by the example of a context.
 
     It differs from UniverSeg in the normalisation of each feature map of each image behind a block.
 
