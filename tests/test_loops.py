@@ -46,6 +46,7 @@ def test_there_are_examples():
         assert "--shape 64 64 64" in command
 
 
+@pytest.mark.slow
 def test_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     RECIPE.save("recipe.json")

@@ -60,17 +60,17 @@ def kill(process):
 
 
 def test_nothing_is_taken_twice_or_half_written(tmp_path):
-    """Producers and consumers are killed at twelve random moments."""
+    """Producers and consumers are killed at eight random moments."""
     dice = random.Random(0)
     folder = tmp_path / "buffer"
-    files = [tmp_path / f"seen_{n}" for n in range(14)]
+    files = [tmp_path / f"seen_{n}" for n in range(10)]
     producers = [start(PRODUCER, folder) for _ in range(2)]
     consumers = [start(CONSUMER, folder, files[n]) for n in range(2)]
     end = time.monotonic() + 30
     while not all(file.exists() and file.read_text() for file in files[:2]):
         assert time.monotonic() < end
         time.sleep(0.01)
-    for n in range(12):
+    for n in range(8):
         time.sleep(dice.uniform(0.02, 0.2))
         running, code = ((producers, PRODUCER), (consumers, CONSUMER))[n % 2]
         kill(running.pop(dice.randrange(len(running))))

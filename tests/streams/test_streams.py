@@ -77,6 +77,7 @@ def test_a_model_learns_from_them_as_from_label_maps(labels, buffer):
     assert float(model.test_on_batch(maps[0][0])[0]) != pytest.approx(float(expected[0]), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_pairs_are_made_of_two_maps(labels, tmp_path):
     plan = plan_of(RegistrationTask())
     produce([labels, labels.T], tmp_path, plan, ProducerOptions(1, shard_size=1))
