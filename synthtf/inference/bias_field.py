@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthtf.inference.blocks import AXES, blocks
 from synthtf.inference.intensity_range import IntensityRange
 
 _VOXEL = 6.0  # mm: the field is smooth, so that it is found on voxels of this size
@@ -25,9 +24,9 @@ class BiasField:
     """The bias field of an image; `find` finds it.
 
     Attributes:
-        lattices: control points of cubic splines, whose sum is the logarithm of the field.
-        middle: mean of that sum in tissue.
-        low: what is subtracted from intensities, which may be negative.
+        lattices: control points of cubic splines, which add up to the logarithm of the field.
+        middle: mean of that logarithm in tissue.
+        low: lowest intensity, if it is negative, which is subtracted first.
     """
 
     lattices: Sequence[np.ndarray]
@@ -58,14 +57,16 @@ class BiasField:
             max(1, min(round(_VOXEL / mm), n)) for mm, n in zip(spacing, image.shape, strict=True)
         ]
         low = min(0.0, found.low)
-        coarse = blocks(found.apply(image), size).mean(AXES, dtype=np.float32) - low
+        # Samples, not means, which would blur the histogram.
+        every = tuple(slice(n // 2, None, n) for n in size)
+        coarse = found.apply(np.ascontiguousarray(image[every], np.float32)) - low
         bottom, top = np.percentile(coarse, (1, 99))
         tissue = coarse > bottom + _FOREGROUND * (top - bottom)
         if np.count_nonzero(tissue) < _FEWEST or not bottom < top:
             return cls((), 0.0, low)
         values = np.log(coarse, where=tissue, out=np.zeros_like(coarse))
         centres = [
-            (np.arange(m) * n + (n - 1) / 2) / max(k - 1, 1)
+            (np.arange(m) * n + n // 2) / max(k - 1, 1)
             for m, n, k in zip(coarse.shape, size, image.shape, strict=True)
         ]
         lattices = _fit(values, tissue, centres)
@@ -73,7 +74,7 @@ class BiasField:
         return cls(lattices, float(inside.mean()), low)
 
     def factors(self, shape: Sequence[int], box: Sequence[slice]) -> np.ndarray:
-        """Give what intensities are multiplied with, after `low` is subtracted.
+        """Give factors of the intensities, after `low` is subtracted.
 
         Args:
             shape: of the image.
