@@ -62,11 +62,11 @@ def add_model(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Add `--model`, the run whose network is used on scans, or `several` of an ensemble."""
     parser.add_argument(
         "--model",
-        **({"action": "extend", "nargs": "+"} if several else {}),
+        action="append" if several else "store",
         metavar="RUN",
         help="folder of a training run (synthtf train), or the name of a model that comes with "
         "the package (default: the one for this task)"
-        + "; several for an ensemble, whose posteriors are averaged"
+        + "; given more than once, an ensemble, whose posteriors are averaged"
         * several,
     )
 
@@ -213,8 +213,6 @@ def chosen_input(args: argparse.Namespace) -> str:
         UsageError: If it was given twice or not at all.
     """
     given = [value for value in (args.input, args.input_option) if value is not None]
-    if not given and isinstance(getattr(args, "model", None), list) and len(args.model) > 1:
-        given = [args.model.pop()]  # the last of several words behind --model
     if len(given) != 1:
         raise UsageError(
             "expected one input, as IN or as -i IN. "

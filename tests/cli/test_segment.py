@@ -417,7 +417,7 @@ def test_one_prediction_has_no_variance(model, save_scan, tmp_path):
 
 
 def test_an_ensemble(model, save_scan, tmp_path):
-    """Several models, one option or several; the scan may stand behind them."""
+    """Posteriors are averaged; the sidecar names each network."""
     scan = save_scan(tmp_path / "a.nii.gz", spacing=(1.0, 1.0, 1.0))
     copy = str(shutil.copytree(model.folder, tmp_path / "copy"))
     words = ["segment", "--model", model.folder, "--model", copy, str(tmp_path / "a.nii.gz")]

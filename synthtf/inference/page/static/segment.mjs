@@ -191,6 +191,7 @@ export class Grid {
   constructor(scanShape, affine, spacing) {
     const { found, size } = orientation(affine);
     this.scanShape = scanShape;
+    this.size = size; // mm, along the axes of the scan
     this.found = found;
     this.orientedShape = [0, 0, 0];
     const voxel = [0, 0, 0];
@@ -385,6 +386,57 @@ function removeIslands(posteriors, count, shape, classes, minimum) {
   }
 }
 
+// Where nothing was measured: synthtf/inference/absent.py.
+
+// 1 in the region of a scan, as in a NIfTI file, that a mask, defacing or the field of view cut away.
+export function absent(data, shape, size) {
+  const [nx, ny, nz] = shape, lowest = new Uint8Array(data.length);
+  const least = data.reduce((a, b) => Math.min(a, b), Infinity);
+  for (const value of new Set([0, least])) {
+    let count = 0;
+    for (const x of data) count += x === value;
+    if (count >= 0.01 * data.length) data.forEach((x, i) => x === value && (lowest[i] = 1));
+  }
+  if (!lowest.includes(1)) return null;
+  const cube = size.map((mm) => Math.max(1, roundEven(4 / mm)));
+  const num = shape.map((n, d) => Math.ceil(n / cube[d]));
+  // Cubes with a rim of one around them: beyond the field of view is nothing either.
+  const rim = num.map((n) => n + 2), cubes = new Uint8Array(rim[0] * rim[1] * rim[2]).fill(1);
+  const place = (i, j, k) => (i * rim[1] + j) * rim[2] + k;
+  for (let z = 0, i = 0; z < nz; z++) {
+    for (let y = 0; y < ny; y++) {
+      for (let x = 0; x < nx; x++, i++) {
+        if (lowest[i]) continue;
+        const at = [x, y, z].map((v, d) => Math.floor(v / cube[d]) + 1);
+        cubes[place(...at)] = 0;
+      }
+    }
+  }
+  const { pieces } = components(cubes, rim), outer = pieces[0];
+  const near = (i, j, k) => {
+    for (let a = -1; a < 2; a++) {
+      for (let b = -1; b < 2; b++) {
+        for (let c = -1; c < 2; c++) if (pieces[place(i + a, j + b, k + c)] === outer) return true;
+      }
+    }
+    return false;
+  };
+  const known = new Map(), gone = new Uint8Array(data.length);
+  for (let z = 0, i = 0; z < nz; z++) {
+    for (let y = 0; y < ny; y++) {
+      for (let x = 0; x < nx; x++, i++) {
+        if (!lowest[i]) continue;
+        const at = [x, y, z].map((v, d) => Math.floor(v / cube[d]) + 1), key = place(...at);
+        if (!known.has(key)) known.set(key, near(...at));
+        gone[i] = known.get(key);
+      }
+    }
+  }
+  return gone;
+}
+
+const roundEven = (x) => (x % 1 === 0.5 && Math.floor(x) % 2 === 0 ? Math.floor(x) : Math.round(x));
+
 // All of it.
 
 function forEach(shape, visit) {
@@ -482,11 +534,22 @@ export async function segment(scan, network, run, { ct = false, flip = true, say
     const each = Array.from({ length: count - 1 }, (_, i) => [i + 1]);
     removeIslands(posteriors, count, part.shape, each, Math.ceil(network.minimum_mm3 / grid.voxel));
   }
+  const gone = absent(scan.data, scan.shape, grid.size);
+  if (gone) {
+    const there = cut(grid.conform(Float32Array.from(gone)), box).data;
+    there.forEach((share, i) => {
+      const at = i * count;
+      for (let c = 1; c < count; c++) posteriors[at + c] *= 1 - share;
+      posteriors[at] += (1 - posteriors[at]) * share;
+    });
+  }
   const volumes = network.output_labels.map((_, c) => {
     let sum = 0;
     for (let i = c; i < posteriors.length; i += count) sum += posteriors[i];
     return sum * grid.voxel;
   });
   say("Going back to the scan's grid");
-  return { labels: grid.restoreLabels(posteriors, network.output_labels, box), volumes };
+  const labels = grid.restoreLabels(posteriors, network.output_labels, box);
+  if (gone) gone.forEach((is, i) => is && (labels[i] = network.output_labels[0]));
+  return { labels, volumes };
 }
