@@ -38,6 +38,17 @@ class ContrastiveTask(Task):
     name: ClassVar[str] = "contrastive"
     function: ClassVar[str] = "voxel_features"
     summary: ClassVar[str] = "give each voxel features that do not depend on the contrast"
+    command: ClassVar[str] = "features"
+    advice: ClassVar[tuple[str, ...]] = (
+        "begin with shapes alone (recipe anatomix): features of brains are learnt from "
+        "brains, those of shapes serve any anatomy",
+        "judge features by what is trained from them with few label maps (`--start`), not by "
+        "the loss",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "what distinguishes two contrasts of one anatomy, such as a lesion seen in FLAIR "
+        "alone: that is what features forget",
+    )
 
     network: UNetConfig = option(
         factory=functools.partial(UNetConfig, 16, 4, max_features=64),

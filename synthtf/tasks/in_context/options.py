@@ -56,6 +56,17 @@ class InContextTask(Task):
     function: ClassVar[str] = "in_context_segmentation"
     summary: ClassVar[str] = "segment whatever a few examples show"
     default_recipe: ClassVar[str] = "in-context"
+    command: ClassVar[str] = "in-context"
+    advice: ClassVar[tuple[str, ...]] = (
+        "make tasks as different as you can: shapes, structures and contrasts that no two "
+        "tasks share",
+        "compare with the same network without context (`--context 0`): the difference is "
+        "what the examples say",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "structures that the examples show in another plane or at another scale than the image",
+        "large sets of labelled scans of one kind: train a segmentation on them",
+    )
 
     network: CrossConfig = option(
         factory=CrossConfig, text="size of the network, or a Keras model to train further"

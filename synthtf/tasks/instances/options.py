@@ -36,6 +36,16 @@ class InstancesTask(Task):
     function: ClassVar[str] = "instance_segmentation"
     summary: ClassVar[str] = "tell objects of one kind apart, such as cells"
     default_recipe: ClassVar[str] = "anystar"
+    command: ClassVar[str] = "instances"
+    advice: ClassVar[tuple[str, ...]] = (
+        "let sizes and distances of the spheres go beyond those of your objects; count rays "
+        "by the finest outline that matters",
+        "choose the threshold by a few images with counted objects",
+    )
+    unsuited: ClassVar[tuple[str, ...]] = (
+        "objects that are not star-convex, such as branching cells or vessels: some of their "
+        "border is seen from no inner point",
+    )
 
     network: UNetConfig = option(
         factory=functools.partial(UNetConfig, 16, 4, max_features=64),
