@@ -111,21 +111,6 @@ def split_at_features(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     return trunk, head
 
 
-def feature_network(network: keras.Model) -> keras.Model:
-    """Give a network up to the features that its outputs are made from, sharing its layers.
-
-    Args:
-        network: As `unet` builds it.
-
-    Example:
-    >>> from synthtf.networks import UNetConfig, unet
-    >>> feature_network(unet(3, 2, UNetConfig(4, 2))).output.shape
-    (None, None, None, 4)
-    """
-    features = trained_class_layer(network).input
-    return keras.Model(network.input, features, name=f"{network.name}_features")
-
-
 def has_mixture(network: keras.Model) -> bool:
     """Whether a network adapts to the contrast of each image by a Gaussian mixture."""
     return _find(network, MIXTURE) is not None

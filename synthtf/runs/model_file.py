@@ -3,9 +3,6 @@
 A newer Keras adds arguments to its classes, and saves them even where they are left out; an older
 one refuses what it does not know. An argument that says no more than the default is not written,
 and is passed over where another version wrote it.
-
-A network that holds that of a model of the package, as a registration holds its detector, need not
-store it again: `BORROWED` in its metadata says from which model the weights are.
 """
 
 import functools
@@ -23,14 +20,11 @@ import h5py
 import keras
 
 from synthtf.data.hdf5 import tensors, values_of
-from synthtf.data.shipped_models import file_digest, shipped_models
 from synthtf.data.whole_files import check_archive
 from synthtf.runs.unused import discard_unused_networks
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _INITIALIZERS = "keras.initializers"
-BORROWED = "weights_of"
-"""In the metadata of a file: name of the model, its SHA-256, and group of the weights."""
 _UNKNOWN = object()
 
 
@@ -72,17 +66,13 @@ def read_network(path: str | os.PathLike) -> keras.Model:
     versions = ""
     try:
         with zipfile.ZipFile(path) as archive:
-            metadata = json.loads(archive.read(_METADATA))
-            versions = _versions(metadata)
+            versions = _versions(json.loads(archive.read(_METADATA)))
             written = json.loads(archive.read(_CONFIG))
             weights = archive.read(_WEIGHTS)
-        borrowed = metadata.get(BORROWED)
-        if borrowed is not None:
-            weights = _with_borrowed(weights, Path(path).name, *borrowed)
         config = _map_configs(written, _without_unknown)
         _check_weights(weights, str(path))
         load = functools.partial(keras.models.load_model, compile=False, safe_mode=True)
-        if config == written and borrowed is None:
+        if config == written:
             network = load(path)
         else:
             with tempfile.TemporaryDirectory() as folder:
@@ -99,22 +89,6 @@ def read_network(path: str | os.PathLike) -> keras.Model:
         reason = reason.removeprefix(f"{path}: ")
         raise ValueError(f"{path}: not a model that can be loaded, {reason}{versions}") from error
     return network
-
-
-def _with_borrowed(weights: bytes, file: str, name: str, digest: str, group: str) -> bytes:
-    """Add to the weights of a network those of a model of the package that it holds."""
-    source = shipped_models().get(name, Path(name)) / file
-    if not source.is_file() or file_digest(source) != digest:
-        raise ValueError(f"it needs weights of the model {name}, which is absent or another one")
-    stream = io.BytesIO(weights)
-    with zipfile.ZipFile(source) as archive:
-        lent = io.BytesIO(archive.read(_WEIGHTS))
-    with h5py.File(stream, "r+") as own, h5py.File(lent, "r") as other:
-        for names, dataset in tensors(other, str(source)):
-            place = "/".join((group, *names))
-            if place not in own:
-                own[place] = values_of(dataset, str(source))
-    return stream.getvalue()
 
 
 def _versions(metadata: dict[str, Any]) -> str:

@@ -10,9 +10,9 @@ from keras import layers, ops
 
 from synthtf.data.label_table import LabelTable
 from synthtf.networks import unet
-from synthtf.networks.parts import feature_network, split_at_features, with_label_head
+from synthtf.networks.parts import split_at_features, with_label_head
 from synthtf.ranges import Range
-from synthtf.runs.run import Run, as_run
+from synthtf.runs.run import as_run
 from synthtf.tasks.regressing.balance import (
     EqualGradients,
     EqualMagnitudes,
@@ -21,7 +21,6 @@ from synthtf.tasks.regressing.balance import (
     WeighLosses,
 )
 from synthtf.tasks.regressing.options import RegressionTask
-from synthtf.tasks.task import copied
 from synthtf.training.combined import CombinedModel
 
 Tensor = Any
@@ -235,24 +234,6 @@ def build(
         task.weights or (),
         name=task.function,
     )
-
-
-def copy_weights(run: Run, target: Run) -> bool:
-    """Copy the weights of a network to one that may return something else.
-
-    Args:
-        run: with the weights, of a network of regression or segmentation.
-        target: whose network gets them: all of them, or else those up to the last features.
-
-    Returns:
-        Whether the networks fit up to there.
-    """
-    old, new = run.task_model, target.task_model
-    if run.task == RegressionTask.name and copied(old.weights, new.weights):
-        return True
-    if run.task not in (RegressionTask.name, "segmentation"):
-        return False
-    return copied(*(feature_network(network).weights for network in (old, new)))
 
 
 def _segmenter(

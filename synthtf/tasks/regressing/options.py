@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from synthtf.arguments import Limits
 from synthtf.networks.sizes import UNetConfig
 from synthtf.options import option, options
-from synthtf.tasks.task import Task
+from synthtf.tasks.task import Task, copied
 
 if TYPE_CHECKING:
     import keras
@@ -129,7 +129,11 @@ class RegressionTask(Task):
         Raises:
             ValueError: if the run has another network.
         """
-        from synthtf.tasks.regressing.model import copy_weights
+        from synthtf.networks import trunk_weights
 
-        if not copy_weights(run, target):
+        old, new = run.task_model, target.task_model
+        if run.task == self.name and copied(old.weights, new.weights):
+            return
+        features = trunk_weights(old), trunk_weights(new)
+        if not features[0] or not copied(*features):
             raise ValueError(f"{run.name}: has another network than the one to be trained")
