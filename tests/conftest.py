@@ -30,6 +30,8 @@ ONLY_2D = {
     "test_name_decides_the_draws",
     "test_probability_is_per_sample",
     "test_without_a_key",
+    "test_batch_of_one_is_a_row_of_four",
+    "test_samples_are_independent",
 }
 # Only with --slow.
 SLOW = {"test_largest_arguments", "test_settings_of_keras_change_nothing"}

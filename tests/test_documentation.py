@@ -14,7 +14,8 @@ from synthtf.data.phantoms import head_phantom, write_phantoms
 from synthtf.data.volume_writer import write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose Python has tests of its own, which also check what comes out.
 ELSEWHERE = {"CONTRIBUTING.md", "features.md", "in_context.md", "loops.md", "training.md"}
 # Pages whose Python needs files that only users have: only what it imports is tried.
@@ -25,7 +26,9 @@ SMALLER |= {"num_batches=50": "num_batches=1", "epochs=40": "epochs=1"}
 
 
 def blocks(page):
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    """Python of a page; what the README shows, too, is tried there."""
+    found = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    return found if page == README else [code for code in found if code not in README.read_text()]
 
 
 def commands(page):

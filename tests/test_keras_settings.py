@@ -80,7 +80,8 @@ def train(maps, folder):
     return train_run(maps, folder, plan, Schedule(1, check_every=1), verbose=0)
 
 
-@pytest.mark.parametrize("floatx", ["float16", pytest.param("float64", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
 def test_training_a_run(maps, tmp_path, floatx):
     expected = train(maps, tmp_path / "default")
     with keras_settings(floatx):

@@ -70,6 +70,5 @@ def test_every_class_is_found(registered, imports):
     tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15),
     reason="Keras alone reads only what this or an older version wrote; `Run.load` reads all",
 )
-@pytest.mark.parametrize("imports", ORDERS)
-def test_released_models_load(imports):
-    fresh(LOAD.format(imports=imports), *MODELS)
+def test_released_models_load():
+    fresh(LOAD.format(imports=ORDERS[0]), *MODELS)

@@ -101,6 +101,7 @@ def test_brain_generator(phantoms, tmp_path):
     assert not np.array_equal(generator.generate_brain()[0], image)
 
 
+@pytest.mark.slow
 def test_brain_generator_without_the_random_steps(phantoms):
     generator = compat.BrainGenerator(
         phantoms,

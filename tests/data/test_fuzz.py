@@ -213,6 +213,7 @@ def test_transforms_tables_recipes_and_points(tmp_path):
 WRONG = (None, True, -1, 1.5, "x", [], {}, [1], [2, 1], [1, 2, 3], 10**400, [None, 1])
 
 
+@pytest.mark.slow
 def test_recipes_of_the_wrong_kinds(tmp_path):
     """Each entry of a recipe is refused by its name, or of the kind that it has to be."""
     path, good = tmp_path / "recipe.json", Recipe.preset("tutorial")

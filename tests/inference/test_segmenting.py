@@ -64,13 +64,18 @@ def volume_of(half_axes):
     "options",
     [
         {},
-        {"codes": "LPS"},
         {"codes": "PSR", "spacing": (2.0, 2.0, 2.0)},
         {"codes": "LIA", "offset": -300.0, "scale": 700.0},
-        {"codes": "LAS"},
-        {"turn": True},
         {"codes": "SPL", "spacing": (0.8, 0.8, 3.0), "turn": True},
-        {"codes": "RAS", "spacing": (0.7, 0.7, 4.0)},
+        *(
+            pytest.param(options, marks=pytest.mark.slow)
+            for options in (
+                {"codes": "LPS"},
+                {"codes": "LAS"},
+                {"turn": True},
+                {"codes": "RAS", "spacing": (0.7, 0.7, 4.0)},
+            )
+        ),
     ],
     ids=str,
 )

@@ -106,6 +106,7 @@ def test_segmentation_elsewhere(tmp_path, kind):
     assert LabelTable.read(tmp_path / "out" / "labels.tsv") == run.table
 
 
+@pytest.mark.slow
 def test_registration_elsewhere(tmp_path, capsys):
     run = make_run(tmp_path / "run", "registration")
     assert main(["export", str(tmp_path / "run"), "-o", str(tmp_path / "out")]) == 0

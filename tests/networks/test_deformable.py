@@ -227,7 +227,7 @@ def test_final_convolutions_and_full_resolution():
 # Training and files
 
 
-@pytest.mark.parametrize("hyper", [0, 4])
+@pytest.mark.parametrize("hyper", [0, pytest.param(4, marks=pytest.mark.slow)])
 def test_learns_to_align(hyper):
     """A square is moved onto another one, two voxels away."""
     keras.utils.set_random_seed(0)
@@ -292,7 +292,7 @@ print([name for name in sys.modules if name.startswith("synthtf")])
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel of TensorFlow")
 @pytest.mark.parametrize(
-    ("hyper", "changes"), [(4, {}), pytest.param(0, DETECTOR, marks=pytest.mark.slow)], ids=str
+    ("hyper", "changes"), [pytest.param(4, {}, marks=pytest.mark.slow), (0, DETECTOR)], ids=str
 )
 def test_saved_model_needs_no_synthtf(tmp_path, hyper, changes):
     model = make_model(3, hyper_units=hyper, **changes)

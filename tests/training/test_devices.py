@@ -77,6 +77,7 @@ for name, values in histories[0].items():
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_does_and_resume(tmp_path):
     pytest.importorskip("tensorflow")
     run("tensorflow", TRAIN, tmp_path, "instance")

@@ -76,6 +76,7 @@ def test_the_gradient_is_that_of_the_real_loss_after_a_step(labels):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_ranges_are_learned_and_kept(labels, tmp_path):
     model = model_of()
     learn = LearnRanges(["noise.std", "bias.drop"], real_of(labels), maps_of(labels, 5), 0.1)

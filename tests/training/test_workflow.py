@@ -193,6 +193,7 @@ def cosine(planned):
     return 0.01 * (0.01 + 0.99 * fall)
 
 
+@pytest.mark.slow
 def test_minutes_are_planned_as_epochs_which_resume_bit_for_bit(maps, tmp_path, monkeypatch):
     """Epochs of 6 s in 39 s: 5 more fit in what the first one leaves, whatever they take later."""
     schedule = {"minutes": 0.65}
@@ -244,6 +245,7 @@ def test_minutes_end_a_training_that_slows_down_and_more_of_them_go_on(maps, tmp
     assert run.metadata["planned_epochs"] == run.metadata["epochs_done"] == done + 2
 
 
+@pytest.mark.slow
 def test_the_network_is_the_moving_average_of_the_weights(maps, tmp_path):
     def weights(name, epochs, average=0.0):
         schedule = {"anneal": False, "average": average}

@@ -128,6 +128,7 @@ def test_joint_composes_and_takes_regularization(runs):
         np.testing.assert_allclose(found.inverse(found.forward(POINTS)), POINTS, atol=0.01)
 
 
+@pytest.mark.slow
 def test_an_affine_run_and_a_deformable_one_are_joint(runs):
     """One voxel of half the resolution, after the affine transform, from the fixed scan's side."""
     truth = pose()

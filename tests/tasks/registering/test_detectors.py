@@ -83,6 +83,7 @@ def test_a_detector_begins_as_a_segmentation(segmentation, affine):
     assert affine.output_labels == (0, 2, 41)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixture", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_so_does_one_with_a_side_channel(train, mixture):
     network = UNetConfig(features=2, levels=2, mixture_channels=mixture)
@@ -149,6 +150,7 @@ def test_its_size_is_that_of_the_run(affine):
     assert RegistrationTask("deformable", detector=affine.folder).network.detector == DETECTOR
 
 
+@pytest.mark.slow
 def test_refuses_what_has_no_detector(train, segmentation, affine):
     with pytest.raises(ValueError, match="or a registration of the kind affine or rigid"):
         detector_of(train("plain", RegistrationTask("deformable")))

@@ -56,7 +56,7 @@ def numpy(outputs):
     ("kind", "options", "learning_rate"),
     [
         ("deformable", {"regularization": 0.1}, 3e-3),
-        ("affine", {"landmarks": 1.0}, 3e-3),
+        pytest.param("affine", {"landmarks": 1.0}, 3e-3, marks=pytest.mark.slow),
         pytest.param(
             "affine",
             {"landmarks": 1.0, "network": COMPETING},

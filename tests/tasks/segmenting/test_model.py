@@ -39,7 +39,7 @@ def make(ndim, **options):
     return segmentation(SHAPES[ndim], [0, 7, 2035], recipe=EASY, network=TINY, **options)
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("ndim", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_learns_from_label_maps_alone(ndim):
     keras.utils.set_random_seed(0)
     model = make(ndim)
@@ -134,7 +134,9 @@ def test_standard_callbacks_and_steps(tmp_path):
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_mixed_precision(policy):
     batch = boxes(2)[0][0]
     expected = make(2).synthesis(batch)
