@@ -26,10 +26,9 @@ class Patches:
         >>> labels = np.zeros((8, 8), "int32")
         >>> labels[6, 1] = 17
         >>> patches = Patches((3, 3), [17])
-        >>> patches.cut(labels, patches.centre(patches.voxels(labels), labels.shape, 0, 5))
-        array([[0, 0, 0],
-               [0, 17, 0],
-               [0, 0, 0]], dtype=int32)
+        >>> centre = patches.centre(patches.voxels(labels), labels.shape, 0, 5)
+        >>> patches.cut(labels, centre).tolist()
+        [[0, 0, 0], [0, 17, 0], [0, 0, 0]]
     """
 
     def __init__(self, shape: Sequence[int], around: Sequence[int]) -> None:

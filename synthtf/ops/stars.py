@@ -112,7 +112,8 @@ def object_probability(
 
     Example:
         >>> index = ops.array([0, 1, 1, 1, 0])[None, :, None]
-        >>> ops.convert_to_numpy(object_probability(index, 1, (1,), 5))[0, :, 0].round(2).tolist()
+        >>> found = ops.convert_to_numpy(object_probability(index, 1, (1,), 5))
+        >>> [round(float(x), 2) for x in found.ravel()]
         [0.0, 0.33, 1.0, 0.33, 0.0]
     """
     shape = tuple(index.shape[1:-1])

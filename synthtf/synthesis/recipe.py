@@ -213,7 +213,7 @@ class Recipe:
 
         Example:
         >>> Recipe.preset("synthmorph-brains").with_scans(remapping=0.5).names
-        ('warp', 'scan_image', 'remapping', 'blur', 'bias', 'gamma')
+        ('warp', 'scan_image', 'remapping', 'bias', 'blur', 'gamma')
         """
         drawn = [s for s in self.steps if "labels" in s.gives and not _follows(s)]
         if drawn:

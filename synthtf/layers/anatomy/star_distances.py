@@ -39,7 +39,7 @@ class StarDistances(SynthesisLayer):
     >>> labels = np.zeros((1, 7, 7, 1), "int32")
     >>> labels[:, 1:6, 1:6] = 4
     >>> layer = StarDistances([4], rays=4, limit=8)
-    >>> np.asarray(layer(labels))[0, 3, 2].round(2).tolist()
+    >>> [round(float(x), 2) for x in np.asarray(layer(labels))[0, 3, 2]]
     [0.6, 3.5, 2.5, 1.5, 2.5]
 
     Reference: Schmidt et al., Cell detection with star-convex polygons, MICCAI 2018; Weigert et
