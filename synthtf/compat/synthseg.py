@@ -67,15 +67,6 @@ class BrainGenerator:
         FileNotFoundError: if there are no label maps.
         ValueError: if an argument is out of range, or has no counterpart.
 
-    Example:
-    >>> from synthtf.data.phantoms import write_phantoms
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> _ = write_phantoms(folder, 1, shape=(32, 32, 32), spacing=6.0)
-    >>> image, labels = BrainGenerator(folder, output_shape=32).generate_brain()
-    >>> image.shape, labels.shape
-    ((32, 32, 32), (32, 32, 32))
-
     Reference: `SynthSeg.brain_generator.BrainGenerator`; Billot et al., SynthSeg, Medical Image
         Analysis 2023.
     """
