@@ -7,6 +7,6 @@ setup(
     package_dir={"synthtf.models": "models"},
     package_data={
         "synthtf.inference.page": ["static/*"],
-        "synthtf.models": ["*.json", "*/*.keras", "*/*.json", "*/*.tsv", "*/*.md", "*/SHA256SUMS"]
+        "synthtf.models": ["*.json", "*/*.keras", "*/*.json", "*/*.tsv", "*/*.md", "*/SHA256SUMS"],
     },
 )
