@@ -61,7 +61,7 @@ def test_classes_are_in_the_parts_that_are_searched(registered):
     assert {module.split(".")[1] for module in registered.values()} <= set(_PARTS)
 
 
-@pytest.mark.parametrize("imports", ORDERS)
+@pytest.mark.parametrize("imports", [ORDERS[0], pytest.param(ORDERS[1], marks=pytest.mark.slow)])
 def test_every_class_is_found(registered, imports):
     fresh(FIND.format(imports=imports), json.dumps(registered))
 

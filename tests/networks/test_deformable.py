@@ -291,9 +291,8 @@ print([name for name in sys.modules if name.startswith("synthtf")])
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel of TensorFlow")
-@pytest.mark.parametrize(
-    ("hyper", "changes"), [pytest.param(4, {}, marks=pytest.mark.slow), (0, DETECTOR)], ids=str
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("hyper", "changes"), [(4, {}), (0, DETECTOR)], ids=str)
 def test_saved_model_needs_no_synthtf(tmp_path, hyper, changes):
     model = make_model(3, hyper_units=hyper, **changes)
     model.export(tmp_path / "exported", format="tf_saved_model", verbose=False)
