@@ -10,7 +10,6 @@ from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.inference.by_example import segment_in_context
 from synthtf.inference.cohorts.cohort import (
-    Begun,
     Cohort,
     CohortOptions,
     Job,
@@ -41,7 +40,7 @@ def in_context_cohort(
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
         context: pairs of the file of an image and that of its label map.
-        model: folder of a run, or name of a model. None: the one that comes with the package.
+        model: folder of a run, or name of a model. None: the one that comes with the package, if there is one.
         options: JSON files, and what is skipped; that the context was another is not noticed.
         segmenting: more options of `segment_in_context`.
 
@@ -62,14 +61,9 @@ def in_context_cohort(
         folder = model_folder(model, "in-context")
     images, maps = ([pair[i] for pair in pairs] for i in (0, 1))
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        found = segment_in_context(job.scan, images, maps, run, **segmenting)
+        return Prediction({"labels": found})
 
-        def predict(job: Job) -> Prediction:
-            found = segment_in_context(job.scan, images, maps, runs["Model"], **segmenting)
-            return Prediction({"labels": found})
-
-        facts = {"Description": "Labels by example", "Context": [str(f.resolve()) for f in files]}
-        return predict, {"labels": facts}
-
-    return cohort.run("in-context", {"Model": folder}, begin, options)
+    facts = {"Description": "Labels by example", "Context": [str(f.resolve()) for f in files]}
+    return cohort.apply("in-context", folder, predict, {"labels": facts}, options)

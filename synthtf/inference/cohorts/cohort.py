@@ -274,6 +274,33 @@ class Cohort:
         skipped = len(self.jobs) - len(jobs)
         return for_each_file(command, jobs, work, name=lambda job: job.scan, skipped=skipped)
 
+    def apply(
+        self,
+        command: str,
+        folder: Path,
+        predict: Callable[[Job, "Run"], Prediction],
+        facts: Mapping[str, Mapping[str, Any]],
+        options: CohortOptions,
+    ) -> Outcome:
+        """Apply one network to all jobs, or to those that are not finished.
+
+        Args:
+            command: Subcommand, for messages.
+            folder: Of the run.
+            predict: Makes the outputs of a job.
+            facts: Kind of output to what its JSON file says about it.
+            options: JSON files, and what is skipped.
+
+        Returns:
+            The counts, and the failures.
+        """
+
+        def begin(runs: dict[str, "Run"]) -> Begun:
+            self.describe()
+            return functools.partial(predict, run=runs["Model"]), facts
+
+        return self.run(command, {"Model": folder}, begin, options)
+
     def process(
         self, job: Job, predict: Callable[[Job], Prediction], provenance: Provenance
     ) -> None:

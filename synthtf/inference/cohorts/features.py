@@ -7,7 +7,6 @@ from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.inference.cohorts.cohort import (
-    Begun,
     Cohort,
     CohortOptions,
     Job,
@@ -37,7 +36,7 @@ def features_cohort(
         source: a volume, a folder, a .txt list, or the folder of a BIDS data set.
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
-        model: folder of a run, or name of a model. None: the one that comes with the package.
+        model: folder of a run, or name of a model. None: the one that comes with the package, if there is one.
         options: JSON files, and what is skipped.
         extracting: more options of `extract_features`.
 
@@ -52,13 +51,8 @@ def features_cohort(
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
         folder = model_folder(model, "features")
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        return Prediction({"features": extract_features(job.scan, run, **extracting)})
 
-        def predict(job: Job) -> Prediction:
-            return Prediction({"features": extract_features(job.scan, runs["Model"], **extracting)})
-
-        text = "Features of each voxel as frames, of length 1, at the resolution of the network"
-        return predict, {"features": {"Description": text}}
-
-    return cohort.run("features", {"Model": folder}, begin, options)
+    text = "Features of each voxel as frames, of length 1, at the resolution of the network"
+    return cohort.apply("features", folder, predict, {"features": {"Description": text}}, options)

@@ -52,15 +52,16 @@ def super_resolve_cohort(
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
         folder = model_folder(model, "super-resolution")
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        return Prediction({"image": super_resolve(job.scan, run, **resolving)})
 
-        def predict(job: Job) -> Prediction:
-            return Prediction({"image": super_resolve(job.scan, runs["Model"], **resolving)})
-
-        return predict, {"image": {"Description": "Image of the resolution of the network"}}
-
-    return cohort.run("super-resolve", {"Model": folder}, begin, options)
+    return cohort.apply(
+        "super-resolve",
+        folder,
+        predict,
+        {"image": {"Description": "Image of the resolution of the network"}},
+        options,
+    )
 
 
 def correct_cohort(

@@ -8,7 +8,6 @@ from synthtf.data.bids import Derivative
 from synthtf.data.paths import expand_scans
 from synthtf.data.shipped_models import model_folder
 from synthtf.inference.cohorts.cohort import (
-    Begun,
     Cohort,
     CohortOptions,
     Job,
@@ -41,7 +40,7 @@ def inpaint_cohort(
             or a .txt list.
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
-        model: folder of a run, or name of a model. None: the one that comes with the package.
+        model: folder of a run, or name of a model. None: the one that comes with the package, if there is one.
         options: JSON files, and what is skipped.
         filling: more options of `inpaint`.
 
@@ -63,14 +62,15 @@ def inpaint_cohort(
         folder = model_folder(model, "inpainting")
     mask_of = dict(zip([job.scan for job in cohort.jobs], files * len(cohort.jobs), strict=False))
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        mask = mask_of[job.scan]
+        image = inpaint(job.scan, mask, run, **filling)
+        return Prediction({"image": image}, facts={"image": {"Mask": str(mask)}})
 
-        def predict(job: Job) -> Prediction:
-            mask = mask_of[job.scan]
-            image = inpaint(job.scan, mask, runs["Model"], **filling)
-            return Prediction({"image": image}, facts={"image": {"Mask": str(mask)}})
-
-        return predict, {"image": {"Description": "The scan with healthy anatomy in the mask"}}
-
-    return cohort.run("inpaint", {"Model": folder}, begin, options)
+    return cohort.apply(
+        "inpaint",
+        folder,
+        predict,
+        {"image": {"Description": "The scan with healthy anatomy in the mask"}},
+        options,
+    )

@@ -7,7 +7,6 @@ from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.inference.cohorts.cohort import (
-    Begun,
     Cohort,
     CohortOptions,
     Job,
@@ -41,7 +40,7 @@ def instances_cohort(
         source: a volume, a folder, a .txt list, or the folder of a BIDS data set.
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
-        model: folder of a run, or name of a model. None: the one that comes with the package.
+        model: folder of a run, or name of a model. None: the one that comes with the package, if there is one.
         threshold: object probability above which a maximum proposes an object, in [0, 1].
         overlap: share of the smaller of two objects above which the less probable one is dropped.
         options: JSON files, and what is skipped.
@@ -62,14 +61,15 @@ def instances_cohort(
         check_shares(**shares)
         check_stardist()
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        found = find_instances(job.scan, run, **shares, **finding)
+        facts = {"objects": {"NumberOfObjects": int(found.data.max())}}
+        return Prediction({"objects": found}, facts=facts)
 
-        def predict(job: Job) -> Prediction:
-            found = find_instances(job.scan, runs["Model"], **shares, **finding)
-            facts = {"objects": {"NumberOfObjects": int(found.data.max())}}
-            return Prediction({"objects": found}, facts=facts)
-
-        return predict, {"objects": {"Description": "A number for each object, 0 elsewhere"}}
-
-    return cohort.run("instances", {"Model": folder}, begin, options)
+    return cohort.apply(
+        "instances",
+        folder,
+        predict,
+        {"objects": {"Description": "A number for each object, 0 elsewhere"}},
+        options,
+    )
