@@ -21,7 +21,7 @@ show() {
     while read -r word name rest; do
         case "$word" in
             Collecting) printf '\r    %-60.60s' "$name" ;;
-            Installing) printf '\r    %-60.60s' "unpacking, half a minute" ;;
+            Installing) if [ "$name" = collected ]; then printf "\r    %-60.60s" "unpacking, half a minute"; fi ;;
         esac
     done
     printf '\r%64s\r' ""

@@ -40,7 +40,7 @@ def in_context_cohort(
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
         context: pairs of the file of an image and that of its label map.
-        model: folder of a run, or name of a model. None: the one that comes with the package, if there is one.
+        model: folder of a run, or name of a model. None: that of the package, if there is one.
         options: JSON files, and what is skipped; that the context was another is not noticed.
         segmenting: more options of `segment_in_context`.
 

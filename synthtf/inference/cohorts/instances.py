@@ -40,7 +40,7 @@ def instances_cohort(
         source: a volume, a folder, a .txt list, or the folder of a BIDS data set.
         output: a file for a file; a folder, or a .txt list, for a folder or a list; a folder,
             which becomes a BIDS data set of derivatives, for a BIDS data set.
-        model: folder of a run, or name of a model. None: the one that comes with the package, if there is one.
+        model: folder of a run, or name of a model. None: that of the package, if there is one.
         threshold: object probability above which a maximum proposes an object, in [0, 1].
         overlap: share of the smaller of two objects above which the less probable one is dropped.
         options: JSON files, and what is skipped.
