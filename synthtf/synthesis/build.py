@@ -76,13 +76,8 @@ def build(
     labels: Labels,
     spacing: Range,
     views: Views | None = None,
-    contrast_key: bool = False,
 ) -> keras.Model:
-    """Build the model of a recipe, see `Recipe.build`; with `views`, of several rows per sample.
-
-    With `contrast_key`, the model has a further input of this name, from which the steps up to the
-    one that makes the image draw, so that two samples can differ in all but their contrast.
-    """
+    """Build the model of a recipe, see `Recipe.build`; with `views`, of several rows per sample."""
     bound, scene = bind(steps, shape, labels, spacing)
     inputs = {
         "labels": keras.Input((*(None,) * len(scene.shape), 1), dtype="int32", name="labels"),
@@ -90,8 +85,6 @@ def build(
     }
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
-    if contrast_key:
-        inputs["contrast_key"] = keras.Input((2,), dtype="int32", name="contrast_key")
     chain = _Chain(inputs, scene, bound)
     if views is None:
         for stage in group(bound):
@@ -127,7 +120,7 @@ def _chain_views(chain: "_Chain", steps: Sequence[SynthesisLayer], views: Views)
         shared: ViewKeys(views.number, shared, name=f"view_keys_{index}")(chain.key)
         for index, shared in enumerate(intervals)
     }
-    is_spread = False
+    is_spread = views.are_given
     for stage in group(steps, views.shared):
         shared = views.shared(stage.steps[0])
         if not is_spread and shared != ALWAYS:
@@ -148,7 +141,6 @@ class _Chain:
         targets: symbolic images that are kept, by name of the step.
         numbers: symbolic numbers that are kept, a row per sample, by name of the step.
         key: symbolic keys.
-        contrast_key: those of the steps before there is an image, if they differ.
         shape: spatial shape of the images.
         wholes: mapping from labels to structures as a whole, for contrast; see `wholes`.
         is_placed: whether the parts are on the grid of the images.
@@ -164,7 +156,6 @@ class _Chain:
         self.targets: dict[str, Any] = {}
         self.numbers: dict[str, Any] = {}
         self.key = inputs["key"]
-        self.contrast_key = inputs.get("contrast_key")
         self.shape = scene.shape
         self.wholes = wholes(scene.table)
         self.is_placed = False
@@ -245,9 +236,7 @@ class _Chain:
             return self._replace_image(step)
         also = [part for part in step.also if part in self.parts]
         inputs = [self._part(part) for part in (*step.takes, *also)]
-        before_image = "image" not in self.parts and self.contrast_key is not None
-        key = self.contrast_key if before_image else self.key
-        random = {"key": key} if isinstance(step, RandomLayer) else {}
+        random = {"key": self.key} if isinstance(step, RandomLayer) else {}
         outputs = step(inputs if len(inputs) > 1 else inputs[0], **random)
         for name, target in self.targets.items() if step.hides else ():
             self.targets[name] = step([target, *inputs[1:]], **random)
@@ -262,7 +251,7 @@ class _Chain:
             self.trail = None
             if field is None and hasattr(step, "displacement"):
                 of = DisplacementOf([step], name=f"{step.name}_displacement")
-                field = of(inputs[0], key=key)
+                field = of(inputs[0], key=self.key)
         if field is not None and "scan" in self.parts:
             # What has been kept stays as it is where a step moves labels and image alone.
             self._of_scan = [] if "image" in gives else self._of_scan

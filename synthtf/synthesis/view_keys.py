@@ -24,10 +24,13 @@ class Views:
         number: images per sample.
         shared: gives for a step when all images share its draws: a number that is drawn from
             [0, 1) once for each sample lies between the two.
+        are_given: whether label maps come one per image, those of a sample next to each other; else
+            one label map per sample is that of all its images.
     """
 
     number: int
     shared: Callable[[SynthesisLayer], Range]
+    are_given: bool = False
 
 
 @keras.saving.register_keras_serializable(package="synthtf")

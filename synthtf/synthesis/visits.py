@@ -1,13 +1,13 @@
 """Two visits of one person, between which something changes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import keras
 from keras import ops
 
-from synthtf import random, xla
+from synthtf import xla
 from synthtf.data.label_table import LabelTable
 from synthtf.layers import MapLabels
 from synthtf.layers.base import SynthesisLayer, Tensor
@@ -16,6 +16,7 @@ from synthtf.ops.labels import map_labels
 from synthtf.ranges import Range
 from synthtf.synthesis.build import build
 from synthtf.synthesis.recipe import Recipe
+from synthtf.synthesis.view_keys import NEVER, Views
 
 
 def labels_to_visits(
@@ -78,7 +79,8 @@ def labels_to_visits(
     groups = [Scene(tuple(shape), spacing, table).labels([region]) for region in regions]
     first = _named("anatomy", anatomy.build(shape, fine, spacing))
     second = _named("changes", changes.build(shape, fine, spacing))
-    scan = _named("scans", build(own.steps, shape, fine, spacing, contrast_key=True))
+    views = Views(2, _sharing(own, same_contrast), are_given=True)
+    scans = _named("scans", build(own.steps, shape, fine, spacing, views))
 
     inputs = {
         name: keras.Input(x.shape[1:], dtype=x.dtype, name=name) for name, x in first.input.items()
@@ -86,13 +88,11 @@ def labels_to_visits(
     key = inputs["key"]
     before = first(inputs)["labels"]
     after = second({"labels": before, "key": key})["labels"]
-    other, contrast = SecondVisit(same_contrast, name="second_visit")(key)
-    images = [
-        scan({"labels": visit, "key": k, "contrast_key": c})["image"]
-        for visit, k, c in ((before, key, key), (after, other, contrast))
-    ]
+    visits = ops.stack([before, after], axis=1)
+    made = scans({"labels": ops.reshape(visits, (-1, *visits.shape[2:])), "key": key})["image"]
+    images = ops.reshape(made, (-1, 2, *made.shape[1:]))
     outputs = {
-        "image": ops.concatenate(images, axis=-1),
+        "image": ops.concatenate([images[:, 0], images[:, 1]], axis=-1),
         "change": LabelChange(groups, name="change")([before, after]),
         "labels": MapLabels(table.mapping, name="target")(before),
     }
@@ -102,6 +102,13 @@ def labels_to_visits(
 def _named(name: str, model: keras.Model) -> keras.Model:
     """Give a model another name, as there are several in one."""
     return keras.Model(model.input, model.output, name=name)
+
+
+def _sharing(recipe: Recipe, same_contrast: float) -> Callable[[SynthesisLayer], Range]:
+    """Share what comes before there is an image in so many of the samples, and nothing behind."""
+    makes = next(i for i, step in enumerate(recipe.steps) if "image" in step.gives)
+    contrast = recipe.names[: makes + 1]
+    return lambda step: (0.0, same_contrast) if step.name in contrast else NEVER
 
 
 def _split(recipe: Recipe, between: Sequence[str]) -> tuple[Recipe, Recipe, Recipe]:
@@ -121,33 +128,6 @@ def _split(recipe: Recipe, between: Sequence[str]) -> tuple[Recipe, Recipe, Reci
             f"before the steps between the visits, and take no real scans. Received: {recipe!r}"
         )
     return Recipe(anatomy), Recipe(changes), Recipe(own)
-
-
-@keras.saving.register_keras_serializable(package="synthtf")
-class SecondVisit(SynthesisLayer):
-    """Draw the keys of a second visit: its own, and that of its contrast, which may be the first's.
-
-    Input shape: `(batch, 2)`, int32.
-    Output shape: two of the same.
-    """
-
-    def __init__(self, same_contrast: float = 0.0, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.same_contrast = float(same_contrast)
-
-    def call(self, key: Tensor) -> list[Tensor]:
-        """Fold the name of the layer into the keys."""
-        own = random.fold_in(key, self.name)
-        same = random.uniform(random.fold_in(own, "contrast"), (1,)) < self.same_contrast
-        return [own, ops.where(same, key, own)]
-
-    def output_spec(self, key: Tensor) -> list[Tensor]:
-        """Two keys."""
-        return [keras.KerasTensor(key.shape, "int32") for _ in range(2)]
-
-    def get_config(self) -> dict[str, object]:
-        """Give the probability."""
-        return {**super().get_config(), "same_contrast": self.same_contrast}
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
