@@ -132,5 +132,8 @@ def test_command(runs, tmp_path):
     before = (tmp_path / "out" / "a_seg.nii.gz").stat().st_mtime_ns
     assert main([*words, "--skip-existing"]) == 1
     assert (tmp_path / "out" / "a_seg.nii.gz").stat().st_mtime_ns == before
+    write_volume(tmp_path / "labels.nii.gz", np.flip(labels.data, 0), affine=labels.affine)
+    assert main([*words, "--skip-existing"]) == 1
+    assert (tmp_path / "out" / "a_seg.nii.gz").stat().st_mtime_ns > before
     assert main([*words[:-1], str(tmp_path / "nothing")]) == 2
     assert main([*words, "-c", pair[0], str(tmp_path / "missing.nii.gz")]) == 2

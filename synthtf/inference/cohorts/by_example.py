@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
-from synthtf.data.shipped_models import model_folder
+from synthtf.data.shipped_models import file_digest, model_folder
 from synthtf.inference.by_example import segment_in_context
 from synthtf.inference.cohorts.cohort import (
     Cohort,
@@ -41,7 +41,7 @@ def in_context_cohort(
             which becomes a BIDS data set of derivatives, for a BIDS data set.
         context: pairs of the file of an image and that of its label map.
         model: folder of a run, or name of a model. None: that of the package, if there is one.
-        options: JSON files, and what is skipped; that the context was another is not noticed.
+        options: JSON files, and what is skipped.
         segmenting: more options of `segment_in_context`.
 
     Returns:
@@ -65,5 +65,9 @@ def in_context_cohort(
         found = segment_in_context(job.scan, images, maps, run, **segmenting)
         return Prediction({"labels": found})
 
-    facts = {"Description": "Labels by example", "Context": [str(f.resolve()) for f in files]}
+    facts = {
+        "Description": "Labels by example",
+        "Context": [str(file.resolve()) for file in files],
+        "ContextSHA256": [file_digest(file) for file in files],
+    }
     return cohort.apply("in-context", folder, predict, {"labels": facts}, options)

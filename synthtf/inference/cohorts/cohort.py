@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synthtf.batch import Outcome, for_each_file
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
 Writer = Callable[[Path], object]
+_NO_FACTS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 Begun = tuple[Callable[["Job"], "Prediction"], Mapping[str, Mapping[str, Any]]]
 
 
@@ -202,16 +204,18 @@ class Cohort:
         self,
         table: Container[Path] | None = None,
         models: Mapping[str, Path] | None = None,
+        facts: Mapping[str, Mapping[str, Any]] = _NO_FACTS,
     ) -> list[Job]:
         """List the jobs that are not finished.
 
-        A job is finished if all its files exist, its JSON files report no error and the same
-        networks, and its scan is in the table. A JSON file is written after its output.
+        A job is finished if all its files exist, its JSON files report no error, the same networks
+        and facts, and its scan is in the table. A JSON file is written after its output.
 
         Args:
             table: Scans with a row in the table, if one is written.
             models: Role to folder of the runs whose networks are used; None: outputs of any
                 network are accepted.
+            facts: Kind of output to what its JSON file should say.
 
         Raises:
             OSError: If a network cannot be read.
@@ -221,7 +225,9 @@ class Cohort:
             job
             for job in self.jobs
             if not all(path.is_file() for path in job.outputs.values())
-            or not all(succeeded(path, digests) for path in job.sidecars.values())
+            or not all(
+                succeeded(path, digests, facts.get(name, {})) for name, path in job.sidecars.items()
+            )
             or (table is not None and job.scan not in table)
         ]
 
@@ -246,6 +252,7 @@ class Cohort:
         begin: Callable[[dict[str, "Run"]], Begun],
         options: CohortOptions,
         table: Container[Path] | None = None,
+        facts: Mapping[str, Mapping[str, Any]] = _NO_FACTS,
     ) -> Outcome:
         """Process all jobs, or those that are not finished.
 
@@ -256,11 +263,13 @@ class Cohort:
                 output to what its JSON file says about it. Not called if no job is left.
             options: JSON files, and what is skipped.
             table: Scans with a row in the table, if one is written.
+            facts: Kind of output to what its JSON file says, as far as that is known beforehand;
+                what says otherwise is not skipped.
 
         Returns:
             The counts, and the failures.
         """
-        jobs = self.unfinished(table, models) if options.skip_existing else self.jobs
+        jobs = self.unfinished(table, models, facts) if options.skip_existing else self.jobs
         work = None
         if jobs:
             load_backend()
@@ -299,7 +308,7 @@ class Cohort:
             self.describe()
             return functools.partial(predict, run=runs["Model"]), facts
 
-        return self.run(command, {"Model": folder}, begin, options)
+        return self.run(command, {"Model": folder}, begin, options, facts=facts)
 
     def process(
         self, job: Job, predict: Callable[[Job], Prediction], provenance: Provenance

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from synthtf.data.bids import source_facts
@@ -114,20 +115,27 @@ def write_sidecar(path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
     write_whole(path, (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def succeeded(path: str | os.PathLike, digests: Mapping[str, str] | None = None) -> bool:
-    """Return whether a JSON file says that its output was made, and without an error.
+def succeeded(
+    path: str | os.PathLike,
+    digests: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> bool:
+    """Return whether a JSON file says that its output was made so, and without an error.
 
     Args:
         path: The JSON file; it need not exist.
         digests: Roles and SHA-256 of the networks that the output has to be made with; None: any.
+        facts: What else it has to say.
     """
-    facts = own_facts(path)
-    if "SynthtfVersion" not in facts or "Error" in facts:
+    said = own_facts(path)
+    if "SynthtfVersion" not in said or "Error" in said:
+        return False
+    if any(said.get(name) != value for name, value in facts.items()):
         return False
     if digests is None:
         return True
     ending = _digest_of("Model")
-    found = {name: value for name, value in facts.items() if name.endswith(ending)}
+    found = {name: value for name, value in said.items() if name.endswith(ending)}
     return found == {_digest_of(role): digest for role, digest in digests.items()}
 
 

@@ -89,6 +89,9 @@ def test_only_a_file_of_a_success_counts(tmp_path):
     write_sidecar(sidecar, {"SynthtfVersion": "1", "ModelSHA256": "0a", "AffineModelSHA256": "0c"})
     assert succeeded(sidecar, {"Model": "0a", "AffineModel": "0c"})
     assert not succeeded(sidecar, {"Model": "0a"})
+    write_sidecar(sidecar, {"SynthtfVersion": "1", "Context": ["x"]})
+    assert succeeded(sidecar, None, {"Context": ["x"]})
+    assert not succeeded(sidecar, None, {"Context": ["y"]})
     for facts in ({"SynthtfVersion": "1", "Error": "empty"}, {"EchoTime": 1}, []):
         write_sidecar(sidecar, facts)
         assert not succeeded(sidecar)
