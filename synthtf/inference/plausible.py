@@ -19,7 +19,11 @@ _TISSUES = r"cortex|gr[ae]y|\bgm\b", r"white|\bwm\b"  # names of what is most of
 _FACE = 0.01  # share of the voxels of a face that are touched
 
 
-class ImplausibleWarning(UserWarning):
+class UselessWarning(UserWarning):
+    """What was found in a scan is of no use."""
+
+
+class ImplausibleWarning(UselessWarning):
     """What was found in a scan cannot be a brain."""
 
 

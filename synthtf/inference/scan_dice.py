@@ -9,9 +9,9 @@ from synthtf.data.grid import check_same_grid
 from synthtf.data.scan_truths import LabelledScan
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.evaluation.comparing import dice, occurring
-from synthtf.inference.plausible import ImplausibleWarning
-from synthtf.inference.segmenting import EmptySegmentationWarning, segment
-from synthtf.inference.stripping import EmptyMaskWarning, strip
+from synthtf.inference.plausible import UselessWarning
+from synthtf.inference.segmenting import segment
+from synthtf.inference.stripping import strip
 from synthtf.runs.run import Run
 
 _BRAIN = {1: "brain"}
@@ -33,8 +33,7 @@ def scan_dice(scan: LabelledScan, run: Run) -> dict[tuple[int, str], float]:
     """
     with warnings.catch_warnings():
         # A network that has just begun finds nothing.
-        for kind in (EmptySegmentationWarning, EmptyMaskWarning, ImplausibleWarning):
-            warnings.simplefilter("ignore", kind)
+        warnings.simplefilter("ignore", UselessWarning)
         found = _FOUND[run.task](scan, run)
     truth = read_volume(scan.mask if scan.labels is None else scan.labels, labels=True)
     check_same_grid(found, truth)

@@ -18,7 +18,7 @@ from synthtf.inference.lesions import check_lesions, count_lesions, lesion_label
 from synthtf.inference.locator import locator
 from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
-from synthtf.inference.plausible import ImplausibleWarning, doubt
+from synthtf.inference.plausible import ImplausibleWarning, UselessWarning, doubt
 from synthtf.inference.posterior_maps import entropy, restore_all, restore_sum
 from synthtf.inference.prediction import (
     LastPrediction,
@@ -41,7 +41,7 @@ _MAP_BYTES = 16  # per voxel of a scan, of the maps of uncertainty and lesions a
 _SHARE = 1 / 3  # of the posteriors are larger at most; 1 / 10 where 7 / 10 of a scan are air
 
 
-class EmptySegmentationWarning(UserWarning):
+class EmptySegmentationWarning(UselessWarning):
     """Every voxel of a segmentation is background."""
 
 

@@ -13,7 +13,7 @@ from synthtf.inference.conform import ConformedGrid
 from synthtf.inference.defaults import BORDER
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
-from synthtf.inference.plausible import ImplausibleWarning, doubt
+from synthtf.inference.plausible import ImplausibleWarning, UselessWarning, doubt
 from synthtf.inference.prediction import (
     LastPrediction,
     brain_box,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _BORDERS = {True: 0, False: 1}  # channel of the network, with and without CSF
 
 
-class EmptyMaskWarning(UserWarning):
+class EmptyMaskWarning(UselessWarning):
     """No voxel of a scan belongs to the brain."""
 
 

@@ -3,10 +3,10 @@
 import functools
 import os
 import time
+import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synthtf.batch import Outcome, for_each_file
@@ -42,6 +42,7 @@ from synthtf.inference.cohorts.provenance import (
     succeeded,
     write_sidecar,
 )
+from synthtf.inference.plausible import UselessWarning
 from synthtf.startup import load_backend
 from synthtf.version import __version__
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
 Writer = Callable[[Path], object]
-_NO_FACTS: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 Begun = tuple[Callable[["Job"], "Prediction"], Mapping[str, Mapping[str, Any]]]
 
 
@@ -67,8 +67,8 @@ class CohortOptions:
     """How many scans are processed.
 
     Attributes:
-        sidecars: whether outputs get a JSON file beside them, which says where they come from.
-        skip_existing: whether scans are left out whose outputs of this model all exist.
+        sidecars: whether outputs get a JSON file beside them, see `Provenance`.
+        skip_existing: whether finished scans are left out, see `Cohort.unfinished`.
         command: what the JSON files name as the command. None: the function that was called.
     """
 
@@ -204,7 +204,7 @@ class Cohort:
         self,
         table: Container[Path] | None = None,
         models: Mapping[str, Path] | None = None,
-        facts: Mapping[str, Mapping[str, Any]] = _NO_FACTS,
+        facts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> list[Job]:
         """List the jobs that are not finished.
 
@@ -213,8 +213,7 @@ class Cohort:
 
         Args:
             table: Scans with a row in the table, if one is written.
-            models: Role to folder of the runs whose networks are used; None: outputs of any
-                network are accepted.
+            models: Role to folder of the runs whose networks are used; None: any.
             facts: Kind of output to what its JSON file should say.
 
         Raises:
@@ -226,7 +225,8 @@ class Cohort:
             for job in self.jobs
             if not all(path.is_file() for path in job.outputs.values())
             or not all(
-                succeeded(path, digests, facts.get(name, {})) for name, path in job.sidecars.items()
+                succeeded(path, digests, (facts or {}).get(name, {}))
+                for name, path in job.sidecars.items()
             )
             or (table is not None and job.scan not in table)
         ]
@@ -252,19 +252,18 @@ class Cohort:
         begin: Callable[[dict[str, "Run"]], Begun],
         options: CohortOptions,
         table: Container[Path] | None = None,
-        facts: Mapping[str, Mapping[str, Any]] = _NO_FACTS,
+        facts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Outcome:
         """Process all jobs, or those that are not finished.
 
         Args:
             command: Subcommand, for messages.
-            models: Role to folder of the runs; what other networks made is not skipped.
-            begin: Takes the runs by role. Returns what makes the outputs of a job, and kind of
-                output to what its JSON file says about it. Not called if no job is left.
+            models: Role to folder of the runs.
+            begin: Takes the runs by role, if any job is left. Returns what makes the outputs of a
+                job, and kind of output to what its JSON file says about it.
             options: JSON files, and what is skipped.
             table: Scans with a row in the table, if one is written.
-            facts: Kind of output to what its JSON file says, as far as that is known beforehand;
-                what says otherwise is not skipped.
+            facts: Kind of output to what its JSON file has to say to be skipped.
 
         Returns:
             The counts, and the failures.
@@ -281,7 +280,9 @@ class Cohort:
             provenance = Provenance(runs, name, facts, self.root)
             work = functools.partial(self.process, predict=predict, provenance=provenance)
         skipped = len(self.jobs) - len(jobs)
-        return for_each_file(command, jobs, work, name=lambda job: job.scan, skipped=skipped)
+        with warnings.catch_warnings():  # reported as the failure of a scan already
+            warnings.simplefilter("ignore", UselessWarning)
+            return for_each_file(command, jobs, work, name=lambda job: job.scan, skipped=skipped)
 
     def apply(
         self,

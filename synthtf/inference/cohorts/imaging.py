@@ -7,7 +7,6 @@ from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.inference.cohorts.cohort import (
-    Begun,
     Cohort,
     CohortOptions,
     Job,
@@ -21,6 +20,11 @@ if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
 _OPTIONS = CohortOptions()
+_CORRECTED = {
+    "image": {"Description": "The scan divided by its bias field"},
+    "field": {"Description": "The bias field; its logarithm varies about 0"},
+}
+"""What the JSON files of the outputs say about them."""
 
 
 def super_resolve_cohort(
@@ -100,16 +104,8 @@ def correct_cohort(
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
         folder = model_folder(model, "bias")
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        found = correct(job.scan, run, **correcting)
+        return Prediction({name: getattr(found, name) for name in kinds})
 
-        def predict(job: Job) -> Prediction:
-            found = correct(job.scan, runs["Model"], **correcting)
-            return Prediction({name: getattr(found, name) for name in kinds})
-
-        return predict, {
-            "image": {"Description": "The scan divided by its bias field"},
-            "field": {"Description": "The bias field; its logarithm varies about 0"},
-        }
-
-    return cohort.run("correct", {"Model": folder}, begin, options)
+    return cohort.apply("correct", folder, predict, _CORRECTED, options)

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,7 @@ from synthtf.inference.cohorts.cohort import (
 from synthtf.inference.cohorts.provenance import VOLUMES
 from synthtf.inference.judging import judge, tissue_names
 from synthtf.inference.lesions import check_lesions, lesion_labels
-from synthtf.inference.plausible import ImplausibleWarning
-from synthtf.inference.segmenting import EmptySegmentationWarning, segment
+from synthtf.inference.segmenting import segment
 from synthtf.usage import usage_errors
 
 if TYPE_CHECKING:
@@ -145,11 +143,7 @@ def segment_cohort(
             "lesions": {"Description": lesion},
         }
 
-    with warnings.catch_warnings():
-        # A result of no use is reported as a failure of its scan, not as a warning as well.
-        for kind in (EmptySegmentationWarning, ImplausibleWarning):
-            warnings.simplefilter("ignore", kind)
-        return cohort.run("segment", models, begin, options, _Tables(table, judgements))
+    return cohort.run("segment", models, begin, options, _Tables(table, judgements))
 
 
 class _Tables:

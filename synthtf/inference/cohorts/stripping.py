@@ -1,7 +1,6 @@
 """Skull-stripping of many scans."""
 
 import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.volumes import Volume
 from synthtf.inference.cohorts.cohort import (
-    Begun,
     Cohort,
     CohortOptions,
     Job,
@@ -19,8 +17,7 @@ from synthtf.inference.cohorts.cohort import (
     Prediction,
 )
 from synthtf.inference.cohorts.provenance import VOLUMES
-from synthtf.inference.plausible import ImplausibleWarning
-from synthtf.inference.stripping import EmptyMaskWarning, strip
+from synthtf.inference.stripping import strip
 from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
@@ -75,22 +72,13 @@ def strip_cohort(
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
         folder = model_folder(model, "stripping")
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        found = strip(job.scan, run, **stripping)
+        volumes = {name: getattr(found, name) for name in kinds}
+        facts = {"mask": {VOLUMES: {"brain": _volume(found.mask)}}}
+        return Prediction(volumes, found.doubt, facts)
 
-        def predict(job: Job) -> Prediction:
-            found = strip(job.scan, runs["Model"], **stripping)
-            volumes = {name: getattr(found, name) for name in kinds}
-            facts = {"mask": {VOLUMES: {"brain": _volume(found.mask)}}}
-            return Prediction(volumes, found.doubt, facts)
-
-        return predict, _FACTS
-
-    with warnings.catch_warnings():
-        # A result of no use is reported as a failure of its scan, not as a warning as well.
-        for kind in (EmptyMaskWarning, ImplausibleWarning):
-            warnings.simplefilter("ignore", kind)
-        return cohort.run("strip", {"Model": folder}, begin, options)
+    return cohort.apply("strip", folder, predict, _FACTS, options)
 
 
 def _volume(mask: Volume) -> float:

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.surfaces import SHAPE, SURFACE, write_shape, write_surface
 from synthtf.inference.cohorts.cohort import (
-    Begun,
     Cohort,
     CohortOptions,
     Job,
@@ -20,8 +18,6 @@ from synthtf.inference.cohorts.cohort import (
     Prediction,
     Writer,
 )
-from synthtf.inference.plausible import ImplausibleWarning
-from synthtf.inference.segmenting import EmptySegmentationWarning
 from synthtf.inference.surfaces.level_maps import KINDS, SIDES
 from synthtf.inference.surfaces.meshes import check_library
 from synthtf.inference.surfaces.reconstructing import Cortex, find_surfaces
@@ -33,12 +29,16 @@ if TYPE_CHECKING:
 _OPTIONS = CohortOptions()
 _THICKNESS = "thickness"
 _HEALTHY = (2.0, 4.0)  # mm
-_TEXTS = {
-    "white": "Border of white matter and cortex of a hemisphere",
-    "pial": "Outer border of the cortex of a hemisphere",
-    _THICKNESS: "Distance between both at each vertex of the white surface, to the nearest vertex "
-    "of the pial surface and back; about 0 where there is no cortex",
+_FACTS = {
+    "white": {"Description": "Border of white matter and cortex of a hemisphere"},
+    "pial": {"Description": "Outer border of the cortex of a hemisphere"},
+    _THICKNESS: {
+        "Description": "Distance between both at each vertex of the white surface, to the nearest "
+        "vertex of the pial surface and back; about 0 where there is no cortex",
+        "Units": "mm",
+    },
 }
+"""What the JSON files of the outputs say about them."""
 
 
 def surfaces_cohort(
@@ -76,24 +76,12 @@ def surfaces_cohort(
         cohort = Cohort.plan(source, kinds, sidecars=options.sidecars)
         folder = model_folder(model, "segmentation")
 
-    def begin(runs: dict[str, "Run"]) -> Begun:
-        cohort.describe()
+    def predict(job: Job, run: "Run") -> Prediction:
+        found = find_surfaces(job.scan, run, **finding)
+        return Prediction(_writers(found), found.doubt, _measured(found))
 
-        def predict(job: Job) -> Prediction:
-            found = find_surfaces(job.scan, runs["Model"], **finding)
-            return Prediction(_writers(found), found.doubt, _facts(found))
-
-        texts = {name: {"Description": _TEXTS[name.split()[1]]} for name in kinds}
-        return predict, {
-            name: {**facts, "Units": "mm"} if name.endswith(_THICKNESS) else facts
-            for name, facts in texts.items()
-        }
-
-    with warnings.catch_warnings():
-        # A result of no use is reported as a failure of its scan, not as a warning as well.
-        for kind in (EmptySegmentationWarning, ImplausibleWarning):
-            warnings.simplefilter("ignore", kind)
-        return cohort.run("surfaces", {"Model": folder}, begin, options)
+    facts = {name: _FACTS[name.split()[1]] for name in kinds}
+    return cohort.apply("surfaces", folder, predict, facts, options)
 
 
 def _output(folder: str | os.PathLike, side: str, kind: str) -> Output:
@@ -113,7 +101,7 @@ def _writers(found: Cortex) -> dict[str, Writer]:
     return writers
 
 
-def _facts(found: Cortex) -> dict[str, dict[str, Any]]:
+def _measured(found: Cortex) -> dict[str, dict[str, Any]]:
     """What the JSON files say was measured."""
     facts: dict[str, dict[str, Any]] = {
         f"{side} {kind}": {
