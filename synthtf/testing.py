@@ -145,7 +145,8 @@ class LayerContract(ArgumentContract):
         features = ops.cast(tree.flatten(inner.output)[0], "float32")
         dense = keras.layers.Dense(1)
         model = keras.Model(inner.inputs, dense(features))
-        model.compile(keras.optimizers.SGD(1e-6), "mse", jit_compile=False)
+        # That it can be compiled is another promise.
+        model.compile(keras.optimizers.SGD(1e-6), "mse", run_eagerly=True)
         before = ops.convert_to_numpy(dense.bias)
         target = np.full((BATCH, *model.output.shape[1:]), 1e6, "float32")
         history = model.fit(tree.flatten(inputs), target, batch_size=BATCH, verbose=0)

@@ -34,6 +34,14 @@ ONLY_2D = {
     "test_samples_are_independent",
     "test_call_is_sample_then_apply",
     "test_symbolic_output_is_that_of_a_call",
+    "test_identity_arguments",
+    "test_arguments_change_something",
+}
+# With the first arguments of a layer alone; with the others, too, with --slow.
+FIRST_VARIANT = {
+    "test_call_leaves_inputs_and_layer_alone",
+    "test_call_is_sample_then_apply",
+    "test_symbolic_output_is_that_of_a_call",
 }
 # Only with --slow.
 SLOW = {
@@ -96,7 +104,9 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="slow: run with --slow")
         for item in items:
-            if "slow" in item.keywords or getattr(item, "originalname", item.name) in SLOW:
+            name = getattr(item, "originalname", item.name)
+            variant = getattr(item, "callspec", None) and item.callspec.params.get("variant")
+            if "slow" in item.keywords or name in SLOW or (variant and name in FIRST_VARIANT):
                 item.add_marker(skip)
 
 

@@ -209,7 +209,9 @@ def test_mixed_precision(bfloat16, mixture):
     assert predict(linear, noise(1, 8, 8, 1)).dtype == "float32"
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("float32", marks=pytest.mark.slow)]
+)
 def test_fit_learns(policy):
     keras.config.set_dtype_policy(policy)
     try:

@@ -33,8 +33,15 @@ def distance(a, b, points=POINTS):
     return np.linalg.norm(a(points) - b(points), axis=-1).max()
 
 
-@pytest.mark.parametrize("kind", ["affine", "rigid"])
-@pytest.mark.parametrize("axes", ["RAS", "LPS"])
+@pytest.mark.parametrize(
+    ("kind", "axes"),
+    [
+        ("affine", "LPS"),
+        ("rigid", "RAS"),
+        pytest.param("affine", "RAS", marks=pytest.mark.slow),
+        pytest.param("rigid", "LPS", marks=pytest.mark.slow),
+    ],
+)
 def test_finds_a_known_transform(runs, kind, axes):
     truth = pose(scale=(1.1, 0.95, 1.05) if kind == "affine" else (1, 1, 1))
     found = register(scan(truth, axes=axes), scan(), runs[kind])

@@ -138,7 +138,14 @@ def test_residuals_need_as_many_channels():
 MANY = [*RECIPE, KeepDistance([1, [1, 2]])]
 
 
-@pytest.mark.parametrize(("ndim", "balance"), [(2, "sum"), (2, "gradients"), (3, "gradients")])
+@pytest.mark.parametrize(
+    ("ndim", "balance"),
+    [
+        (2, "gradients"),
+        pytest.param(2, "sum", marks=pytest.mark.slow),
+        pytest.param(3, "gradients", marks=pytest.mark.slow),
+    ],
+)
 def test_one_network_returns_images_distances_and_posteriors(ndim, balance, tmp_path):
     keras.utils.set_random_seed(0)
     model = make(ndim, MANY, segment=True, balance=balance, residual=False)

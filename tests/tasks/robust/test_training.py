@@ -65,7 +65,7 @@ def by_hand(folder, image):
     return regions.predict_on_batch(np.concatenate([image, labels], -1))
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
 def run(request, table, tmp_path_factory):
     """A run as it begins."""
     return train(tmp_path_factory.mktemp("robust") / "run", table, 0, request.param)

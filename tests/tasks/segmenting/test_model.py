@@ -92,7 +92,9 @@ def test_exports_with_dynamic_shapes(tmp_path):
         np.testing.assert_allclose(saved.serve(image).numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["dice+cross-entropy", "cross-entropy"])
+@pytest.mark.parametrize(
+    "loss", ["dice+cross-entropy", pytest.param("cross-entropy", marks=pytest.mark.slow)]
+)
 def test_combined_model_reloads(loss, tmp_path):
     model = make(2, loss=loss)
     model.compile("adam")
