@@ -7,7 +7,7 @@ from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:
     from synthtf.batch import Outcome
-    from synthtf.inference.cohorts.cohort import CohortOptions
+    from synthtf.inference.cohorts.jobs import CohortOptions
     from synthtf.inference.components import Cleaning
     from synthtf.inference.patches.memory import MemoryBudget
 
@@ -138,7 +138,7 @@ def cleaning(args: argparse.Namespace) -> "Cleaning":
 
 def cohort_options(args: argparse.Namespace) -> "CohortOptions":
     """What `--skip-existing` and `--no-sidecar` say, and the command line for the JSON files."""
-    from synthtf.inference.cohorts.cohort import CohortOptions
+    from synthtf.inference.cohorts.jobs import CohortOptions
 
     return CohortOptions(args.sidecars, args.skip_existing, args.command_line)
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synthtf.batch import Outcome, for_each_file
-from synthtf.inference.cohorts.cohort import Cohort, Job, Prediction
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import Job, Prediction
 from synthtf.startup import load_backend
 
 Predict = Callable[[Job], Prediction]

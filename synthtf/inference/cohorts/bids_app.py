@@ -16,7 +16,7 @@ from synthtf.data.bids_description import ignore_files
 from synthtf.data.delimited import write_rows
 from synthtf.data.own_files import own_facts
 from synthtf.data.whole_files import write_whole
-from synthtf.inference.cohorts.cohort import CohortOptions
+from synthtf.inference.cohorts.jobs import CohortOptions
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.cohorts.provenance import VOLUMES
 from synthtf.inference.cohorts.registering import RegistrationOutputs, register_cohort

@@ -9,13 +9,8 @@ from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import file_digest, model_folder
 from synthtf.inference.by_example import segment_in_context
-from synthtf.inference.cohorts.cohort import (
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-)
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction
 from synthtf.usage import UsageError, usage_errors
 
 if TYPE_CHECKING:

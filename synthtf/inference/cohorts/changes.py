@@ -11,14 +11,8 @@ from synthtf.data.paths import writable_file
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.tables import ScanTable
 from synthtf.inference.changes import find_change, region_names
-from synthtf.inference.cohorts.cohort import (
-    Begun,
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-)
+from synthtf.inference.cohorts.cohort import Begun, Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.usage import UsageError, usage_errors
 

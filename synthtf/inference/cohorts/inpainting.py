@@ -7,13 +7,8 @@ from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.paths import expand_scans
 from synthtf.data.shipped_models import model_folder
-from synthtf.inference.cohorts.cohort import (
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-)
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction
 from synthtf.inference.inpainting import inpaint
 from synthtf.usage import UsageError, usage_errors
 

@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING, Any
 from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
-from synthtf.inference.cohorts.cohort import (
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-)
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction
 from synthtf.inference.defaults import OBJECT_OVERLAP, OBJECT_PROBABILITY
 from synthtf.inference.instances import check_shares, find_instances
 from synthtf.inference.stars import check_stardist

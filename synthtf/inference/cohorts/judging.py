@@ -8,7 +8,8 @@ from synthtf.batch import Outcome
 from synthtf.data.paths import writable_file
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.tables import ScanTable
-from synthtf.inference.cohorts.cohort import Begun, Cohort, CohortOptions, Job, Prediction
+from synthtf.inference.cohorts.cohort import Begun, Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Prediction
 from synthtf.inference.judging import judge_image, number_names
 from synthtf.usage import usage_errors
 

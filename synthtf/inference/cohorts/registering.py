@@ -16,15 +16,8 @@ from synthtf.data.transforms import Transform
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.applying import apply_transform
-from synthtf.inference.cohorts.cohort import (
-    Begun,
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-    Writer,
-)
+from synthtf.inference.cohorts.cohort import Begun, Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction, Writer
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.defaults import REGULARIZATION, STEPS
 from synthtf.inference.registration.picture import draw_registration, overlap

@@ -10,14 +10,8 @@ from synthtf.data.bids import Derivative
 from synthtf.data.paths import writable_file
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.tables import ScanTable, volume_columns
-from synthtf.inference.cohorts.cohort import (
-    Begun,
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-)
+from synthtf.inference.cohorts.cohort import Begun, Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction
 from synthtf.inference.cohorts.provenance import VOLUMES
 from synthtf.inference.judging import judge, tissue_names
 from synthtf.inference.lesions import check_lesions, lesion_labels

@@ -9,13 +9,8 @@ from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.volumes import Volume
-from synthtf.inference.cohorts.cohort import (
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-)
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction
 from synthtf.inference.cohorts.provenance import VOLUMES
 from synthtf.inference.stripping import strip
 from synthtf.usage import UsageError, usage_errors

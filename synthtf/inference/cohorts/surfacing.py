@@ -10,14 +10,8 @@ from synthtf.batch import Outcome
 from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.surfaces import SHAPE, SURFACE, write_shape, write_surface
-from synthtf.inference.cohorts.cohort import (
-    Cohort,
-    CohortOptions,
-    Job,
-    Output,
-    Prediction,
-    Writer,
-)
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction, Writer
 from synthtf.inference.surfaces.level_maps import KINDS, SIDES
 from synthtf.inference.surfaces.meshes import check_library
 from synthtf.inference.surfaces.reconstructing import Cortex, find_surfaces

@@ -13,7 +13,7 @@ from synthtf.data.shipped_models import default_model
 from synthtf.data.transforms import Affine
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
-from synthtf.inference.cohorts.cohort import CohortOptions
+from synthtf.inference.cohorts.jobs import CohortOptions
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.cohorts.registering import RegistrationOutputs, register_cohort
 from synthtf.inference.defaults import REGULARIZATION, STEPS

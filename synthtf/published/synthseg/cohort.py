@@ -14,7 +14,8 @@ from synthtf.batch import Outcome, for_each_file
 from synthtf.data.shipped_models import model_folder
 from synthtf.data.tables import volume_columns
 from synthtf.data.volumes import Volume
-from synthtf.inference.cohorts.cohort import Cohort, Job, Prediction
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import Job, Prediction
 from synthtf.messages import print_line
 from synthtf.published.alignment import needs_resampling, read_scan, resample_to_1mm
 from synthtf.published.colours import colour_table, embed_colours

@@ -9,7 +9,8 @@ from pathlib import Path
 from synthtf.batch import Outcome
 from synthtf.data.paths import refuse_clashes
 from synthtf.data.volumes import Volume
-from synthtf.inference.cohorts.cohort import Cohort, Job, Prediction
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import Job, Prediction
 from synthtf.inference.patches.memory import MemoryBudget
 from synthtf.published.cohorts import Predict, run_published
 from synthtf.published.files import Files, write_image

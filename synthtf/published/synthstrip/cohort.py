@@ -11,7 +11,8 @@ from synthtf.data.bids import Derivative
 from synthtf.data.shipped_models import default_model
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
-from synthtf.inference.cohorts.cohort import Cohort, CohortOptions, Job, Output, Prediction, Writer
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Prediction, Writer
 from synthtf.inference.cohorts.stripping import strip_cohort
 from synthtf.inference.patches.memory import MemoryBudget
 from synthtf.published.cohorts import Predict, run_published

@@ -8,7 +8,8 @@ from synthtf.batch import Outcome
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
-from synthtf.inference.cohorts.cohort import Cohort, Job, Prediction, Writer
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import Job, Prediction, Writer
 from synthtf.inference.patches.memory import MemoryBudget
 from synthtf.published.cohorts import Predict, run_published
 from synthtf.published.files import Files

@@ -13,7 +13,8 @@ from synthtf.data.bids import Derivative
 from synthtf.data.bids_pairs import PairDerivative
 from synthtf.data.volumes import Volume
 from synthtf.data.whole_files import write_whole
-from synthtf.inference.cohorts.cohort import Cohort, CohortOptions, Output, Prediction
+from synthtf.inference.cohorts.cohort import Cohort
+from synthtf.inference.cohorts.jobs import CohortOptions, Output, Prediction
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.cohorts.provenance import Provenance, write_sidecar
 
