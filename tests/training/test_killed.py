@@ -100,6 +100,7 @@ class Training:
 
     def __init__(self, phantoms, folder):
         self.state = folder / "checkpoints" / "state.npz"
+        self.before = self.leftovers()
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             arguments(phantoms, folder, epochs=30, average=0.9, check_every=3),
@@ -113,9 +114,13 @@ class Training:
         """When the last checkpoint was."""
         return self.state.stat().st_mtime_ns if self.state.is_file() else 0
 
+    def leftovers(self):
+        """What there is of checkpoints that are being written, or were when they were killed."""
+        return set(self.state.parent.glob(".state*.part*"))
+
     def aside(self):
-        """What there is of a checkpoint that is being written."""
-        return list(self.state.parent.glob(".state*.part*"))
+        """What there is of a checkpoint that this process is writing."""
+        return self.leftovers() - self.before
 
     def wait(self, until):
         """Wait for something that comes before the end; give how long it has run."""
