@@ -110,7 +110,11 @@ def test_two_processes_train_as_one_does(tmp_path):
         subprocess.Popen([*command, joined], cwd=tmp_path, env=environment | {"RANK": rank})
         for rank in "01"
     ]
-    assert [process.wait() for process in both] == [0, 0]
+    try:
+        assert [process.wait() for process in both] == [0, 0]
+    finally:
+        for process in both:
+            process.kill()
     run("jax", alone, tmp_path)
     weights = [Run.load(tmp_path / name).task_model.get_weights() for name in ("run", "alone")]
     for one, other in zip(*weights, strict=True):
