@@ -1,8 +1,13 @@
 """What must hold between backends, each in a process of its own."""
 
+import nibabel
 import numpy as np
 import pytest
 from backend_process import run
+
+from synthtf.data.phantom_rendering import render_phantom
+from synthtf.data.phantoms import head_phantom
+from synthtf.data.volume_writer import write_volume
 
 LAYERS = """
 import sys
@@ -55,17 +60,51 @@ np.savez(f"{keras.backend.backend()}.npz", **{k: np.asarray(v) for k, v in resul
 """
 
 
+SEGMENT = """
+import sys
+from synthtf.cli.main import main
+
+sys.exit(main(["segment", "scan.nii.gz", "-o", f"{sys.argv[1]}.nii.gz", "--model", "heads-2mm"]))
+"""
+
+
 FEW = ("affine", "warp", "intensity", "exponential_bias", "resolution")
 
 
-@pytest.mark.parametrize("names", [FEW, pytest.param((), marks=pytest.mark.slow)], ids=len)
-def test_layers_and_networks_agree(tmp_path, names):
+@pytest.fixture(scope="module", params=[FEW, pytest.param((), marks=pytest.mark.slow)], ids=len)
+def on_tensorflow(request, tmp_path_factory):
+    """A folder with draws, a network, and what TensorFlow makes of both; of a few layers or all."""
+    pytest.importorskip("tensorflow")
+    folder = tmp_path_factory.mktemp("tensorflow")
+    run("tensorflow", LAYERS, folder, "draw", *request.param)
+    return folder, request.param
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_layers_and_networks_agree(on_tensorflow, backend):
     """The same draws give the same samples, and a saved network the same posteriors."""
-    for backend in ("tensorflow", "jax"):
-        pytest.importorskip(backend)
-    run("tensorflow", LAYERS, tmp_path, "draw", *names)
-    run("jax", LAYERS, tmp_path, "apply", *names)
-    expected, results = (np.load(tmp_path / f"{name}.npz") for name in ("tensorflow", "jax"))
+    pytest.importorskip(backend)
+    folder, names = on_tensorflow
+    run(backend, LAYERS, folder, "apply", *names)
+    expected, results = (np.load(folder / f"{n}.npz") for n in ("tensorflow", backend))
     assert set(results) == set(expected)
     for name, result in results.items():
         np.testing.assert_allclose(result, expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_segmentations_agree(tmp_path, backend):
+    """Rounding decides between labels in few voxels: fewer than one of a thousand."""
+    for name in ("tensorflow", backend):
+        pytest.importorskip(name)
+    labels = head_phantom(3, (48, 56, 48), 4.0)
+    image = render_phantom(labels, "T1", 0, 4.0)
+    write_volume(tmp_path / "scan.nii.gz", image, affine=np.diag([4, 4, 4, 1]))
+    for name in ("tensorflow", backend):
+        run(name, SEGMENT, tmp_path, name)
+    found = [
+        np.asarray(nibabel.load(tmp_path / f"{n}.nii.gz").dataobj) for n in ("tensorflow", backend)
+    ]
+    assert np.count_nonzero(found[0]) > 10_000
+    assert np.mean(found[0] != found[1]) < 1e-3

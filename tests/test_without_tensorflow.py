@@ -29,11 +29,12 @@ assert "tensorflow" not in sys.modules
 
 
 @pytest.mark.slow
-def test_jax_needs_no_tensorflow(tmp_path):
-    pytest.importorskip("jax")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_need_no_tensorflow(tmp_path, backend):
+    pytest.importorskip(backend)
     labels, affine = head_phantom(0, (16, 16, 16), 12.0), np.diag([12, 12, 12, 1.0])
     write_volume(tmp_path / "head.nii.gz", labels, affine=affine)
     write_volume(tmp_path / "scan.nii.gz", labels.astype("float32"), affine=affine)
     phantom_table().write(tmp_path / "labels.tsv")
-    run("jax", TRAIN_AND_SEGMENT, tmp_path)
+    run(backend, TRAIN_AND_SEGMENT, tmp_path)
     assert nibabel.load(tmp_path / "segmented.nii.gz").shape == (16, 16, 16)

@@ -66,6 +66,7 @@ class LabelMaps(keras.utils.PyDataset):
 
     Attributes:
         cache_bytes: memory for conformed maps; set it on the class, before construction.
+        share: which part of each batch is handed out, and of how many; all of it by default.
 
     Raises:
         FileNotFoundError: if a path does not exist.
@@ -107,6 +108,7 @@ class LabelMaps(keras.utils.PyDataset):
         if num_batches is None:
             num_batches = math.ceil(len(self._sources) / self.batch_size)
         self._num_batches = as_whole(num_batches, "num_batches", 1, _LARGEST)
+        self.share = (0, 1)
         self._ahead = ReadAhead(self._batch_from, self.batch_size, workers)
         self._advances = initial_epoch is not None
         self.epoch = initial_epoch or 0
@@ -296,7 +298,9 @@ class LabelMaps(keras.utils.PyDataset):
         return int(np.random.default_rng([self.seed, run]).permutation(self.num_maps)[position])
 
     def _batch_from(self, first: int) -> tuple[dict[str, np.ndarray]]:
-        return self._batch(range(first, first + self.batch_size))
+        index, count = self.share
+        size = self.batch_size // count
+        return self._batch(range(first + index * size, first + (index + 1) * size))
 
     def _batch(self, numbers: range | list[int]) -> tuple[dict[str, np.ndarray]]:
         if numbers[-1] > _LARGEST:

@@ -34,7 +34,8 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
         file is deleted and `path` is unchanged.
 
     Raises:
-        OSError: if the file cannot be moved into place.
+        OSError: if the file cannot be moved into place. Whatever the system refuses within the
+            block names `path`, unless it is about another file.
     """
     path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
     ending = extension(path) or path.suffix
@@ -46,6 +47,11 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         os.replace(aside, path)
+    except OSError as error:
+        # A disk that is full while a file is written to does not say which.
+        if error.errno is not None and error.filename in (None, str(aside)):
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 _MARGIN = 8.0  # mm by which the window grows on each side where the brain fills it
+_NUMBERS = {2: "two", 3: "three"}
 _SPACING = (0.3, 8.0)  # mm: outside, the header is wrong more often than the scan is special
 
 
@@ -48,8 +49,9 @@ def load_run(model: Any, task: str, dimensions: Sequence[int] = (3,)) -> Run:
     if run.task != task:
         raise ValueError(f"Expected a run of the task {task!r}. Received {run.task!r}: {run.name}")
     if len(run.spacing) not in dimensions:
+        wanted = " or ".join(_NUMBERS[n] for n in dimensions)
         raise ValueError(
-            f"Expected a network of three dimensions. Received one of {len(run.spacing)}: "
+            f"Expected a network of {wanted} dimensions. Received one of {len(run.spacing)}: "
             f"{run.name}"
         )
     return run

@@ -11,6 +11,7 @@ from synthtf.data.volumes import Volume, read_volume
 from synthtf.evaluation.comparing import dice, occurring
 from synthtf.inference.plausible import UselessWarning
 from synthtf.inference.segmenting import segment
+from synthtf.inference.slices import segment_slices, strip_slices
 from synthtf.inference.stripping import strip
 from synthtf.runs.run import Run
 
@@ -21,6 +22,8 @@ _BRAIN = {1: "brain"}
 def scan_dice(scan: LabelledScan, run: Run) -> dict[tuple[int, str], float]:
     """Give the Dice of what the network found in a scan, or should have found.
 
+    A network of two dimensions is used on images of two, and on the axial slices of a scan.
+
     Args:
         scan: with the truth.
         run: of the network.
@@ -29,8 +32,13 @@ def scan_dice(scan: LabelledScan, run: Run) -> dict[tuple[int, str], float]:
         Label and name of each structure to its Dice.
 
     Raises:
-        ValueError: if the scan and its truth are on different grids.
+        ValueError: if the scan and its truth are on different grids, or the network neither
+            segments nor strips.
     """
+    if run.task not in _FOUND:
+        raise ValueError(
+            f"expected a network that segments or strips. Received one of {run.task}: {run.name}"
+        )
     with warnings.catch_warnings():
         # A network that has just begun finds nothing.
         warnings.simplefilter("ignore", UselessWarning)
@@ -52,10 +60,14 @@ def scan_dice(scan: LabelledScan, run: Run) -> dict[tuple[int, str], float]:
 
 
 def _segmented(scan: LabelledScan, run: Run) -> Volume:
+    if len(run.spacing) == 2:
+        return segment_slices(scan.image, run, scan.ct)
     return segment(scan.image, run, ct=scan.ct).labels
 
 
 def _stripped(scan: LabelledScan, run: Run) -> Volume:
+    if len(run.spacing) == 2:
+        return strip_slices(scan.image, run, scan.ct)
     return strip(scan.image, run, ct=scan.ct).mask
 
 

@@ -12,7 +12,11 @@ from keras import tree
 from synthtf import xla
 from synthtf.data.label_maps import LabelMaps
 from synthtf.runs.run import Run
-from synthtf.training.devices import num_replicas, share_statistics
+from synthtf.training.devices import (
+    num_replicas,
+    share_among_processes,
+    share_statistics,
+)
 from synthtf.training.step_cost import warn_of_cost
 
 Tensor = Any
@@ -347,10 +351,11 @@ class _RestoredEpoch(keras.callbacks.Callback):
 @contextlib.contextmanager
 def _in_epochs_of(maps: Any, steps: int | None) -> Iterator[int | None]:
     """Let label maps have epochs of so many steps; give what is left for Keras to do."""
-    if not isinstance(maps, LabelMaps) or steps is None:
+    if not isinstance(maps, LabelMaps):
         yield steps
         return
-    with maps.in_epochs_of(steps):
+    epochs = contextlib.nullcontext() if steps is None else maps.in_epochs_of(steps)
+    with share_among_processes(maps), epochs:
         yield None
 
 

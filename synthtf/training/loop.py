@@ -162,7 +162,7 @@ def train(
             useless, see `SampleGuard`; or as `check_validation`.
         OSError: if a file cannot be written; the last checkpoint then stays.
     """
-    scans = check_validation(run.task, schedule, len(run.shape))
+    scans = check_validation(run.task, schedule)
     state = Checkpoint.read(run.folder)
     if state:
         _check_resume(run, state, schedule, resume)

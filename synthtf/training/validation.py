@@ -18,7 +18,9 @@ from synthtf.training.scores import average_scans, best_epoch, domain_scores
 class ScanValidation(keras.callbacks.Callback):
     """Measure the Dice on real scans now and then, as a trained network is used on them.
 
-    The Dice is that of `synthtf segment` or `synthtf strip` followed by `synthtf evaluate`. Where
+    The Dice is that of `synthtf segment` or `synthtf strip` followed by `synthtf evaluate`. A
+    network of two dimensions, which these do not take, is used on images of two dimensions, or on
+    each axial slice of a scan, see `segment_slices`. Where
     a scan has a brain mask alone, it is compared with the structures that the label table has as
     brain. The log of the epoch gets `val_dice`, the mean over domains, and `val_dice_DOMAIN`. The
     weights are those that a run would get: the moving average, if the optimizer keeps one.
@@ -89,17 +91,15 @@ class ScanValidation(keras.callbacks.Callback):
         return average_scans(epoch, found)
 
 
-def check_validation(task: str, schedule: Schedule, ndim: int = 3) -> list[LabelledScan]:
+def check_validation(task: str, schedule: Schedule) -> list[LabelledScan]:
     """Read the scans that a training shall be validated on.
 
     Args:
         task: name of what is trained.
         schedule: names them, or none.
-        ndim: spatial axes of the network.
 
     Raises:
-        ValueError: if what it finds in a scan cannot be compared, the network is not of three
-            dimensions, or as `labelled_scans`.
+        ValueError: if what it finds in a scan cannot be compared, or as `labelled_scans`.
     """
     if schedule.validate is None:
         return []
@@ -108,6 +108,4 @@ def check_validation(task: str, schedule: Schedule, ndim: int = 3) -> list[Label
             f"`validate` must be left out for the task {task}; it is for {' and '.join(MEASURED)}. "
             f"Received: validate={schedule.validate!r}"
         )
-    if ndim != 3:
-        raise ValueError(f"`validate` must be left out for a network of {ndim} dimensions")
     return labelled_scans(schedule.validate)

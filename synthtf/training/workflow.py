@@ -19,7 +19,7 @@ from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
 from synthtf.training.checkpoint import finished_epochs
 from synthtf.training.combined import CombinedModel
-from synthtf.training.devices import on_devices
+from synthtf.training.devices import on_devices, refuse_processes
 from synthtf.training.loop import train
 from synthtf.training.pilot import pilot_of
 from synthtf.training.plan import TrainingPlan
@@ -55,8 +55,10 @@ def train_run(
         The run.
 
     Raises:
-        ValueError: if a file, range or shape does not fit; or as `pilot_of`.
+        ValueError: if a file, range or shape does not fit; or as `pilot_of` and
+            `refuse_processes`.
     """
+    refuse_processes()
     if plan.devices > 1 and schedule.accumulate > 1 and keras.backend.backend() == "tensorflow":
         raise ValueError(
             "`accumulate` must be 1 on several devices: TensorFlow's strategy cannot change the "

@@ -176,6 +176,24 @@ def test_a_full_disk_leaves_the_last_checkpoint(whole, tmp_path, monkeypatch):
     assert writes >= 10 and disk.done <= writes
 
 
+def test_a_disk_that_is_really_full_leaves_the_last_checkpoint(whole, small_disk):
+    """There are more and more pages for the run."""
+    disk, leave = small_disk
+    folder, pages, epochs = disk / "run", 1, []
+    while True:
+        leave(4096 * pages)
+        try:
+            go(folder, resume=True)
+            break
+        except OSError as error:
+            assert error.errno == errno.ENOSPC and str(folder) in error.filename
+        assert not list(folder.rglob("*.part*"))
+        epochs.append(finished_epochs(folder))
+        pages = max(pages + 1, int(1.2 * pages))
+    assert contents(folder) == whole
+    assert epochs == sorted(epochs) and set(epochs) >= {0, 1}
+
+
 def test_a_loss_that_is_not_finite_stops_and_resumes(whole, tmp_path, capsys):
     folder = tmp_path / "run"
     with pytest.raises(ValueError, match=r"step 2 of epoch 2.* keys \(3, 5\).* epoch 1 is kept"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from backend_process import run
 
+from synthtf.data import LabelMaps
 from synthtf.tasks import SegmentationTask
 from synthtf.training import Schedule, TrainingPlan, on_devices, train_run
 
@@ -100,6 +101,23 @@ def test_statistics_are_those_of_the_whole_batch(tmp_path):
 def test_each_objective_is_that_of_the_whole_batch(tmp_path, task):
     pytest.importorskip("tensorflow")
     run("tensorflow", LOSSES, tmp_path, task)
+
+
+def test_a_run_folder_is_written_by_one_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    plan = TrainingPlan(SegmentationTask())
+    with pytest.raises(ValueError, match="a run folder is written by one process"):
+        train_run([np.ones((4, 4), "int32")], tmp_path / "run", plan, Schedule(1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_share_of_each_batch_is_made():
+    maps = LabelMaps([np.eye(4, dtype="int32"), np.ones((4, 4), "int32")], batch_size=4)
+    whole = maps[0][0]
+    for index in range(2):
+        maps.share = index, 2
+        for name, values in maps[0][0].items():
+            np.testing.assert_array_equal(values, whole[name][2 * index : 2 * index + 2])
 
 
 def test_samples_are_shared_equally():

@@ -1,13 +1,15 @@
-"""Processes that are killed at the file operations of a training, for each task."""
+"""Processes that are killed: at each file operation of a training, and at any moment."""
 
 import json
-import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import keras
+import numpy as np
 import pytest
+from training_process import arguments, environment
 
 from synthtf.training.checkpoint import Checkpoint
 
@@ -58,10 +60,9 @@ KILLS = 20
 
 
 def start(folder, task, kills):
-    root = Path(__file__).resolve().parents[2]
     return subprocess.run(
         [sys.executable, "-c", TRAINING, folder, task, str(kills)],
-        env=os.environ | {"PYTHONPATH": str(root), "MPLBACKEND": "agg"},
+        env=environment(),
         capture_output=True,
         text=True,
     )
@@ -92,3 +93,104 @@ def test_killed_processes_resume_to_the_same(tmp_path, task):
         assert done.returncode == -9, done.stderr
     assert contents(folder) == contents(tmp_path / "whole")
     assert kills >= KILLS
+
+
+class Training:
+    """`synthtf train segmentation` in a process of its own, which goes on in a folder."""
+
+    def __init__(self, phantoms, folder):
+        self.state = folder / "checkpoints" / "state.npz"
+        self.before = self.leftovers()
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            arguments(phantoms, folder, epochs=30, average=0.9, check_every=3),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def written(self):
+        """When the last checkpoint was."""
+        return self.state.stat().st_mtime_ns if self.state.is_file() else 0
+
+    def leftovers(self):
+        """What there is of checkpoints that are being written, or were when they were killed."""
+        return set(self.state.parent.glob(".state*.part*"))
+
+    def aside(self):
+        """What there is of a checkpoint that this process is writing."""
+        return self.leftovers() - self.before
+
+    def wait(self, until):
+        """Wait for something that comes before the end; give how long it has run."""
+        while not until():
+            assert self.process.poll() is None, self.process.stderr.read()
+            time.sleep(2e-4)
+        return time.monotonic() - self.began
+
+    def wait_for_checkpoints(self, count):
+        """Wait for so many new ones."""
+        for _ in range(count):
+            before = self.written()
+            self.wait(lambda: self.written() != before)  # noqa: B023
+
+    def kill(self):
+        """Kill it; give whether a checkpoint was being written."""
+        self.process.kill()
+        assert self.process.wait() == -signal.SIGKILL, self.process.stderr.read()
+        return bool(self.aside())
+
+
+def killed_at_random(training, rng, start):
+    """Kill while the process begins, or after some checkpoints."""
+    if rng.random() < 0.3:
+        time.sleep(rng.uniform(0, start))
+    else:
+        training.wait_for_checkpoints(int(rng.integers(1, 4)))
+        time.sleep(rng.uniform(0, 0.3))
+    return training.kill()
+
+
+def killed_while_writing(training, rng):
+    """Kill at a moment between the first byte of a checkpoint and its last."""
+    training.wait_for_checkpoints(int(rng.integers(0, 3)))
+    training.wait(training.aside)
+    time.sleep(rng.uniform(0, 2e-3))
+    return training.kill()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(phantoms, tmp_path_factory):
+    """The contents of such a run, and the seconds until its first checkpoint."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    training = Training(phantoms, folder)
+    start = training.wait(training.written)
+    assert training.process.wait() == 0, training.process.stderr.read()
+    return contents(folder), start
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_moment_it_resumes_to_the_same(phantoms, undisturbed, tmp_path, seed):
+    """Three times at random and twice while a checkpoint is written, in any order; then not."""
+    expected, start = undisturbed
+    rng, folder = np.random.default_rng(seed), tmp_path / "run"
+    moments, hits = [], 0
+    for writing in rng.permutation([False, False, False, True, True]):
+        for _ in range(6):
+            training = Training(phantoms, folder)
+            hit = (
+                killed_while_writing(training, rng)
+                if writing
+                else killed_at_random(training, rng, start)
+            )
+            hits += hit
+            moments.append((Checkpoint.read(folder).epochs if training.written() else 0, hit))
+            if hit or not writing:
+                break
+    print(f"killed after epochs, and while a checkpoint was written: {moments}")
+    training = Training(phantoms, folder)
+    assert training.process.wait() == 0, training.process.stderr.read()
+    assert hits >= 2
+    assert contents(folder) == expected

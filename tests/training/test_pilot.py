@@ -76,10 +76,6 @@ def test_slices_go_through_the_middle(data):
 
 
 def test_what_has_no_pilot(data, capsys):
-    (data / "scans.csv").write_text("image,mask\nmap.nii.gz,map.nii.gz\n")
-    validate = ["--validate", str(data / "scans.csv")]
-    assert train(data, "pilot", "--pilot", "2d", *validate) == 1
-    assert "`validate` must be left out for a network of 2" in capsys.readouterr().err
     write_volume(data / "map.nii.gz", anatomy()[:, :, 7], affine=np.eye(4))
     assert train(data, "pilot", "--pilot", "2d") == 1
     assert "label maps of two dimensions" in capsys.readouterr().err

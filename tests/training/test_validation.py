@@ -8,7 +8,9 @@ import pytest
 
 from synthtf.cli.main import main
 from synthtf.data import LabelMaps, LabelTable
+from synthtf.data.scan_truths import LabelledScan
 from synthtf.data.volume_writer import write_volume
+from synthtf.inference.scan_dice import scan_dice
 from synthtf.layers import RandomIntensity
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
@@ -151,6 +153,14 @@ def test_fit_takes_the_callback(data):
     assert {row["name"] for row in validation.rows} == {"brain"}
 
 
+def test_a_network_of_slices_is_validated_on_slices(data, tmp_path):
+    options = ["--pilot", "2d", "--validate", str(data / "scans.csv"), "--epochs", "1"]
+    assert train(data, tmp_path / "run", *options) == 0
+    (row,) = table(tmp_path / "run" / "log.csv")
+    assert all(0 <= float(row[f"val_dice_{domain}"]) <= 1 for domain in ("T1", "T2", "CT"))
+    assert Run.load(tmp_path / "run" / BEST).spacing == (2, 2)
+
+
 def test_what_cannot_be_validated_is_a_wrong_usage(data, tmp_path, capsys):
     options = ["--validate", str(tmp_path / "none.csv")]
     assert train(data, tmp_path / "run", *options) == 2
@@ -162,6 +172,12 @@ def test_what_cannot_be_validated_is_a_wrong_usage(data, tmp_path, capsys):
     assert "none.csv" in lines[0] and "scans.csv, line 2" in lines[1]
     assert "segmentation and stripping" in lines[2]
     assert not (tmp_path / "run").exists()
+
+
+def test_a_network_of_another_task_finds_nothing_to_compare():
+    run = Run(None, LabelTable.from_labels([0, 1]), [], {"task": "registration"})
+    with pytest.raises(ValueError, match=r"segments or strips\. Received one of reg"):
+        scan_dice(LabelledScan("image.nii.gz"), run)
 
 
 def test_nothing_is_validated_unless_asked_for():

@@ -91,11 +91,12 @@ class RandomStructures(RandomLayer):
         num = len(self.groups)
         limit = np.broadcast_to(np.array(self.removal_probability, "float32"), (num,))
         chance = random.uniform(random.fold_in(key, "removed"), (num,))
-        removed = chance < limit
+        removed = chance < ops.convert_to_tensor(limit)
         if self.keep_one:
             # Where all are removed, `chance / limit` is uniform, so each is as often the largest.
             certain = np.logical_and(limit == 1, limit.min() < 1)
-            order = chance / np.maximum(limit, 1e-7) - 2.0 * certain
+            least = ops.convert_to_tensor(np.maximum(limit, 1e-7))
+            order = chance / least - ops.convert_to_tensor(2.0 * certain, "float32")
             kept = ops.one_hot(ops.argmax(order, axis=-1), num, dtype="bool")
             none = ops.all(removed, axis=-1, keepdims=True)
             removed = ops.logical_and(removed, ops.logical_not(ops.logical_and(none, kept)))

@@ -124,33 +124,36 @@ class RandomIntensity(RandomLayer):
         """
         values, group = self._values_and_groups(self.groups)
         several = (self.channels,) if self.channels > 1 else ()
-        column = (-1,) + (1,) * len(several)
+
+        def as_column(row: np.ndarray) -> Tensor:
+            return ops.convert_to_tensor(row.reshape(-1, *[1] * len(several)), "float32")
+
         size = (int(group.max()) + 1, *several)
         background = self.uniform(key, "background", (0.0, 1.0), (1,) * len(size))
         seen = ops.cast(background < self.background_probability, "float32")
-        first = (np.arange(len(values)) == 0).astype("float32").reshape(column)
+        first = as_column(np.arange(len(values)) == 0)
 
-        def draw_table(name: str, low: np.ndarray, high: np.ndarray) -> Tensor:
+        def draw_table(name: str, low: Tensor, high: Tensor) -> Tensor:
             chance = ops.take(random.uniform(random.fold_in(key, name), size), group, axis=1)
-            return low.reshape(column) + (high - low).reshape(column) * chance
+            return low + (high - low) * chance
 
         seen = 1.0 - first * (1.0 - seen)
-        low, high = self._ranges(self.priors, self.mean)
+        low, high = map(as_column, self._ranges(self.priors, self.mean))
         mean = draw_table("mean", low, high)
         if self.tissue_probability:
-            similar = self._draw_tissues(key, low.reshape(column), high.reshape(column), size)
+            similar = self._draw_tissues(key, low, high, size)
             chance = self.uniform(key, "similar", (0.0, 1.0), (1,) * len(size))
             mean = ops.where(chance < self.tissue_probability, similar, mean)
         draws = {"mean": mean * seen}
         low, high = self._ranges(self.std_priors, self.std)
         if high.max() > 0:
-            draws["std"] = draw_table("std", low, high) * seen
+            draws["std"] = draw_table("std", as_column(low), as_column(high)) * seen
             noise = (*shape[1:-1], self.channels)
             draws["noise"] = random.normal(random.fold_in(key, "noise"), noise)
         return draws
 
     def _draw_tissues(
-        self, key: Tensor, low: np.ndarray, high: np.ndarray, size: tuple[int, ...]
+        self, key: Tensor, low: Tensor, high: Tensor, size: tuple[int, ...]
     ) -> Tensor:
         """Draw means that are similar within a tissue."""
         group = self._values_and_groups(self.groups)[1]

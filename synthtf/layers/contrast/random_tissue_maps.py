@@ -115,7 +115,7 @@ class RandomTissueMaps(RandomLayer):
     def _between(self, chance: Tensor) -> Tensor:
         """Numbers in the ranges, T2* no longer than T2."""
         ranges = np.array([tissue_ranges(t) for t in self.tissues], "float32")
-        low, high = ranges[..., 0], ranges[..., 1]
+        low, high = (ops.convert_to_tensor(ranges[..., n]) for n in (0, 1))
         drawn = low + (high - low) * chance
         return ops.concatenate(
             [drawn[..., :3], ops.minimum(drawn[..., 2:3], drawn[..., 3:])], axis=-1
