@@ -308,10 +308,10 @@ def train(training, seeds, args):
 
 
 def rows_of(name, training, args):
-    """Give the rows of all seeds of a training, which is done unless its files are there."""
+    """Give the rows of all seeds of a training; what has no file is trained first."""
     folder, stem = args.output / "trainings", name.replace(", ", "_").replace(" ", "_")
     files = [folder / f"{stem}-{seed}.csv" for seed in range(args.seeds)]
-    missing = [seed for seed, path in enumerate(files) if not path.exists()]
+    missing = [seed for seed, path in enumerate(files) if not (args.report or path.exists())]
     start = time.perf_counter()
     for seed, measured in zip(
         missing, train(training, missing, args) if missing else (), strict=True
@@ -320,7 +320,7 @@ def rows_of(name, training, args):
         write_table(files[seed], COLUMNS, [{"training": name, "seed": seed} | r for r in measured])
         print(f"{name}, seed {seed}: after {time.perf_counter() - start:.0f} s", flush=True)
     keras.backend.clear_session()
-    tables = [read_table(path) for path in files]
+    tables = [read_table(path) for path in files if path.exists()]
     return [
         dict(zip(columns, cells, strict=True)) for columns, lines in tables for _, cells in lines
     ]
@@ -345,8 +345,9 @@ def final(rows, study):
 
 
 def spread(values):
-    """Mean and standard deviation over seeds, as text."""
-    return f"{mean(values):.2f} ± {statistics.stdev(values) if len(values) > 1 else 0:.2f}"
+    """Mean over seeds, and standard deviation where there are several, as text."""
+    several = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{mean(values):.2f}{several}"
 
 
 def markdown(found):
@@ -455,11 +456,15 @@ def main(arguments=None):
     parser.add_argument("--every", type=int, default=50, help="steps between tests")
     parser.add_argument("--tested", type=int, default=6, help="heads to test on")
     parser.add_argument("--features", type=int, default=8, help="of the first level")
+    parser.add_argument("--report", action="store_true", help="train nothing, show what is there")
     args = parser.parse_args(arguments)
     for study in args.studies:
         rows = []
         for name, training in STUDIES[study].items():
             rows += rows_of(name, training, args)
+            if not args.report:
+                report(study, rows, args.output)
+        if args.report and rows:
             report(study, rows, args.output)
 
 

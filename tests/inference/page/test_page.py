@@ -112,6 +112,7 @@ def test_the_page_gives_the_labels_of_synthtf(run, tmp_path, codes):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not there")
 @pytest.mark.parametrize("name", ["intensities", "heads-2mm"])
 @pytest.mark.parametrize("provider", ["wasm", "webgpu"])
