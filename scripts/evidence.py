@@ -9,16 +9,17 @@ STUDY is one of
     ablation       the recipe without one of its steps, tested on heads that are turned, unevenly
                    lit, noisy, blurred or dark
     maps           1, 5 and 18 heads to make label maps from
-    optimizers     Muon and Adam, by the time that they take
+    optimizers     Muon and Adam, step by step
     shapes         registration learned from 1, 5 and 18 heads, and from random shapes
 
 A training takes about a minute of one core. Each is a file of DIR/trainings, which studies share:
 what is there is not trained again, so that the same command goes on where it stopped. DIR gets
-STUDY.csv with every number, and STUDY.png.
+STUDY.csv with every number, and STUDY.png. Seconds are those of the processor, without tests.
 """
 
 import argparse
 import functools
+import random
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -144,8 +145,18 @@ def make_maps(training, seed, steps, folder):
     return LabelMaps(labels, **options)
 
 
-def make_model(training, features):
-    """Give the model."""
+@functools.lru_cache(maxsize=1)
+def make_model(training, features, steps):
+    """Give the compiled model of a training; those that differ in their data alone share it."""
+    model = new_model(training, features)
+    rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, steps, 0.01)
+    model.compile(training.optimizer(rate))
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def new_model(training, features):
+    """Give a new model."""
     if training.registers:
         wide = (2 * features,)
         return registration(
@@ -265,11 +276,11 @@ class Curve(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """Take the time."""
-        self.begun = time.perf_counter()
+        self.begun = time.process_time()
 
     def on_train_batch_end(self, batch, logs=None):
         """Test."""
-        self.seconds += time.perf_counter() - self.begun
+        self.seconds += time.process_time() - self.begun
         if (batch + 1) % self.every == 0:
             about = {"step": batch + 1, "seconds": round(self.seconds, 2)}
             self.scores += [about | row for row in self.measure()]
@@ -277,21 +288,17 @@ class Curve(keras.callbacks.Callback):
 
 def first_weights(network, seed):
     """Draw the weights that a network begins with."""
-    keras.utils.set_random_seed(seed)
+    random.seed(seed)  # Keras' initializers draw their seeds here; TensorFlow's would recompile
     return keras.models.clone_model(network).get_weights()
 
 
 def train(training, seeds, args):
     """Train one model with each seed, as compiling takes long; yields the rows of each."""
     heads = tuple(range(FIRST_TESTED, FIRST_TESTED + args.tested))
-    model = make_model(training, args.features)
-    rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, args.steps, 0.01)
-    model.compile(training.optimizer(rate))
-    model.optimizer.build(model.trainable_variables)
-    # All before the first step, as TensorFlow would compile again after a new seed.
-    weights = [first_weights(model.task_model, seed) for seed in seeds]
-    for seed, values in zip(seeds, weights, strict=True):
-        model.task_model.set_weights(values)
+    model = make_model(replace(training, heads=0), args.features, args.steps)
+    model.fit(make_maps(training, 0, 1, args.output / "slices"), verbose=0)  # which compiles it
+    for seed in seeds:
+        model.task_model.set_weights(first_weights(model.task_model, seed))
         for variable in model.optimizer.variables:
             if variable.path.split("/")[-1] != "learning_rate":
                 variable.assign(np.zeros(variable.shape))
@@ -319,7 +326,6 @@ def rows_of(name, training, args):
         folder.mkdir(parents=True, exist_ok=True)
         write_table(files[seed], COLUMNS, [{"training": name, "seed": seed} | r for r in measured])
         print(f"{name}, seed {seed}: after {time.perf_counter() - start:.0f} s", flush=True)
-    keras.backend.clear_session()
     tables = [read_table(path) for path in files if path.exists()]
     return [
         dict(zip(columns, cells, strict=True)) for columns, lines in tables for _, cells in lines
@@ -405,7 +411,7 @@ def draw_differences(found, path):
 
 
 def draw_curves(rows, path):
-    """Draw the mean Dice over the contrasts against the time, a line for each seed."""
+    """Draw the mean Dice over the contrasts against the steps, a line for each seed."""
     figure = new_figure(6, 3.6, "white")
     axes = figure.add_subplot()
     names = list(dict.fromkeys(row["training"] for row in rows))
@@ -415,11 +421,11 @@ def draw_curves(rows, path):
             points = {}
             for row in mine:
                 if row["seed"] == seed:
-                    points.setdefault(float(row["seconds"]), []).append(float(row["dice"]))
+                    points.setdefault(int(row["step"]), []).append(float(row["dice"]))
             label = {"label": name if name != "synthetic" else "Muon"} if not place else {}
             scores = [mean(values) for values in points.values()]
             axes.plot(list(points), scores, f"C{number}", alpha=0.7, **label)
-    axes.set_xlabel("seconds of training")
+    axes.set_xlabel("steps")
     axes.set_ylabel("Dice")
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
