@@ -20,7 +20,7 @@ def cells(notebook):
 def test_each_source_has_its_notebook():
     sources = {path.stem for path in (ROOT / "notebooks").glob("*.py")}
     assert sources == {path.stem for path in NOTEBOOKS}
-    assert len(sources) >= 6
+    assert len(sources) >= 8
 
 
 @NAMES

@@ -31,7 +31,8 @@ from synthtf.data.headers import (
     parse_mgh,
     parse_nifti,
 )
-from synthtf.data.paths import EXTENSIONS, extension
+from synthtf.data.paths import INPUTS, extension
+from synthtf.data.pictures import is_picture, read_picture
 from synthtf.messages import describe
 
 _DEFLATE_RATIO = 1032  # largest compression ratio of deflate
@@ -45,7 +46,7 @@ def read_header(path: str | os.PathLike) -> FileHeader:
     """Read the header of a volume file, without its voxels.
 
     Args:
-        path: a .nii, .nii.gz, .mgz or .mgh file.
+        path: a .nii, .nii.gz, .mgz or .mgh file, or a picture.
 
     Returns:
         The header, checked against the size of the file.
@@ -55,6 +56,8 @@ def read_header(path: str | os.PathLike) -> FileHeader:
         ValueError: if the ending is unknown, the header is damaged or not that of a volume, or it
             claims more voxels than the file or the memory can hold.
     """
+    if is_picture(path):
+        return read_picture(path)[0]
     path = _existing(path)
     with _readable(path) as stream:
         return _parse_header(_read_up_to(stream, HEAD_BYTES), path)
@@ -64,7 +67,7 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
     """Read the header and the voxels of a volume file, and verify it to its end.
 
     Args:
-        path: a .nii, .nii.gz, .mgz or .mgh file.
+        path: a .nii, .nii.gz, .mgz or .mgh file, or a picture.
 
     Returns:
         The header, and an array of `header.shape` in the stored type, not scaled.
@@ -73,6 +76,8 @@ def read_verified(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:
         FileNotFoundError: if there is no such file.
         ValueError: as in `read_header`, and if the file is truncated or corrupt.
     """
+    if is_picture(path):
+        return read_picture(path)
     path = _existing(path)
     with _readable(path) as stream:
         data = bytearray(_read_up_to(stream, HEAD_BYTES))
@@ -119,7 +124,7 @@ def _is_mgh(path: Path) -> bool:
 def _existing(path: str | os.PathLike) -> Path:
     path = Path(path)
     if not extension(path):
-        raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(EXTENSIONS)}")
+        raise ValueError(f"{path}: unknown ending; it must be one of {', '.join(INPUTS)}")
     if not path.is_file():
         raise FileNotFoundError(no_file(path))
     return path

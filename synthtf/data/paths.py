@@ -8,11 +8,17 @@ from pathlib import Path
 
 from synthtf.data.contents import first_known, known_file, no_file
 from synthtf.data.own_files import source_of
+from synthtf.data.pictures import PICTURES, is_picture
 from synthtf.data.text_files import read_text, split_lines
 from synthtf.data.writable import check_folder, check_writable
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz", ".mgh")
 """Endings of volume files."""
+
+INPUTS = (*EXTENSIONS, *PICTURES)
+"""Endings of what is read."""
+
+_ENDINGS = ", ".join(INPUTS)
 
 _FILE_ENDINGS = (".keras", ".h5", ".txt", ".csv", ".tsv", ".json", ".png", ".html", ".gii")
 
@@ -32,6 +38,11 @@ def extension(path: str | os.PathLike) -> str:
     """
     name = os.fspath(path).lower()
     return next((ending for ending in EXTENSIONS if name.endswith(ending)), "")
+
+
+def is_input(path: str | os.PathLike) -> bool:
+    """Return whether a path ends in one of `INPUTS`."""
+    return bool(extension(path)) or is_picture(path)
 
 
 def stem(path: str | os.PathLike) -> str:
@@ -68,9 +79,9 @@ def expand_inputs(path: str | os.PathLike, *, derived: bool = True) -> list[Path
     """Turn the user's input into a list of files.
 
     Args:
-        path: a volume file, a folder (its volumes, sorted by name, without hidden files), or a
-            .txt list with one path per line (blank lines and lines that start with # are
-            skipped, relative paths start in the folder of the list).
+        path: a volume file or a picture, a folder (its volumes, sorted by name, without hidden
+            files and pictures), or a .txt list with one path per line (blank lines and lines that
+            start with # are skipped, relative paths start in the folder of the list).
         derived: whether volumes of a folder count that synthtf made of others in it, as their
             JSON files say.
 
@@ -90,9 +101,9 @@ def expand_inputs(path: str | os.PathLike, *, derived: bool = True) -> list[Path
         return _volumes_in(path, derived)
     if path.suffix.lower() == ".txt":
         return _read_list(path)
-    if not extension(path):
+    if not is_input(path):
         raise ValueError(
-            f"{path}: unknown ending; it must be one of {_endings()}, a folder, or a .txt list"
+            f"{path}: unknown ending; it must be one of {_ENDINGS}, a folder, or a .txt list"
             f"{known_file(path)}"
         )
     return [path]
@@ -154,7 +165,9 @@ def pair_outputs(inputs: str | os.PathLike, output: str | os.PathLike, suffix: s
             f"give a {' or a '.join(allowed)}"
         )
     if target == "folder":
-        paths = [output_in(output, f"{stem(p)}{suffix}{extension(p)}") for p in files]
+        bare = [p.stem if is_picture(p) else stem(p) for p in files]
+        endings = [extension(p) or EXTENSIONS[0] for p in files]
+        paths = [output_in(output, b + suffix + e) for b, e in zip(bare, endings, strict=True)]
     else:
         paths = _read_list(output) if target == "list" else [output]
     if len(paths) != len(files):
@@ -308,9 +321,9 @@ def existing_volume(path: str | os.PathLike, argument: str) -> Path:
         ValueError: if its name does not end as that of a volume.
     """
     file = existing_file(path, argument)
-    if not extension(file):
+    if not is_input(file):
         raise ValueError(
-            f"{argument}: {path}: unknown ending; it must be one of {_endings()}{known_file(path)}"
+            f"{argument}: {path}: unknown ending; it must be one of {_ENDINGS}{known_file(path)}"
         )
     return file
 
@@ -342,11 +355,7 @@ def path_kind(path: str | os.PathLike) -> str:
     if path.suffix.lower() == ".txt":
         return "list"
     # An existing file with another ending counts as a file, never as a folder.
-    return "file" if extension(path) or path.is_file() else "folder"
-
-
-def _endings() -> str:
-    return ", ".join(EXTENSIONS)
+    return "file" if is_input(path) or path.is_file() else "folder"
 
 
 def _volumes_in(folder: Path, derived: bool) -> list[Path]:
@@ -358,7 +367,8 @@ def _volumes_in(folder: Path, derived: bool) -> list[Path]:
         files = [p for p, of in sources.items() if of is None or of.name not in names - {p.name}]
     if not files:
         raise ValueError(
-            f"{folder} holds no volume; the ending must be one of {_endings()}{first_known(folder)}"
+            f"{folder} holds no volume; the ending must be one of {', '.join(EXTENSIONS)}"
+            f"{first_known(folder)}"
         )
     return files
 
@@ -372,11 +382,11 @@ def _read_list(path: Path) -> list[Path]:
         if name and not name.startswith("#"):
             if len(name) > 1 and name[0] == name[-1] == '"':
                 name = name[1:-1]
-            if not extension(name):  # a remark may follow the path
+            if not is_input(name):  # a remark may follow the path
                 name = re.sub(r"\s+#.*", "", name)
-            if not extension(name):
+            if not is_input(name):
                 raise ValueError(
-                    f"{path}, line {number}: {name}: unknown ending; it must be one of {_endings()}"
+                    f"{path}, line {number}: {name}: unknown ending; it must be one of {_ENDINGS}"
                 )
             files.append(listed_path(name, path, number))
     if not files:

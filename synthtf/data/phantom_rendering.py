@@ -1,6 +1,6 @@
 """Images of the phantoms as scanners would show them, for evaluation only.
 
-The intensities are typical of T1, T2 and FLAIR MRI and of CT. They share no code and no
+The intensities are typical of T1, T2, FLAIR and PD MRI and of CT. They share no code and no
 parameter with the synthesis models, so that a network trained on synthetic images is tested
 on contrasts that it has never seen.
 """
@@ -33,26 +33,26 @@ _TISSUES = {
 
 # Mean of each tissue, from black 0 to white 1. CT has the brain window, 0 to 80 Hounsfield
 # units: fat and air are black, bone is white.
-CONTRASTS = ("T1", "T2", "FLAIR", "CT")
+CONTRASTS = ("T1", "T2", "FLAIR", "PD", "CT")
 _MEANS = {
-    # tissue: T1, T2, FLAIR, CT
-    "air": (0.01, 0.01, 0.01, 0.00),
-    "csf": (0.14, 0.90, 0.13, 0.12),
-    "ventricle": (0.12, 0.95, 0.09, 0.08),
-    "white": (0.74, 0.37, 0.47, 0.34),
-    "grey": (0.49, 0.54, 0.62, 0.46),
-    "caudate": (0.52, 0.50, 0.59, 0.47),
-    "putamen": (0.55, 0.46, 0.57, 0.47),
-    "pallidum": (0.66, 0.31, 0.48, 0.49),
-    "thalamus": (0.60, 0.46, 0.55, 0.45),
-    "stem": (0.68, 0.41, 0.53, 0.38),
-    "cerebellar grey": (0.46, 0.55, 0.61, 0.45),
-    "cerebellar white": (0.71, 0.38, 0.49, 0.36),
-    "bone": (0.10, 0.05, 0.06, 1.00),
-    "marrow": (0.55, 0.40, 0.42, 1.00),
-    "muscle": (0.38, 0.20, 0.30, 0.66),
-    "fat": (0.82, 0.62, 0.72, 0.08),
-    "eye": (0.16, 0.97, 0.12, 0.12),
+    # tissue: T1, T2, FLAIR, PD, CT
+    "air": (0.01, 0.01, 0.01, 0.01, 0.00),
+    "csf": (0.14, 0.90, 0.13, 0.88, 0.12),
+    "ventricle": (0.12, 0.95, 0.09, 0.92, 0.08),
+    "white": (0.74, 0.37, 0.47, 0.62, 0.34),
+    "grey": (0.49, 0.54, 0.62, 0.75, 0.46),
+    "caudate": (0.52, 0.50, 0.59, 0.74, 0.47),
+    "putamen": (0.55, 0.46, 0.57, 0.72, 0.47),
+    "pallidum": (0.66, 0.31, 0.48, 0.64, 0.49),
+    "thalamus": (0.60, 0.46, 0.55, 0.69, 0.45),
+    "stem": (0.68, 0.41, 0.53, 0.65, 0.38),
+    "cerebellar grey": (0.46, 0.55, 0.61, 0.76, 0.45),
+    "cerebellar white": (0.71, 0.38, 0.49, 0.63, 0.36),
+    "bone": (0.10, 0.05, 0.06, 0.08, 1.00),
+    "marrow": (0.55, 0.40, 0.42, 0.50, 1.00),
+    "muscle": (0.38, 0.20, 0.30, 0.55, 0.66),
+    "fat": (0.82, 0.62, 0.72, 0.80, 0.08),
+    "eye": (0.16, 0.97, 0.12, 0.93, 0.12),
 }
 
 # Standard deviation of the texture of visibly uneven tissues; 0.015 in the others.
@@ -69,7 +69,7 @@ def render_phantom(
 
     Args:
         labels: label map from `head_phantom`, shape (*spatial).
-        contrast: "T1", "T2", "FLAIR" or "CT".
+        contrast: "T1", "T2", "FLAIR", "PD" or "CT".
         seed: seed of all random numbers; another seed is another scan of the same head.
         spacing: mm per voxel, a scalar or one per axis.
 

@@ -5,6 +5,8 @@ Rules:
       memory order C.
     - A file with two axes, or with a third axis of length one, is a 2D image: an array of two
       axes. An axis of length one before the third is kept, as a volume one voxel thick.
+    - A picture is a 2D image with voxels of 1 mm, whose first axis goes to the right and whose
+      second one goes down. Colours are averaged, with a warning.
     - A fourth axis of length one is dropped, with a warning. A longer one is refused, unless
       frames are accepted.
     - Voxels that are NaN or infinite become 0 in images, with a warning, and are refused in
@@ -95,7 +97,9 @@ class Volume:
 def read_volume(
     path: str | os.PathLike, labels: bool = False, frames: bool = False, dtype: str = "float32"
 ) -> Volume:
-    """Read a .nii, .nii.gz, .mgz or .mgh file; the module's docstring states the rules.
+    """Read a .nii, .nii.gz, .mgz or .mgh file, or a picture (.png, .tif or .tiff).
+
+    The module's docstring states the rules.
 
     The file is verified to its end: checksum, length, and a header that the file can hold. A
     header that nibabel repairs is read as it does, with a warning. Files without a checksum (.nii,

@@ -8,11 +8,11 @@ import numpy as np
 
 from synthtf import figures
 from synthtf.data.label_table import LabelTable
-from synthtf.data.phantom_rendering import CONTRASTS, render_phantom
+from synthtf.data.phantom_rendering import render_phantom
 from synthtf.data.tables import volume_columns, write_table
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import Volume, read_volume
-from synthtf.demo.settings import DemoSettings
+from synthtf.demo.settings import CONTRASTS, DemoSettings
 from synthtf.evaluation.averages import mean
 from synthtf.evaluation.comparing import evaluate
 from synthtf.inference.segmenting import Segmentation, segment

@@ -19,6 +19,9 @@ from synthtf.layers import (
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import Recipe
 
+CONTRASTS = ("T1", "T2", "FLAIR", "CT")
+"""Contrasts that heads are tested in."""
+
 STEPS = 1000
 """Steps of training, after which every contrast has the Dice that the README names."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.data.delimited import write_rows
-from synthtf.data.phantom_rendering import CONTRASTS, render_phantom
+from synthtf.data.phantom_rendering import render_phantom
 from synthtf.data.phantoms import head_phantom, write_phantoms
 from synthtf.data.tables import format_table
 from synthtf.data.volume_writer import write_volume
@@ -27,7 +27,7 @@ from synthtf.demo.saved_model import (
     export_network,
     run_process,
 )
-from synthtf.demo.settings import STEPS, DemoSettings, demo_table
+from synthtf.demo.settings import CONTRASTS, STEPS, DemoSettings, demo_table
 from synthtf.demo.steps import Steps, readable
 from synthtf.runs.run import Run
 from synthtf.tasks import SegmentationTask

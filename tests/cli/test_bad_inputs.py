@@ -116,14 +116,14 @@ def test_maps_that_are_all_background(runs, tmp_path, capsys, command):
     [
         ("gone.nii.gz", "does not exist"),
         ("empty", "the ending must be one of .nii.gz, .nii, .mgz, .mgh"),
-        ("a.png", "unknown ending; it must be one of .nii.gz, .nii, .mgz, .mgh"),
+        ("a.jpg", "unknown ending; it must be one of .nii.gz, .nii, .mgz, .mgh, .png, .tif"),
         ("list.txt", "is an empty list"),
     ],
 )
 def test_inputs_that_cannot_be_meant(runs, tmp_path, monkeypatch, capsys, command, name, message):
     monkeypatch.setattr("synthtf.runs.run.Run.load", lambda folder: pytest.fail("model loaded"))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / "list.txt").write_text("\n# nothing\n")
     assert run(command(runs, tmp_path / name, tmp_path / "out")) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from synthtf.cli.main import main
-from synthtf.data.phantom_rendering import CONTRASTS
 from synthtf.data.phantoms import PHANTOM_TABLE
 from synthtf.demo import DemoSettings, run_demo, walkthrough
 from synthtf.demo.held_out import mean_dice, render_held_out
-from synthtf.demo.settings import LIMIT, STEPS, demo_table
+from synthtf.demo.settings import CONTRASTS, LIMIT, STEPS, demo_table
 from synthtf.demo.steps import Steps
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import Recipe

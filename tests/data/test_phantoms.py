@@ -15,7 +15,7 @@ from synthtf.data.phantoms import (
     write_phantoms,
 )
 
-CONTRASTS = ("T1", "T2", "FLAIR", "CT")
+CONTRASTS = ("T1", "T2", "FLAIR", "PD", "CT")
 SEEDS = (0, 1, 2)
 
 
@@ -223,6 +223,7 @@ def test_renderings_have_the_contrasts_of_the_scanners(heads):
     assert mean["T1"][2] > mean["T1"][3] + 0.1 > mean["T1"][4] + 0.3
     assert mean["T2"][4] > mean["T2"][3] + 0.2 > mean["T2"][2] + 0.25
     assert mean["FLAIR"][3] > mean["FLAIR"][2] + 0.02 > mean["FLAIR"][4] + 0.2
+    assert mean["PD"][4] > mean["PD"][3] + 0.1 > mean["PD"][2] + 0.15
     assert mean["CT"][165] > 0.9
     assert 0.05 < mean["CT"][3] - mean["CT"][2] < 0.2
     assert mean["CT"][4] < mean["CT"][2] - 0.15

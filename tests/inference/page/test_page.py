@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,11 +11,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from chromium import CHROMIUM, browsing
 
 from synthtf.data import LabelTable
 from synthtf.data.phantom_rendering import render_phantom
 from synthtf.data.phantoms import head_phantom
-from synthtf.data.volumes import Volume
+from synthtf.data.volume_writer import write_volume
+from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference import segment
 from synthtf.inference.page import exporting
 from synthtf.inference.page.serving import serving
@@ -106,6 +109,47 @@ def test_the_page_gives_the_labels_of_synthtf(run, tmp_path, codes):
     assert np.mean(labels == expected.labels.data) > 0.9999
     volumes = json.loads((tmp_path / "volumes.json").read_text())
     np.testing.assert_allclose(volumes[1:], list(expected.volumes.values()), rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not there")
+@pytest.mark.parametrize("name", ["intensities", "heads-2mm"])
+@pytest.mark.parametrize("provider", ["wasm", "webgpu"])
+def test_a_browser_gives_the_labels_of_synthtf(run, tmp_path, name, provider):
+    pytest.importorskip("tf2onnx")
+    model = run if name == "intensities" else name
+    scan, affine = tmp_path / "scan.nii.gz", np.diag([-2.5, 2.5, 2.5, 1.0])
+    head = head_phantom(3, (72, 84, 72), 2.5)
+    write_volume(scan, render_phantom(head, "T1", seed=3, spacing=2.5)[::-1], affine=affine)
+    expected = segment(scan, model, refine=False).labels.data
+    try:
+        folder = exporting.export_page(model, tmp_path / "page").parent
+    except OSError as error:
+        pytest.skip(f"the libraries of the page cannot be fetched: {error}")
+    saved = tmp_path / "scan_labels.nii.gz"
+    flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+    with serving(folder, {"scan.nii.gz": scan}) as address, browsing(tmp_path, *flags) as page:
+        page.open(f"{address}?scan=scan.nii.gz")
+        page.wait("document.querySelector('#segment')?.disabled === false", 120)
+        if provider == "webgpu":
+            adapter = "navigator.gpu?.requestAdapter().then((adapter) => adapter !== null)"
+            if not page.value(adapter):
+                pytest.skip("this Chromium has no WebGPU")
+            page.value("document.getElementById('gpu').click()")
+        page.value("document.getElementById('segment').click()")
+        status = "document.getElementById('status').textContent"
+        page.wait(f"/^(Done|It failed)/.test({status})", 1200)
+        assert page.value(status).startswith("Done in")
+        page.value("document.getElementById('save').click()")
+        for _ in range(100):
+            if saved.exists():
+                break
+            time.sleep(0.1)
+    found = read_volume(saved, labels=True)
+    np.testing.assert_allclose(found.affine, affine)
+    assert len(np.unique(expected)) > 2
+    assert np.mean(found.data == expected) > 0.995
 
 
 def test_files_of_the_page(run, cache, tmp_path, monkeypatch):

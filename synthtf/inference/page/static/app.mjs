@@ -132,7 +132,7 @@ async function fetched(address) {
 network = await (await fetch("network.json")).json();
 by("model").textContent = network.name;
 document.title = `synthtf ${network.name}`;
-by("gpu").disabled = !navigator.gpu;
+by("gpu").disabled = !(await navigator.gpu?.requestAdapter());
 if (!network.output_labels) document.body.classList.add("without-network");
 by("file").onchange = (event) => event.target.files[0] && open(event.target.files[0]);
 by("segment").onclick = start;
