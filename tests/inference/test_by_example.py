@@ -137,3 +137,22 @@ def test_command(runs, tmp_path):
     assert (tmp_path / "out" / "a_seg.nii.gz").stat().st_mtime_ns > before
     assert main([*words[:-1], str(tmp_path / "nothing")]) == 2
     assert main([*words, "-c", pair[0], str(tmp_path / "missing.nii.gz")]) == 2
+
+
+def test_the_network_of_the_package_finds_what_it_is_shown(tmp_path):
+    """A disc among other things, elsewhere and in another contrast than in the examples."""
+    x, y = np.meshgrid(*[np.arange(80)] * 2, indexing="ij")
+    files = []
+    for number, (i, j, bright) in enumerate([(38, 40, 0.9), (44, 36, 0.7), (36, 46, 0.8)]):
+        disc = (x - i) ** 2 + (y - j) ** 2 < 14**2
+        image = np.where(disc, bright, np.where(abs(x - 40) + abs(y - 40) < 38, 0.4, 0.1))
+        image += np.random.default_rng(number).normal(0, 0.03, image.shape)
+        for name, data in (("image", image.astype("float32")), ("labels", disc.astype("int16"))):
+            files.append(tmp_path / f"{name}{number}.nii.gz")
+            write_volume(files[-1], data[..., None], affine=np.eye(4))
+    words = [str(files[4]), "-o", str(tmp_path / "out.nii.gz")]
+    for pair in (files[:2], files[2:4]):
+        words += ["-c", *map(str, pair)]
+    assert main(["in-context", *words]) == 0
+    found, truth = (read_volume(f, labels=True).data for f in (tmp_path / "out.nii.gz", files[5]))
+    assert overlap(found, truth, 1) > 0.8
