@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.linear import matrix_product
 from synthtf.ops.matrices import geometric_mean
@@ -17,6 +18,7 @@ Tensor = Any
 _ANCHOR = 1e-5  # weight of a point that holds a fit at the identity; the others sum to 1
 
 
+@takes_arrays
 def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear: Tensor) -> Tensor:
     """Build `A = T R Z E` from translation, rotation, scaling and shear.
 
@@ -48,6 +50,7 @@ def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear:
     return homogeneous(ops.concatenate([linear, translation[..., None]], axis=-1))
 
 
+@takes_arrays
 def homogeneous(matrix: Tensor) -> Tensor:
     """Append the row `(0, ..., 0, 1)` to matrices.
 
@@ -130,6 +133,7 @@ def invert_affine(matrix: Tensor) -> Tensor:
     return ops.linalg.inv(matrix)
 
 
+@takes_arrays
 def fit_affine(source: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Fit the affine matrix that takes `target` to `source`, by weighted least squares.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.resampling import axis_grid
 
 Tensor = Any
@@ -86,6 +87,7 @@ def radial_compression(radius: Tensor, decay: Tensor, amount: Tensor) -> Tensor:
     return ops.maximum(shell, -amount)
 
 
+@takes_arrays
 def shortest_decay(radius: Tensor, amount: Tensor, limit: float) -> Tensor:
     """Return the shortest decay at which `radial_compression` does not exceed a limit.
 
