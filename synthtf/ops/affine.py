@@ -66,7 +66,8 @@ def homogeneous(matrix: Tensor) -> Tensor:
         [[2.0, 5.0], [0.0, 1.0]]
     """
     ndim = matrix.shape[-2]
-    last = ops.zeros_like(matrix[:, :1]) + np.eye(ndim + 1, dtype="float32")[-1]
+    row = ops.convert_to_tensor(np.eye(ndim + 1, dtype="float32")[-1])
+    last = ops.zeros_like(matrix[:, :1]) + row
     return ops.concatenate([matrix, last], axis=1)
 
 

@@ -135,6 +135,7 @@ def perlin_noise(
     return normalize(_perlin(gradients, control_points, shape, fade))
 
 
+@takes_arrays
 def _perlin(
     gradients: Tensor, control_points: Tensor, shape: Sequence[int], fade: bool = True
 ) -> Tensor:

@@ -63,6 +63,7 @@ def radial_scaling(
     return [weight * part for part in offset]
 
 
+@takes_arrays
 def radial_compression(radius: Tensor, decay: Tensor, amount: Tensor) -> Tensor:
     """Return a bound on how much `radial_scaling` compresses at its worst voxel.
 
