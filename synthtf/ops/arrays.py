@@ -16,10 +16,17 @@ def takes_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     warns of the rest.
 
     Args:
-        function: of tensors, and of lists of them.
+        function: takes tensors, or lists of them.
 
     Returns:
         The function itself, but on PyTorch.
+
+    Example:
+        >>> @takes_arrays
+        ... def twice(x):
+        ...     return 2 * x
+        >>> keras.ops.convert_to_numpy(twice(np.ones(2))).tolist()
+        [2.0, 2.0]
     """
     if keras.backend.backend() != "torch":
         return function
