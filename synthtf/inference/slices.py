@@ -32,7 +32,7 @@ def segment_slices(scan: "Volume | str | PathLike", run: "Run", ct: bool = False
 
     Args:
         scan: an image of two dimensions, a volume, or the file of one.
-        run: of a network that segments.
+        run: a network that segments.
         ct: whether the scan is in Hounsfield units.
 
     Returns:
@@ -55,7 +55,7 @@ def strip_slices(scan: "Volume | str | PathLike", run: "Run", ct: bool = False) 
 
     Args:
         scan: as for `segment_slices`.
-        run: of a network that strips.
+        run: a network that strips.
         ct: whether the scan is in Hounsfield units.
 
     Returns:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.linear import matrix_product
 from synthtf.ops.matrices import geometric_mean
@@ -17,6 +18,7 @@ Tensor = Any
 _ANCHOR = 1e-5  # weight of a point that holds a fit at the identity; the others sum to 1
 
 
+@takes_arrays
 def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear: Tensor) -> Tensor:
     """Build `A = T R Z E` from translation, rotation, scaling and shear.
 
@@ -48,6 +50,7 @@ def affine_matrix(translation: Tensor, rotation: Tensor, scaling: Tensor, shear:
     return homogeneous(ops.concatenate([linear, translation[..., None]], axis=-1))
 
 
+@takes_arrays
 def homogeneous(matrix: Tensor) -> Tensor:
     """Append the row `(0, ..., 0, 1)` to matrices.
 
@@ -63,7 +66,8 @@ def homogeneous(matrix: Tensor) -> Tensor:
         [[2.0, 5.0], [0.0, 1.0]]
     """
     ndim = matrix.shape[-2]
-    last = ops.zeros_like(matrix[:, :1]) + np.eye(ndim + 1, dtype="float32")[-1]
+    row = ops.convert_to_tensor(np.eye(ndim + 1, dtype="float32")[-1])
+    last = ops.zeros_like(matrix[:, :1]) + row
     return ops.concatenate([matrix, last], axis=1)
 
 
@@ -130,6 +134,7 @@ def invert_affine(matrix: Tensor) -> Tensor:
     return ops.linalg.inv(matrix)
 
 
+@takes_arrays
 def fit_affine(source: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Fit the affine matrix that takes `target` to `source`, by weighted least squares.
 

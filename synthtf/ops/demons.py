@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.fields import central_difference, integrate_components
 from synthtf.ops.linear import apply_along_axes, blur_matrix
 from synthtf.ops.resampling import resample
@@ -17,6 +18,7 @@ _SQUARINGS = 5
 _FLAT = 1e-8
 
 
+@takes_arrays
 def demons_step(moving: Tensor, fixed: Tensor, velocity: Tensor, smoothness: Tensor) -> Tensor:
     """Improve a velocity field so that two images come closer in the halfway space.
 

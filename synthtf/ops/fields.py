@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.linear import matrix_product
 from synthtf.ops.resampling import (
     affine_positions,
@@ -78,6 +79,7 @@ def _follow(
     return [p + u for p, u in zip(points, parts, strict=True)]
 
 
+@takes_arrays
 def integrate_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
     """Integrate a stationary velocity field over unit time by scaling and squaring.
 
@@ -104,6 +106,7 @@ def integrate_velocity(velocity: Tensor, steps: int = 7) -> Tensor:
     return ops.stack(integrate_components(parts, steps), axis=-1)
 
 
+@takes_arrays
 def integrate_components(
     velocity: Sequence[Tensor], steps: int, fuse: bool = False
 ) -> list[Tensor]:

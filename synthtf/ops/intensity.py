@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.indexing import take_per_sample
 from synthtf.xla import fused
@@ -13,6 +14,7 @@ Tensor = Any
 _SMALLEST = 1e-12
 
 
+@takes_arrays
 def power(x: Tensor, exponent: Tensor) -> Tensor:
     """Raise non-negative images to a power per sample.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.linear import apply_along_axes, matrix_product
 
 Tensor = Any
@@ -145,6 +146,7 @@ def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
     return ops.sqrt(ops.square(real) + ops.square(imaginary))
 
 
+@takes_arrays
 def plane_waves(
     frequency: Tensor, amplitude: Tensor, phase: Tensor, shape: Sequence[int]
 ) -> tuple[Tensor, Tensor]:

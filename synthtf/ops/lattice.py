@@ -6,6 +6,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.linear import apply_along_axes
 
 Tensor = Any
@@ -30,6 +31,7 @@ def lattice_shape(shape: Sequence[int], spacing: Sequence[float], size: float) -
     return tuple(math.ceil(mm / size) + 4 for mm in extent)
 
 
+@takes_arrays
 def lattice_field(
     values: Tensor, size: Tensor, shift: Tensor, shape: Sequence[int], spacing: Sequence[float]
 ) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.elementwise import in_whole_vectors
 
 Tensor = Any
@@ -22,6 +23,7 @@ _TILE = 40
 _SMALL_PRODUCT = 128 * 128
 
 
+@takes_arrays
 def apply_along_axes(
     x: Tensor, matrices: Sequence[Tensor | None], bandwidth: Sequence[int | None] | None = None
 ) -> Tensor:

@@ -4,6 +4,8 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
+
 Tensor = Any
 
 # The iterations converge quadratically: rotations of 45° about each axis with scaling by 0.8 to
@@ -11,6 +13,7 @@ Tensor = Any
 _ITERATIONS = 10
 
 
+@takes_arrays
 def matrix_sqrt(matrix: Tensor) -> Tensor:
     """Return the principal square root, by the iteration of Denman and Beavers.
 
@@ -43,6 +46,7 @@ def matrix_sqrt(matrix: Tensor) -> Tensor:
     return root
 
 
+@takes_arrays
 def geometric_mean(a: Tensor, b: Tensor) -> Tensor:
     """Return the matrix halfway from `a` to `b`: `a (a⁻¹ b)^½`.
 
@@ -65,6 +69,7 @@ def geometric_mean(a: Tensor, b: Tensor) -> Tensor:
     return ops.matmul(a, matrix_sqrt(ops.matmul(ops.linalg.inv(a), b)))
 
 
+@takes_arrays
 def nearest_rotation(matrix: Tensor) -> Tensor:
     """Return the rotation closest to a matrix, by Newton's iteration for its polar factor.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.linear import apply_along_axes, blur_matrix, control_offset
 from synthtf.xla import fused
 
@@ -107,6 +108,7 @@ def smooth_noise(noise: Tensor, std: Tensor) -> Tensor:
     return blurred * (before / ops.maximum(after, 1e-7))
 
 
+@takes_arrays
 def perlin_noise(
     gradients: Tensor, control_points: Tensor, shape: Sequence[int], fade: bool = True
 ) -> Tensor:
@@ -133,6 +135,7 @@ def perlin_noise(
     return normalize(_perlin(gradients, control_points, shape, fade))
 
 
+@takes_arrays
 def _perlin(
     gradients: Tensor, control_points: Tensor, shape: Sequence[int], fade: bool = True
 ) -> Tensor:
@@ -153,6 +156,7 @@ def _perlin(
     return out
 
 
+@takes_arrays
 def fractal_noise(
     gradients: Sequence[Tensor],
     control_points: Sequence[Tensor],
@@ -190,6 +194,7 @@ def fractal_noise(
     return normalize(out)
 
 
+@takes_arrays
 def normalize(x: Tensor) -> Tensor:
     """Min-max normalise each sample and channel to [0, 1]; a constant one becomes 0.
 

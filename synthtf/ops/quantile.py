@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
+
 Tensor = Any
 
 # Sorting this many voxels takes a few ms. The share of voxels below a quantile then has a standard
@@ -13,6 +15,7 @@ Tensor = Any
 _SAMPLED_VOXELS = 2**15
 
 
+@takes_arrays
 def sampled_quantile(
     x: Tensor, proportions: Sequence[Tensor], above_zero: bool = False
 ) -> list[Tensor]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.resampling import axis_grid
 
 Tensor = Any
@@ -62,6 +63,7 @@ def radial_scaling(
     return [weight * part for part in offset]
 
 
+@takes_arrays
 def radial_compression(radius: Tensor, decay: Tensor, amount: Tensor) -> Tensor:
     """Return a bound on how much `radial_scaling` compresses at its worst voxel.
 
@@ -86,6 +88,7 @@ def radial_compression(radius: Tensor, decay: Tensor, amount: Tensor) -> Tensor:
     return ops.maximum(shell, -amount)
 
 
+@takes_arrays
 def shortest_decay(radius: Tensor, amount: Tensor, limit: float) -> Tensor:
     """Return the shortest decay at which `radial_compression` does not exceed a limit.
 

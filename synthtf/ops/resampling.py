@@ -15,6 +15,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.indexing import batch_offset, gather
 from synthtf.ops.linear import apply_along_axes, upsample_matrix
 from synthtf.xla import fused, in_buckets
@@ -26,6 +27,7 @@ Tensor = Any
 _TOLERANCE = 1e-4
 
 
+@takes_arrays
 def resample(
     volume: Tensor,
     transform: Tensor,

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.indexing import batch_offset, gather
 from synthtf.ops.linear import apply_along_axes
 from synthtf.ops.resampling import axis_grid
@@ -30,6 +31,7 @@ def select_axis(axis: Tensor, ndim: int) -> Tensor:
     return ops.cast(ops.equal(axis[:, None], ops.arange(ndim, dtype=axis.dtype)), "float32")
 
 
+@takes_arrays
 def shift_along_axis(
     volume: Tensor, displacement: Tensor, axis: Tensor, interpolation: str = "linear"
 ) -> Tensor:
@@ -85,6 +87,7 @@ def shift_along_axis(
     return (1.0 - weight) * take(index) + weight * take(upper)
 
 
+@takes_arrays
 def translate(x: Tensor, shift: Tensor, reach: list[int]) -> Tensor:
     """Move each sample as a whole, linearly between voxels; zero comes in from outside.
 

@@ -4,9 +4,12 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
+
 Tensor = Any
 
 
+@takes_arrays
 def soft_skeleton(x: Tensor, iterations: int) -> Tensor:
     """Keep what is left of a soft mask where it is worn off from its border, layer by layer.
 

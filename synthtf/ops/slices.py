@@ -5,6 +5,7 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.elementwise import in_whole_vectors
 from synthtf.ops.resampling import axis_grid
 
@@ -16,6 +17,7 @@ PROFILES = ("box", "gaussian")
 FWHM_TO_STD = 1 / (2 * math.sqrt(2 * math.log(2)))
 
 
+@takes_arrays
 def slice_index(thickness: Tensor, phase: Tensor, size: int) -> Tensor:
     """Return the number of the slice that each voxel along an axis belongs to.
 
@@ -36,6 +38,7 @@ def slice_index(thickness: Tensor, phase: Tensor, size: int) -> Tensor:
     return ops.floor(voxel / thickness[:, None] + phase[:, None])
 
 
+@takes_arrays
 def slice_matrix(
     thickness: Tensor, distance: Tensor, start: Tensor, size: int, profile: str, nearest: bool
 ) -> Tensor:

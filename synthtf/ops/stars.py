@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from synthtf.ops.arrays import takes_arrays
 from synthtf.ops.distance import distance_to
 from synthtf.ops.indexing import batch_offset, gather
 
@@ -92,6 +93,7 @@ def star_distance(
     return ops.reshape(distance, (-1, *shape, len(directions)))
 
 
+@takes_arrays
 def object_probability(
     index: Tensor, number: int, spacing: Sequence[float], limit: float
 ) -> Tensor:
