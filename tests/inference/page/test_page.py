@@ -114,8 +114,10 @@ def test_the_page_gives_the_labels_of_synthtf(run, tmp_path, codes):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not there")
-@pytest.mark.parametrize("name", ["intensities", "heads-2mm"])
-@pytest.mark.parametrize("provider", ["wasm", "webgpu"])
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [("intensities", "wasm"), ("intensities", "webgpu"), ("heads-2mm", "wasm")],
+)
 def test_a_browser_gives_the_labels_of_synthtf(run, tmp_path, name, provider):
     pytest.importorskip("tf2onnx")
     model = run if name == "intensities" else name
