@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = CohortOptions()
 _INTRACRANIAL, _LESIONS = "total intracranial", "number of lesions"
+_WARNINGS = "warnings"
 _ENTROPY = "entropy of the posteriors, over the log of the number of labels"
 _VARIANCE = "variance of the predictions, on the scan and its mirror image, summed over labels"
 
@@ -60,6 +61,7 @@ def segment_cohort(
             averaged. None: the one that comes with the package.
         volumes: CSV file of the volumes of all structures in mm³, a row per scan; see `ScanTable`.
             Of a network that knows them, that of all within the skull, and the number of lesions.
+            The last column, `warnings`, is empty when all is well.
         posteriors: whether to write posteriors as well.
         uncertainty: whether to write maps of how sure the network is, and intervals of the
             volumes.
@@ -173,7 +175,7 @@ def _columns(run: "Run", columns: dict[int, str], uncertainty: bool) -> list[str
     found = [name + end for name in columns.values() for end in ends]
     csf = {run.table.mapping[value] for value in run.table.csf_labels}
     found += [_INTRACRANIAL] if csf & columns.keys() else []
-    return found + ([_LESIONS] if lesion_labels(run) else [])
+    return found + ([_LESIONS] if lesion_labels(run) else []) + [_WARNINGS]
 
 
 def _row(found: "Segmentation", columns: dict[int, str]) -> dict[str, str]:
@@ -187,6 +189,7 @@ def _row(found: "Segmentation", columns: dict[int, str]) -> dict[str, str]:
         row[_INTRACRANIAL] = f"{found.intracranial:.3f}"
     if found.num_lesions is not None:
         row[_LESIONS] = str(found.num_lesions)
+    row[_WARNINGS] = "; ".join(filter(None, (found.doubt, *found.cautions)))
     return row
 
 
@@ -196,4 +199,5 @@ def _measured(found: "Segmentation", columns: dict[int, str]) -> dict[str, Any]:
     if found.intracranial is not None:
         sizes[_INTRACRANIAL] = round(found.intracranial, 3)
     lesions = {} if found.num_lesions is None else {"NumberOfLesions": found.num_lesions}
-    return {VOLUMES: sizes, **lesions}
+    cautions = {"Warnings": list(found.cautions)} if found.cautions else {}
+    return {VOLUMES: sizes, **lesions, **cautions}
