@@ -10,7 +10,7 @@ from synthtf.inference.uncertainty import Spread
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
-_UNSURE = 0.6  # posterior of the likeliest class, below which a voxel is uncertain
+_UNSURE = 0.5  # posterior of the likeliest class, below which a voxel is uncertain
 _MOST_UNSURE = 0.25  # share of the brain
 _DIFFERS = 0.125  # variance of two predictions; 1/2 where they are sure of different classes
 _MOST_DIFFERS = 0.1  # share of the brain

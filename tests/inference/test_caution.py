@@ -16,7 +16,7 @@ def posteriors(share, likeliest):
     result = np.zeros((*SHAPE, 3), np.float32)
     result[..., 1] = 1
     result[: round(10 * share), ..., 1] = likeliest
-    result[: round(10 * share), ..., 2] = 1 - likeliest
+    result[: round(10 * share), ..., ::2] = (1 - likeliest) / 2
     return result
 
 
@@ -25,8 +25,8 @@ def posteriors(share, likeliest):
     [
         (0, 1, []),
         (0.9, 0.9, []),
-        (0.1, 0.5, []),
-        (0.9, 0.5, ["uncertain in 90 % of the brain"]),
+        (0.1, 0.4, []),
+        (0.9, 0.4, ["uncertain in 90 % of the brain"]),
     ],
 )
 def test_uncertain(share, likeliest, said):
@@ -35,9 +35,9 @@ def test_uncertain(share, likeliest, said):
 
 def test_only_the_brain_counts():
     inside = np.zeros(SHAPE, bool)
-    assert doubtful_parts(posteriors(1, 0.5), inside, None) == []
+    assert doubtful_parts(posteriors(1, 0.4), inside, None) == []
     inside[9] = True
-    assert doubtful_parts(posteriors(0.9, 0.5), inside, None) == []
+    assert doubtful_parts(posteriors(0.9, 0.4), inside, None) == []
 
 
 @pytest.mark.parametrize(("slices", "words"), [(0, 0), (8, 1)])
