@@ -5,7 +5,7 @@ from synthtf.data.volume_shares import volume_shares
 
 
 def table(*brain):
-    return replace(LabelTable.from_labels(range(4)), output=(0, 1, 1, 3), brain=("no", *brain))
+    return replace(LabelTable.from_labels(range(4)), outputs=(0, 1, 1, 3), brain=("no", *brain))
 
 
 def test_the_range_over_maps():
