@@ -9,6 +9,7 @@ from synthtf.data.grid import check_same_grid
 from synthtf.data.scan_truths import LabelledScan
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.evaluation.comparing import dice, occurring
+from synthtf.inference.caution import CautionWarning
 from synthtf.inference.plausible import ImplausibleWarning
 from synthtf.inference.segmenting import EmptySegmentationWarning, segment
 from synthtf.inference.stripping import EmptyMaskWarning, strip
@@ -32,8 +33,9 @@ def scan_dice(scan: LabelledScan, run: Run) -> dict[tuple[int, str], float]:
         ValueError: if the scan and its truth are on different grids.
     """
     with warnings.catch_warnings():
-        # A network that has just begun finds nothing.
-        for kind in (EmptySegmentationWarning, EmptyMaskWarning, ImplausibleWarning):
+        # A network that has just begun finds nothing, or is unsure.
+        nothing = EmptySegmentationWarning, EmptyMaskWarning, ImplausibleWarning
+        for kind in (*nothing, CautionWarning):
             warnings.simplefilter("ignore", kind)
         found = _FOUND[run.task](scan, run)
     truth = read_volume(scan.mask if scan.labels is None else scan.labels, labels=True)

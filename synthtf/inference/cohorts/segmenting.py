@@ -199,5 +199,4 @@ def _measured(found: "Segmentation", columns: dict[int, str]) -> dict[str, Any]:
     if found.intracranial is not None:
         sizes[_INTRACRANIAL] = round(found.intracranial, 3)
     lesions = {} if found.num_lesions is None else {"NumberOfLesions": found.num_lesions}
-    cautions = {"Warnings": list(found.cautions)} if found.cautions else {}
-    return {VOLUMES: sizes, **lesions, **cautions}
+    return {VOLUMES: sizes, **lesions}
