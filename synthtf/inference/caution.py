@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from synthtf.runs.run import Run
 
 _UNSURE = 0.5  # posterior of the likeliest class, below which a voxel is uncertain
-_MOST_UNSURE = 0.25  # share of the brain
-_DIFFERS = 0.125  # variance of two predictions; 1/2 where they are sure of different classes
+_MOST_UNSURE = 0.15  # share of the brain
+_DIFFERS = 0.05  # variance of two predictions; 1/2 where they are sure of different classes
 _MOST_DIFFERS = 0.1  # share of the brain
-_FACTOR = 2.5  # by which a volume may lie outside the range of the training maps
+_FACTOR = 2.0  # by which a volume may lie outside the range of the training maps
 _NAMED = 3  # structures
 
 
