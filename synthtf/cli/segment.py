@@ -22,8 +22,8 @@ def add_parser(subparsers: "argparse._SubParsersAction") -> None:
         "--vol",
         metavar="CSV",
         help="write the volumes of all structures, in mm³, a row per scan, and of all within the "
-        "skull, and the number of lesions, if the network knows them; rows of other scans in the "
-        "file are kept",
+        "skull, and the number of lesions, if the network knows them, and in the "
+        "column warnings what deserves a look; rows of other scans in the file are kept",
     )
     parser.add_argument(
         "--qc",

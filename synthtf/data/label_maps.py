@@ -167,6 +167,11 @@ class LabelMaps(keras.utils.PyDataset):
         """Labels that occur in the maps as read, sorted."""
         return self._labels
 
+    @property
+    def counts(self) -> tuple[dict[int, int], ...]:
+        """Label to number of voxels in the file of each map."""
+        return tuple(self._counts)
+
     def affine(self, index: int) -> np.ndarray:
         """Return the affine of a conformed map.
 
@@ -342,6 +347,7 @@ class LabelMaps(keras.utils.PyDataset):
 
     def _load_all(self, sources: list[MapSource]) -> None:
         self._sources, self._affines, self._cached, self._voxels = [], [], [], []
+        self._counts: list[dict[int, int]] = []
         seen, room = set(), self.cache_bytes
         for source in sources:
             volume, notes = source.read()
@@ -363,6 +369,7 @@ class LabelMaps(keras.utils.PyDataset):
             small = smallest_integers(conformed.data)
             room -= small.nbytes + (0 if scan is None else scan.nbytes)
             self._sources.append(source)
+            self._counts.append(counts)
             self._affines.append(conformed.affine)
             if self._patches is not None:
                 self._voxels.append(self._patches.voxels(conformed.data))

@@ -1,5 +1,6 @@
 """The test of the demonstration: heads and contrasts that the training has not seen."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from synthtf.data.volumes import Volume, read_volume
 from synthtf.demo.settings import CONTRASTS, DemoSettings
 from synthtf.evaluation.averages import mean
 from synthtf.evaluation.comparing import evaluate
+from synthtf.inference.caution import CautionWarning
 from synthtf.inference.segmenting import Segmentation, segment
 from synthtf.runs.run import Run
 
@@ -89,7 +91,10 @@ def segment_held_out(run: Run, scans: list[HeldOutScan], folder: Path) -> list[d
     scores, volumes = [], []
     for scan in scans:
         image = read_volume(scan.scan)
-        found = segment(image, run)
+        with warnings.catch_warnings():
+            # The scores say how good a network of some minutes is.
+            warnings.simplefilter("ignore", CautionWarning)
+            found = segment(image, run)
         write_volume(scan.segmentation, found.labels.data, like=found.labels)
         volumes.append(_volume_row(scan, found, columns))
         scores.extend(_score_rows(scan, found.labels, run.table))

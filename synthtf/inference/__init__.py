@@ -6,6 +6,7 @@ The modules load when their names are first used.
 import importlib
 
 _MODULES = {
+    "CautionWarning": "caution",
     "Change": "changes",
     "Cleaning": "components",
     "CohortOptions": "cohorts.cohort",

@@ -43,8 +43,7 @@ def doubt(inside: np.ndarray, spacing: Sequence[float], run: "Run") -> str | Non
     Returns:
         A sentence, or None.
     """
-    trained_on = [n * mm for n, mm in zip(run.shape, run.spacing, strict=True)]
-    if not run.table.brain_labels or min(trained_on) < _HEAD or not inside.any():
+    if not sees_heads(run) or not inside.any():
         return None
     # In units of mL.
     volume = np.count_nonzero(inside) * float(np.prod(spacing)) / 1000
@@ -61,6 +60,12 @@ def doubt(inside: np.ndarray, spacing: Sequence[float], run: "Run") -> str | Non
     if longest > _LONGEST:
         return f"it is {longest:.0f} mm long, and no brain is longer than {_LONGEST:.0f}"
     return None
+
+
+def sees_heads(run: "Run") -> bool:
+    """Whether a network knows the brain, and was trained on whole heads."""
+    trained_on = [n * mm for n, mm in zip(run.shape, run.spacing, strict=True)]
+    return bool(run.table.brain_labels) and min(trained_on) >= _HEAD
 
 
 def _knows_all(run: "Run") -> bool:

@@ -9,6 +9,7 @@ from synthtf.data.grid import check_same_grid
 from synthtf.data.scan_truths import LabelledScan
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.evaluation.comparing import dice, occurring
+from synthtf.inference.caution import CautionWarning
 from synthtf.inference.plausible import UselessWarning
 from synthtf.inference.segmenting import segment
 from synthtf.inference.slices import segment_slices, strip_slices
@@ -40,8 +41,9 @@ def scan_dice(scan: LabelledScan, run: Run) -> dict[tuple[int, str], float]:
             f"expected a network that segments or strips. Received one of {run.task}: {run.name}"
         )
     with warnings.catch_warnings():
-        # A network that has just begun finds nothing.
-        warnings.simplefilter("ignore", UselessWarning)
+        # A network that has just begun finds nothing, or is unsure.
+        for kind in (UselessWarning, CautionWarning):
+            warnings.simplefilter("ignore", kind)
         found = _FOUND[run.task](scan, run)
     truth = read_volume(scan.mask if scan.labels is None else scan.labels, labels=True)
     check_same_grid(found, truth)

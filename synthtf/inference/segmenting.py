@@ -11,6 +11,7 @@ import numpy as np
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.absent import absent
 from synthtf.inference.bias_field import BiasField
+from synthtf.inference.caution import CautionWarning, doubtful_parts, unlike_training
 from synthtf.inference.components import Cleaning, one_piece_classes
 from synthtf.inference.conform import Box, ConformedGrid, Gain
 from synthtf.inference.intensities import IntensityModel
@@ -18,7 +19,7 @@ from synthtf.inference.lesions import check_lesions, count_lesions, lesion_label
 from synthtf.inference.locator import locator
 from synthtf.inference.normalize import clip_to_window, normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
-from synthtf.inference.plausible import ImplausibleWarning, UselessWarning, doubt
+from synthtf.inference.plausible import ImplausibleWarning, UselessWarning, doubt, sees_heads
 from synthtf.inference.posterior_maps import entropy, restore_all, restore_sum
 from synthtf.inference.prediction import (
     LastPrediction,
@@ -70,6 +71,8 @@ class Segmentation:
         intervals: Label value to an interval about its volume, see `volume_intervals`; None unless
             the uncertainty was asked for.
         doubt: Why the result is of no use; None if it may be.
+        cautions: What deserves a look: how unsure the network is, and volumes unlike those of the
+            label maps that it was trained on. Empty if all is well.
     """
 
     labels: Volume
@@ -81,6 +84,7 @@ class Segmentation:
     uncertainty: Volume | None = None
     intervals: dict[int, tuple[float, float]] | None = None
     doubt: str | None = None
+    cautions: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -173,8 +177,10 @@ def segment(
     flip = flip and not run.table.one_sided
     mirrored = mirrored_channels(run.output_labels, run.output_pairs) if flip else None
     normalized = normalize_intensity(image[box], ct=ct)
-    spread = Spread() if uncertainty and (flip or len(runs) > 1) else None
+    judged = sees_heads(run)
+    spread = Spread() if (uncertainty or judged) and (flip or len(runs) > 1) else None
     predicted = _predict(runs, normalized, mirrored, limits, spread, last)
+    cautions = doubtful_parts(predicted, _brain(run, predicted), spread) if judged else []
     gain = _sharpen(run, grid, data, image, box, predicted, ct) if refine else None
     if cleaning is not None:
         classes = one_piece_classes(run.table, run.output_labels)
@@ -194,7 +200,7 @@ def segment(
     maps = []
     if uncertainty:
         maps.append(entropy(*restored))
-    if spread is not None:
+    if uncertainty and spread is not None:
         maps.append(target.restore(spread.variance, box))
     channels = [run.output_labels.index(value) for value in lesion]
     shape = labels.shape if conformed else volume.data.shape
@@ -220,7 +226,11 @@ def segment(
     if reason is not None:
         kind = EmptySegmentationWarning if result.is_empty else ImplausibleWarning
         warnings.warn(f"{volume.name}: {reason}", kind, stacklevel=2)
-    return dataclasses.replace(result, doubt=reason)
+        return dataclasses.replace(result, doubt=reason)
+    cautions += unlike_training(run, volumes) if judged else []
+    if cautions:
+        warnings.warn(f"{volume.name}: {'; '.join(cautions)}", CautionWarning, stacklevel=2)
+    return dataclasses.replace(result, cautions=tuple(cautions))
 
 
 def _load_runs(models: Any) -> "list[Run]":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from synthtf.data.label_table import LabelTable
 from synthtf.data.own_files import refuse_foreign_folder
 from synthtf.data.shipped_models import CHECKSUMS, check_files, find_model, write_checksums
+from synthtf.data.volume_shares import SHARES
 from synthtf.data.whole_files import write_whole, written_aside
 from synthtf.version import __version__
 
@@ -187,6 +188,21 @@ class Run:
     def output_labels(self) -> tuple[int, ...]:
         """Label value of each channel of the posteriors."""
         return tuple(self.metadata["output_labels"])
+
+    @property
+    def volume_shares(self) -> dict[int, tuple[float, float]]:
+        """Output label to its smallest and largest share of the brain in the training maps.
+
+        Raises:
+            ValueError: if they are no shares.
+        """
+        shares = self.metadata.get(SHARES) or {}
+        try:
+            return {int(label): (float(low), float(high)) for label, (low, high) in shares.items()}
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(
+                f"{self.name}: expected `{SHARES}` as two numbers per label. Received: {shares!r}"
+            ) from None
 
     @property
     def output_pairs(self) -> tuple[tuple[int, int], ...]:

@@ -14,6 +14,7 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
 from synthtf.data.mixed_maps import Mixed, real_files
 from synthtf.data.own_files import refuse_foreign_folder
+from synthtf.data.volume_shares import SHARES, volume_shares
 from synthtf.layers import ShowScan
 from synthtf.runs.run import FACTS, MODEL, RECIPE, TABLE, Run, as_run
 from synthtf.synthesis import Recipe
@@ -125,7 +126,8 @@ def _train_network(
         run = Run.load(folder)
         _refuse_difference(run, recipe, table, facts)
     else:
-        run = Run.create(folder, table, recipe, facts)
+        shares = volume_shares(data.counts, table)
+        run = Run.create(folder, table, recipe, {**facts, SHARES: shares})
     train(run, model, data, schedule, resume, verbose, plan.jit_compile)
     return run
 

@@ -51,7 +51,8 @@ def test_a_file(model, save_scan, tmp_path, error_lines):
         nibabel.load(output).affine, nibabel.load(tmp_path / "a scan ü.nii.gz").affine
     )
     (row,) = rows_of(tmp_path / "volumes.csv")
-    assert list(row) == ["scan", "brain stem", "fluid"]
+    assert list(row) == ["scan", "brain stem", "fluid", "warnings"]
+    assert row["warnings"] == ""
     assert float(row["fluid"]) == pytest.approx(20**3 - 10**3, rel=1e-3)
     assert float(row["brain stem"]) == pytest.approx(10**3, rel=1e-3)
 
@@ -392,7 +393,7 @@ def test_uncertainty_and_lesions(model, save_scan, tmp_path, error_lines):
     assert json.loads((tmp_path / "lesions" / "a_lesions.json").read_text())["Description"]
     (row,) = rows_of(tmp_path / "v.csv")
     names = [f"{name}{end}" for name in ("lesion", "fluid") for end in ("", "_low", "_high")]
-    assert list(row) == ["scan", *names, "total intracranial", "number of lesions"]
+    assert list(row) == ["scan", *names, "total intracranial", "number of lesions", "warnings"]
     assert row["number of lesions"] == "1"
     assert float(row["lesion_low"]) <= float(row["lesion"]) <= float(row["lesion_high"])
     total = float(row["lesion"]) + float(row["fluid"])

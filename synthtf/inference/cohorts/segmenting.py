@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = CohortOptions()
 _INTRACRANIAL, _LESIONS = "total intracranial", "number of lesions"
+_WARNINGS = "warnings"
 _ENTROPY = "entropy of the posteriors, over the log of the number of labels"
 _VARIANCE = "variance of the predictions, on the scan and its mirror image, summed over labels"
 
@@ -52,6 +53,7 @@ def segment_cohort(
             averaged. None: the one that comes with the package.
         volumes: CSV file of the volumes of all structures in mm³, a row per scan; see `ScanTable`.
             Of a network that knows them, that of all within the skull, and the number of lesions.
+            The last column, `warnings`, is empty when all is well.
         posteriors: whether to write posteriors as well.
         uncertainty: whether to write maps of how sure the network is, and intervals of the
             volumes.
@@ -161,7 +163,7 @@ def _columns(run: "Run", columns: dict[int, str], uncertainty: bool) -> list[str
     found = [name + end for name in columns.values() for end in ends]
     csf = {run.table.mapping[value] for value in run.table.csf_labels}
     found += [_INTRACRANIAL] if csf & columns.keys() else []
-    return found + ([_LESIONS] if lesion_labels(run) else [])
+    return found + ([_LESIONS] if lesion_labels(run) else []) + [_WARNINGS]
 
 
 def _row(found: "Segmentation", columns: dict[int, str]) -> dict[str, str]:
@@ -175,6 +177,7 @@ def _row(found: "Segmentation", columns: dict[int, str]) -> dict[str, str]:
         row[_INTRACRANIAL] = f"{found.intracranial:.3f}"
     if found.num_lesions is not None:
         row[_LESIONS] = str(found.num_lesions)
+    row[_WARNINGS] = "; ".join(filter(None, (found.doubt, *found.cautions)))
     return row
 
 

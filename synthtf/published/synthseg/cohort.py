@@ -219,6 +219,7 @@ def _begin_own(
     model: str | os.PathLike | None, settings: Settings
 ) -> tuple[Predict, dict[str, list[str]]]:
     """Load a network of this package; what segments a scan, and the columns of the tables."""
+    from synthtf.inference.caution import CautionWarning
     from synthtf.inference.segmenting import EmptySegmentationWarning, segment
     from synthtf.runs.run import Run
 
@@ -244,6 +245,7 @@ def _begin_own(
         with warnings.catch_warnings():
             # An empty result is reported as a failure of its scan, not as a warning as well.
             warnings.simplefilter("ignore", EmptySegmentationWarning)
+            warnings.simplefilter("ignore", CautionWarning)  # as the published tool, which has none
             found = segment(
                 volume,
                 run,
