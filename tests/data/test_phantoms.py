@@ -252,7 +252,7 @@ def test_rendering_in_2d_and_at_another_spacing():
         (lambda: write_phantoms("unused", 0), "`num` must lie in .* Received: num=0"),
         (
             lambda: render_phantom(np.zeros((4, 4), int), "PET"),
-            "T1, T2, FLAIR, CT. Received: contrast='PET'",
+            "T1, T2, FLAIR, PD, CT. Received: contrast='PET'",
         ),
         (
             lambda: render_phantom(np.full((4, 4), 77), "T1"),
