@@ -400,6 +400,24 @@ def test_uncertainty_and_lesions(model, save_scan, tmp_path, error_lines):
     assert float(row["total intracranial"]) == pytest.approx(total, abs=0.01)
 
 
+def test_what_deserves_a_look_is_in_the_table_and_said_once(
+    model, save_scan, tmp_path, error_lines, monkeypatch
+):
+    save_scan(tmp_path / "a.nii.gz")
+    segmenting = importlib.import_module("synthtf.inference.segmenting")
+    monkeypatch.setattr(segmenting, "sees_heads", lambda run: True)
+    monkeypatch.setattr(segmenting, "doubtful_parts", lambda *_: ["uncertain"])
+    monkeypatch.setattr(segmenting, "unlike_training", lambda *_: ["fluid is missing"])
+    words = ["segment", str(tmp_path / "a.nii.gz"), "-o", str(tmp_path / "o.nii.gz"), "--model"]
+    assert main([*words, model.folder, "--vol", str(tmp_path / "v.csv")]) == 0
+    (line,) = error_lines()
+    assert "a.nii.gz: uncertain; fluid is missing" in line
+    (row,) = rows_of(tmp_path / "v.csv")
+    assert row["warnings"] == "uncertain; fluid is missing"
+    facts = json.loads((tmp_path / "o.json").read_text())
+    assert ["uncertain; fluid is missing" in text for text in facts["Warnings"]] == [True]
+
+
 def lesion_run(tmp_path, folder):
     """That run, which now calls its labels lesion and CSF."""
     copy = shutil.copytree(folder, tmp_path / "lesion run")

@@ -25,6 +25,7 @@ def contrast_run():
         metadata={},
         output_labels=(0, 10, 20),
         output_pairs=(),
+        volume_shares={},
         task_model=keras.Model(inputs, posteriors),
     )
 

@@ -261,6 +261,7 @@ def pooled_run():
         metadata={},
         output_labels=(0, 10, 20),
         output_pairs=(),
+        volume_shares={},
         task_model=network,
     )
 
