@@ -17,7 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Pages whose Python has tests of its own, which also check what comes out.
-ELSEWHERE = {"CONTRIBUTING.md", "features.md", "in_context.md", "loops.md", "training.md"}
+ELSEWHERE = {
+    "CONTRIBUTING.md",
+    "cluster.md",
+    "features.md",
+    "in_context.md",
+    "loops.md",
+    "training.md",
+}
 # Pages whose Python needs files that only users have: only what it imports is tried.
 OF_USERS = {"published.md"}
 # What would take minutes, and what stands for it here.
@@ -54,6 +61,7 @@ def test_there_are_examples():
 TRIED = [page for page in PAGES if blocks(page) and page.name not in ELSEWHERE]
 
 
+@pytest.mark.filterwarnings("ignore::synthtf.inference.CautionWarning")
 @pytest.mark.parametrize("page", TRIED, ids=lambda page: page.stem)
 def test_python_runs(page, tmp_path, monkeypatch):
     """One page is one session, in a folder with label maps and a scan."""

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+PICTURES = (".png", ".tif", ".tiff")
+"""Endings of pictures, which are read but not written."""
+
 HEAD_BYTES = 540
 """How much of a file tells what it is: the length of the longest header of a volume."""
 
@@ -170,3 +173,13 @@ def _of_text(head: bytes) -> str | None:
     if start.startswith(("{", "[")):
         return "is a JSON file, such as the answer of a server; give a volume"
     return f"is a text file that begins {text[:30]!r}; give a volume"
+
+
+def is_picture(path: str | os.PathLike) -> bool:
+    """Return whether a path ends as that of a picture.
+
+    Example:
+        >>> is_picture("cells/A01.TIF"), is_picture("scan.nii.gz")
+        (True, False)
+    """
+    return os.fspath(path).lower().endswith(PICTURES)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from synthtf.data.contents import HEAD_BYTES, no_file, peek, unlike_its_name
+from synthtf.data.contents import HEAD_BYTES, is_picture, no_file, peek, unlike_its_name
 from synthtf.data.headers import (
     FileHeader,
     is_mgh,
@@ -32,7 +32,7 @@ from synthtf.data.headers import (
     parse_nifti,
 )
 from synthtf.data.paths import INPUTS, extension
-from synthtf.data.pictures import is_picture, read_picture
+from synthtf.data.pictures import read_picture
 from synthtf.messages import describe
 
 _DEFLATE_RATIO = 1032  # largest compression ratio of deflate

@@ -6,9 +6,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthtf.data.contents import first_known, known_file, no_file
+from synthtf.data.contents import PICTURES, first_known, is_picture, known_file, no_file
 from synthtf.data.own_files import source_of
-from synthtf.data.pictures import PICTURES, is_picture
 from synthtf.data.text_files import read_text, split_lines
 from synthtf.data.writable import check_folder, check_writable
 

@@ -10,20 +10,7 @@ from synthtf.data.contents import HEAD_BYTES, no_file, not_the_content, peek
 from synthtf.data.headers import FileHeader
 from synthtf.messages import describe
 
-PICTURES = (".png", ".tif", ".tiff")
-"""Endings of pictures, which are read but not written."""
-
 _GREY = ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-
-
-def is_picture(path: str | os.PathLike) -> bool:
-    """Return whether a path ends as that of a picture.
-
-    Example:
-        >>> is_picture("cells/A01.TIF"), is_picture("scan.nii.gz")
-        (True, False)
-    """
-    return os.fspath(path).lower().endswith(PICTURES)
 
 
 def read_picture(path: str | os.PathLike) -> tuple[FileHeader, np.ndarray]:

@@ -95,6 +95,7 @@ def test_the_right_labels_on_the_grid_of_the_scan(contrast_run, options):
     assert result.volumes[10] == pytest.approx(whole, rel=0.06)
 
 
+@pytest.mark.filterwarnings("ignore::synthtf.inference.CautionWarning")
 def test_flipping_swaps_pairs_and_keeps_left_left(side_run):
     scan, _ = phantom("PSR")
     scan = dataclasses.replace(scan, data=(scan.data > 0.4).astype(np.float32))
@@ -347,6 +348,7 @@ def test_uncertainty_of_known_posteriors(contrast_run):
     assert plain.uncertainty is None and plain.intervals is None
 
 
+@pytest.mark.filterwarnings("ignore::synthtf.inference.CautionWarning")
 def test_variance_over_the_flip(side_run):
     """A network whose sides are not those of its pairs contradicts itself in the mirror image."""
     scan, _ = phantom(offset=0.1)
