@@ -50,6 +50,7 @@ SLOW = {
     # Others try the same, with less.
     "test_a_backup_keeps_optimizer_and_numbers",
     "test_a_chain_is_its_networks_one_after_the_other",
+    "test_a_detector_begins_as_a_segmentation",
     "test_a_folder_of_scans_with_a_bad_one",
     "test_a_frozen_segmentation_looks_at_the_image_that_is_returned",
     "test_a_fused_recipe_gives_the_same_samples",
@@ -76,6 +77,7 @@ SLOW = {
     "test_only_what_a_detector_finds_counts",
     "test_real_scans_with_the_preview",
     "test_refined_posteriors_agree_with_the_labels",
+    "test_resuming_continues_bit_for_bit",
     "test_rigid_from_an_affine_run_is_rigid",
     "test_runs_are_compared",
     "test_runs_are_validated_on_the_same_images",
@@ -84,6 +86,7 @@ SLOW = {
     "test_targets_of_the_recipe_are_written_beside_the_images",
     "test_the_commands_take_the_run_as_one_network",
     "test_the_method_and_the_regularization_are_passed_on",
+    "test_the_test_of_the_layer",
     "test_the_middle_is_halfway",
     "test_tissues_are_similar_with_their_probability",
     "test_training_lowers_each_error_and_the_model_is_kept",

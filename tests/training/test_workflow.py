@@ -94,7 +94,7 @@ def test_tensorboard_must_be_installed(monkeypatch):
         Schedule(1, tensorboard=True)
 
 
-@pytest.mark.parametrize("warm_up", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("warm_up", [0, 1])
 def test_resuming_continues_bit_for_bit(maps, tmp_path, monkeypatch, warm_up):
     flat_learning_rate(monkeypatch)
     task = SegmentationTask(UNetConfig(features=2, levels=2), warm_up=warm_up)

@@ -55,7 +55,7 @@ def numpy(outputs):
 @pytest.mark.parametrize(
     ("kind", "options", "learning_rate"),
     [
-        ("deformable", {"regularization": 0.1}, 3e-3),
+        pytest.param("deformable", {"regularization": 0.1}, 3e-3, marks=pytest.mark.slow),
         pytest.param("affine", {"landmarks": 1.0}, 3e-3, marks=pytest.mark.slow),
         pytest.param(
             "affine",
