@@ -153,7 +153,7 @@ plt.show()
 # %% [markdown]
 # ## Validation per domain
 #
-# Four heads that no network learns from, in T1 and in contrasts of which there is no scan to learn
+# Four heads that no network learns from, in T1 and in contrasts that no scan to learn from has
 # from. After each epoch, the Dice is measured for each of these domains. The mean would hide what
 # matters: a network is as good as its worst domain. In 3D, `ScanValidation` does this with files,
 # and `synthtf train --validate scans.csv` keeps the weights whose worst domain was the best.

@@ -9,7 +9,7 @@ def table(*brain):
 
 
 def test_the_range_over_maps():
-    """Labels count as their output; what is no brain, and maps without one, do not count."""
+    """Labels count as their output; the rest, and maps without a brain, do not."""
     counts = [{0: 50, 1: 10, 2: 20, 3: 10}, {1: 9, 3: 1}, {3: 5}, {0: 7}]
     known = table("yes", "yes", "yes")
     assert volume_shares(counts, known) == {"1": [0.0, 0.9], "3": [0.1, 1.0]}
