@@ -1,7 +1,8 @@
 """Rows of label tables in the formats of other packages, read by what their columns are called."""
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ BRAIN = ("yes", "no", "csf")
 SIDES = ("left", "right", "none")
 COLUMNS = ("id", "name", "side", "partner", "output", "tissue", "brain")
 PART_OF = "part_of"  # a column of tables that have parts of structures
+WEIGHT = "weight"  # a column of tables whose labels do not count the same in a loss
 _TABULAR = ("\t", ";", ",")
 # What the columns are called, without blanks and signs, in the order in which they are looked for.
 _CALLED = {
@@ -28,6 +30,7 @@ _CALLED = {
     "side": ("side", "hemi", "hemisphere", "laterality"),
     **{name: (name,) for name in ("partner", "output", "tissue", "brain")},
     PART_OF: ("partof",),
+    WEIGHT: ("weight",),
 }
 _SIDE = {"l": "left", "lh": "left", "left": "left", "r": "right", "rh": "right", "right": "right"}
 _SIDE |= dict.fromkeys(("none", "b", "both", "bilateral", "m", "mid", "midline"), "none")
@@ -78,7 +81,8 @@ def fill_columns(rows: list[dict]) -> dict[str, tuple]:
         rows: as from `parse_rows`.
 
     Returns:
-        Column to its values: ids, names, partners, outputs, groups, brain, sides, structures.
+        Column to its values: ids, names, partners, outputs, groups, brain, sides, structures,
+        weights.
     """
     if all(row["id"] != 0 for row in rows):
         rows = [{"id": 0, "name": "background", "brain": "no"}, *rows]
@@ -88,7 +92,7 @@ def fill_columns(rows: list[dict]) -> dict[str, tuple]:
         row["id"]: row.get("partner", by_name.get(_other(row, named[row["id"]]))) for row in rows
     }
     names = ("ids", "names", "partners", "outputs", "groups", "brain", "sides", "structures")
-    columns: dict[str, list] = {name: [] for name in names}
+    columns: dict[str, list] = {name: [] for name in (*names, "weights")}
     for row in rows:
         side, _, bare = named[row["id"]]
         partner = opposite[row["id"]]
@@ -103,7 +107,45 @@ def fill_columns(rows: list[dict]) -> dict[str, tuple]:
         columns["brain"].append(row.get("brain", "yes" if row["id"] else "no"))
         columns["sides"].append(row.get("side", side))
         columns["structures"].append(row.get(PART_OF))
+        columns["weights"].append(row.get(WEIGHT, 1.0))
     return {name: tuple(column) for name, column in columns.items()}
+
+
+def check_row(
+    label: int,
+    output: int,
+    brain: str,
+    side: str,
+    weight: float,
+    partner: Mapping[int, int | None],
+) -> None:
+    """Refuse a row of a label table that contradicts itself or the partners of all labels.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    if not 0 <= label < 2**31:
+        raise ValueError(f"labels must lie in [0, 2^31). Received: {label}")
+    if output not in partner:
+        raise ValueError(f"label {label} counts as {output}, which is not listed")
+    if brain not in BRAIN:
+        raise ValueError(
+            f"label {label}: `brain` must be one of {BRAIN}. Received: brain={brain!r}"
+        )
+    if side not in SIDES:
+        raise ValueError(f"label {label}: `side` must be one of {SIDES}. Received: side={side!r}")
+    if not 0 < weight < math.inf:
+        raise ValueError(f"label {label}: `weight` must be above 0. Received: weight={weight}")
+    other = partner[label]
+    if other is None:
+        return
+    if other not in partner:
+        raise ValueError(f"label {label} has the partner {other}, which is not listed")
+    if other == label or partner[other] != label:
+        raise ValueError(
+            f"label {label} has the partner {other}, whose partner is {partner[other]}; "
+            "partners must be mutual"
+        )
 
 
 def _own(row: dict, named: tuple[str, str, str]) -> tuple[str, str]:
@@ -216,6 +258,8 @@ def _tabular_row(
     for name in ("id", "partner", "output"):
         if name in row:
             row[name] = _label(row[name])
+    if WEIGHT in row:
+        row[WEIGHT] = _weight(row[WEIGHT])
     # An empty cell means no partner; with a missing column, partners follow from the names.
     if "partner" in columns:
         row.setdefault("partner", None)
@@ -225,6 +269,13 @@ def _tabular_row(
         if row.get(name, allowed[0]) not in allowed:
             raise ValueError(f"`{name}` must be one of {allowed}. Received: {name}={row[name]!r}")
     return row
+
+
+def _weight(cell: str) -> float:
+    value = number(cell)
+    if value is None:
+        raise ValueError(f"`{WEIGHT}` must be a number. Received: {WEIGHT}={cell!r}")
+    return value
 
 
 def _without_header(text: str, path: Path) -> list[tuple[int, dict]]:

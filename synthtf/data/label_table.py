@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from synthtf.data.delimited import write_rows
-from synthtf.data.label_rows import BRAIN, COLUMNS, PART_OF, SIDES, fill_columns, parse_rows
+from synthtf.data.label_rows import (
+    COLUMNS,
+    PART_OF,
+    WEIGHT,
+    check_row,
+    fill_columns,
+    parse_rows,
+)
 from synthtf.data.label_sides import split_side
 from synthtf.data.tables import refuse_other_file
 from synthtf.data.text_files import read_text
@@ -32,6 +39,8 @@ class LabelTable:
         sides: "left", "right" or "none". Default: taken from the names.
         structures: name of the structure that a label is a part of, such as the cortex of a
             parcel, or None. Images do not show where one part ends. Default: None.
+        weights: how much an output label counts in the mean over labels of a loss, above 0.
+            Default: 1.
 
     Raises:
         ValueError: if columns differ in length, or a label is negative, listed twice, has a
@@ -46,6 +55,7 @@ class LabelTable:
     brain: tuple[str, ...]
     sides: tuple[str, ...] = ()
     structures: tuple[str | None, ...] = ()
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse columns that contradict each other."""
@@ -53,6 +63,8 @@ class LabelTable:
             object.__setattr__(self, "sides", tuple(split_side(n)[0] for n in self.names))
         if not self.structures:
             object.__setattr__(self, "structures", (None,) * len(self.ids))
+        if not self.weights:
+            object.__setattr__(self, "weights", (1.0,) * len(self.ids))
         columns = [getattr(self, name) for name in self.__dataclass_fields__]
         if any(len(column) != len(self.ids) for column in columns):
             raise ValueError(
@@ -68,8 +80,9 @@ class LabelTable:
             twice = next(i for i in self.ids if self.ids.count(i) > 1)
             raise ValueError(f"label {twice} is listed twice")
         partner = dict(zip(self.ids, self.partners, strict=True))
-        for row in zip(self.ids, self.outputs, self.brain, self.sides, strict=True):
-            _check_row(*row, partner=partner)
+        rows = zip(self.ids, self.outputs, self.brain, self.sides, self.weights, strict=True)
+        for row in rows:
+            check_row(*row, partner=partner)
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "LabelTable":
@@ -78,7 +91,7 @@ class LabelTable:
         A table has a header line that names its columns, with tabs, commas or semicolons
         between them: `id` and `name` are required (or what BIDS, FastSurfer and others call
         them: index, value, label; LabelName, structure, region), and `side` (or hemi),
-        `partner`, `output`, `tissue`, `brain` and `part_of` are optional ("-", "n/a" or
+        `partner`, `output`, `tissue`, `brain`, `part_of` and `weight` are optional ("-", "n/a" or
         nothing means none). Or it has none, as FreeSurfer's look-up table and Slicer's (`id
         name R G B A`, and whatever follows), ITK-SNAP's label descriptions, and FSL's atlases
         (.xml). Text after # is a remark. Missing columns follow from the names: sides and
@@ -162,8 +175,12 @@ class LabelTable:
             OSError: if it cannot be written.
         """
         columns = [self.ids, self.names, self.sides, self.partners, self.outputs, self.groups]
-        columns += [self.brain, *([self.structures] if any(self.structures) else [])]
-        header = (*COLUMNS, PART_OF)[: len(columns)]
+        columns += [self.brain]
+        header = COLUMNS
+        if any(self.structures):
+            header, columns = (*header, PART_OF), [*columns, self.structures]
+        if set(self.weights) != {1}:
+            header, columns = (*header, WEIGHT), [*columns, self.weights]
         refuse_other_file(path, header, "\t")
         columns = [["-" if cell is None else cell for cell in column] for column in columns]
         write_rows(path, [header, *zip(*columns, strict=True)], delimiter="\t")
@@ -218,6 +235,11 @@ class LabelTable:
     def output_labels(self) -> tuple[int, ...]:
         """Labels of the output segmentation, sorted, 0 first."""
         return tuple(sorted({0, *self.outputs}))
+
+    @cached_property
+    def output_weights(self) -> tuple[float, ...]:
+        """Weight of each output label."""
+        return tuple(self.weights[self._row(label)] for label in self.output_labels)
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -360,28 +382,3 @@ def count_labels(data: np.ndarray) -> dict[int, int]:
         return {int(v): int(counts[v]) for v in values}
     values, counts = np.unique(data, return_counts=True)
     return {int(v): int(n) for v, n in zip(values, counts, strict=True)}
-
-
-def _check_row(
-    label: int, output: int, brain: str, side: str, partner: dict[int, int | None]
-) -> None:
-    if not 0 <= label < 2**31:
-        raise ValueError(f"labels must lie in [0, 2^31). Received: {label}")
-    if output not in partner:
-        raise ValueError(f"label {label} counts as {output}, which is not listed")
-    if brain not in BRAIN:
-        raise ValueError(
-            f"label {label}: `brain` must be one of {BRAIN}. Received: brain={brain!r}"
-        )
-    if side not in SIDES:
-        raise ValueError(f"label {label}: `side` must be one of {SIDES}. Received: side={side!r}")
-    other = partner[label]
-    if other is None:
-        return
-    if other not in partner:
-        raise ValueError(f"label {label} has the partner {other}, which is not listed")
-    if other == label or partner[other] != label:
-        raise ValueError(
-            f"label {label} has the partner {other}, whose partner is {partner[other]}; "
-            "partners must be mutual"
-        )

@@ -1,5 +1,6 @@
 """Losses of tubes, such as vessels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -24,6 +25,7 @@ class DiceCentreLine(keras.losses.Loss):
         iterations: erosions of the soft skeleton, at least the radius of the thickest tube in
             voxels.
         smooth: added to numerators and denominators, in voxels.
+        class_weights: as for `SoftDice`; clDice has none.
         reduction: how Keras reduces the losses of a batch.
         name: name of the loss.
         dtype: data type of the computation.
@@ -49,6 +51,7 @@ class DiceCentreLine(keras.losses.Loss):
         weight: float = 0.5,
         iterations: int = 5,
         smooth: float = 1.0,
+        class_weights: Sequence[float] | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str = "dice_centre_line",
         dtype: Any = "float32",
@@ -57,7 +60,7 @@ class DiceCentreLine(keras.losses.Loss):
         self.weight = as_number(weight, "weight", 0, 1)
         self.iterations = as_whole(iterations, "iterations", minimum=0)
         self.smooth = as_number(smooth, "smooth", 1e-7)
-        self.dice = SoftDice()
+        self.dice = SoftDice(class_weights=class_weights)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each sample, `(batch,)`."""
@@ -78,4 +81,5 @@ class DiceCentreLine(keras.losses.Loss):
             "weight": self.weight,
             "iterations": self.iterations,
             "smooth": self.smooth,
+            "class_weights": self.dice.class_weights,
         }

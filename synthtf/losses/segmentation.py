@@ -1,5 +1,6 @@
 """Losses of segmentation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,12 +22,14 @@ class SoftDice(keras.losses.Loss):
     Args:
         include_background: whether class 0 counts, as in SynthSeg.
         smooth: s, in voxels, as in SynthSeg.
+        class_weights: how much each class counts in the mean, above 0. None: all the same.
         reduction: how Keras reduces the losses of a batch.
         name: name of the loss.
         dtype: data type of the computation.
     Input shape: one-hot labels or partial volumes, and posteriors, `(batch, *spatial, classes)`.
     Output shape: `(batch,)`, then reduced.
-    Raises: ValueError if the shapes differ, or if the background is the only class and left out.
+    Raises: ValueError if the shapes or the number of weights differ, a weight is not above 0, or
+        the background is the only class and left out.
 
     Example:
         >>> import numpy as np
@@ -41,6 +44,7 @@ class SoftDice(keras.losses.Loss):
         self,
         include_background: bool = True,
         smooth: float = 1e-7,
+        class_weights: Sequence[float] | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str = "soft_dice",
         dtype: Any = "float32",
@@ -50,6 +54,10 @@ class SoftDice(keras.losses.Loss):
             raise ValueError(f"`smooth` must lie in (0, 1e6]. Received: smooth={smooth!r}")
         self.include_background = include_background
         self.smooth = smooth
+        self.class_weights = None
+        if class_weights is not None:
+            weights = (as_number(w, "class_weights", 1e-6, 1e6) for w in class_weights)
+            self.class_weights = tuple(weights)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each sample, `(batch,)`."""
@@ -59,12 +67,23 @@ class SoftDice(keras.losses.Loss):
         overlap = 2 * ops.sum(y_true * y_pred, axes)
         size = ops.sum(ops.square(y_true), axes) + ops.sum(ops.square(y_pred), axes)
         dice = (overlap + self.smooth) / (size + self.smooth)
-        return 1 - ops.mean(dice[:, first:], axis=-1)
+        if self.class_weights is None:
+            return 1 - ops.mean(dice[:, first:], axis=-1)
+        if len(self.class_weights) != y_pred.shape[-1]:
+            raise ValueError(
+                f"`class_weights` must have {y_pred.shape[-1]} values, one per class. "
+                f"Received: {len(self.class_weights)}"
+            )
+        weights = self.class_weights[first:]
+        return 1 - ops.sum(weights * dice[:, first:], axis=-1) / sum(weights)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        config = super().get_config()
-        return config | {"include_background": self.include_background, "smooth": self.smooth}
+        return super().get_config() | {
+            "include_background": self.include_background,
+            "smooth": self.smooth,
+            "class_weights": self.class_weights,
+        }
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -75,6 +94,7 @@ class DiceCrossEntropy(keras.losses.Loss):
         weight: weight of the cross-entropy, at least 0.
         include_background: whether class 0 counts for Dice; it always counts for the cross-entropy.
         smooth: the same as in `SoftDice`.
+        class_weights: the same as in `SoftDice`; the cross-entropy has none.
         reduction: how Keras reduces the losses of a batch.
         name: name of the loss.
         dtype: data type of the computation.
@@ -94,13 +114,14 @@ class DiceCrossEntropy(keras.losses.Loss):
         weight: float = 0.5,
         include_background: bool = True,
         smooth: float = 1e-7,
+        class_weights: Sequence[float] | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str = "dice_cross_entropy",
         dtype: Any = "float32",
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.weight = as_number(weight, "weight", 0)
-        self.dice = SoftDice(include_background, smooth)
+        self.dice = SoftDice(include_background, smooth, class_weights)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the loss of each sample, `(batch,)`."""
@@ -118,6 +139,7 @@ class DiceCrossEntropy(keras.losses.Loss):
             "weight": self.weight,
             "include_background": self.dice.include_background,
             "smooth": self.dice.smooth,
+            "class_weights": self.dice.class_weights,
         }
 
 

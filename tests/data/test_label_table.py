@@ -360,3 +360,15 @@ def test_a_table_without_parts_has_no_column_for_them(table, tmp_path):
     assert "part_of" not in (tmp_path / "again.tsv").read_text()
     with pytest.raises(ValueError, match="part_of"):
         structure_table(table)
+
+
+def test_weights(tmp_path):
+    text = "id;name;Weight\n3;left a;\n4;right a;2.5\n9;b;4\n"
+    table = LabelTable.read(write(tmp_path / "weights.csv", text))
+    assert table.weights == (1, 1, 2.5, 4) and table.output_weights == (1, 1, 2.5, 4)
+    assert table.select([4]).output_weights == (1, 1, 2.5)
+    table.write(tmp_path / "again.tsv")
+    assert LabelTable.read(tmp_path / "again.tsv") == table
+    for bad in ("0", "-1", "inf", "much"):
+        with pytest.raises(ValueError, match="label 9: `weight`|line 4: `weight`|finite"):
+            LabelTable.read(write(tmp_path / "bad.csv", text.replace(";4\n", f";{bad}\n")))

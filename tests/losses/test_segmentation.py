@@ -8,6 +8,7 @@ from synthtf.losses import DiceCrossEntropy, LogitsL2, SoftDice, dice_loss
 LOSSES = [
     SoftDice(include_background=False, smooth=1e-3, name="a"),
     DiceCrossEntropy(0.25, include_background=False, smooth=1e-4, reduction="sum"),
+    SoftDice(class_weights=(1, 2, 0.5, 4)),
     LogitsL2(3.0),
 ]
 
@@ -40,6 +41,20 @@ def test_soft_dice(ndim, background):
     np.testing.assert_allclose(array(loss.call(t, p)), expected, atol=1e-6)
     np.testing.assert_allclose(array(loss(t, p)), expected.mean(), atol=1e-6)
     np.testing.assert_allclose(array(loss(t, t)), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_classes_count_by_their_weights(background):
+    t, _, p = sample(2)
+    weights = np.array([1, 8, 0.5, 2])
+    dice = 2 * (t * p).sum((1, 2)) / ((t**2).sum((1, 2)) + (p**2).sum((1, 2)))
+    first = 0 if background else 1
+    expected = 1 - np.average(dice[:, first:], axis=-1, weights=weights[first:])
+    loss = SoftDice(background, class_weights=weights)
+    np.testing.assert_allclose(array(loss.call(t, p)), expected, atol=1e-6)
+    entropy = array(DiceCrossEntropy().call(t, p)) - array(SoftDice().call(t, p))
+    both = DiceCrossEntropy(include_background=background, class_weights=weights)
+    np.testing.assert_allclose(array(both.call(t, p)), expected + entropy, atol=1e-5)
 
 
 def test_soft_dice_takes_partial_volumes():
@@ -140,6 +155,11 @@ def test_fit_in_mixed_precision():
         (lambda: SoftDice(smooth=0), r"`smooth` must lie in \(0, 1e6\]. Received: smooth=0"),
         (lambda: DiceCrossEntropy(-1), "`weight` must lie in .* Received: weight=-1"),
         (lambda: DiceCrossEntropy(float("nan")), "`weight` must be finite. Received: weight=nan"),
+        (lambda: SoftDice(class_weights=(1, 0)), "`class_weights` must .* Received"),
+        (
+            lambda: SoftDice(class_weights=(1, 2))(*sample(2)[::2]),
+            "`class_weights` must have 4 values, one per class. Received: 2",
+        ),
         (lambda: LogitsL2(0), "`target` must be above 0. Received: target=0"),
         (
             lambda: SoftDice()(np.zeros((1, 3, 3, 1)), np.zeros((1, 3, 3, 4))),

@@ -10,7 +10,7 @@ from synthtf.networks import unet
 from synthtf.ranges import Range
 from synthtf.tasks.denoising.corruption import corrupt
 from synthtf.tasks.denoising.options import DenoisingTask
-from synthtf.tasks.segmenting.model import SegmentationModel, channel_pairs
+from synthtf.tasks.segmenting.model import SegmentationModel, channel_pairs, make_loss
 
 Tensor = Any
 
@@ -53,4 +53,5 @@ def build(
     network = network or unet(
         len(values), len(shape), task.network, num_inputs=len(values), pairs=channel_pairs(table)
     )
-    return DenoisingModel(synthesis, network, values, task.loss, task.warm_up, name=task.function)
+    loss = make_loss(task.loss, table)
+    return DenoisingModel(synthesis, network, values, loss, task.warm_up, name=task.function)

@@ -11,7 +11,7 @@ from synthtf.networks import unet
 from synthtf.ranges import Range
 from synthtf.tasks.denoising.corruption import corrupt
 from synthtf.tasks.robust.options import RobustTask
-from synthtf.tasks.segmenting.model import SegmentationModel, channel_pairs
+from synthtf.tasks.segmenting.model import SegmentationModel, channel_pairs, make_loss
 
 
 def build(
@@ -45,6 +45,5 @@ def build(
         num_inputs=image.shape[-1],
         pairs=channel_pairs(table),
     )
-    return SegmentationModel(
-        synthesis, network, values, task.loss, task.warm_up, name=task.function
-    )
+    loss = make_loss(task.loss, table)
+    return SegmentationModel(synthesis, network, values, loss, task.warm_up, name=task.function)

@@ -46,13 +46,13 @@ class SegmentationModel(CombinedModel):
         synthesis: keras.Model,
         task_model: keras.Model,
         output_labels: Sequence[int],
-        loss: keras.losses.Loss | str,
+        loss: keras.losses.Loss,
         warm_up: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(synthesis, task_model, with_logits(task_model), **kwargs)
         self.output_labels = tuple(int(v) for v in output_labels)
-        self.segmentation_loss = loss if isinstance(loss, keras.losses.Loss) else LOSSES[loss]()
+        self.segmentation_loss = loss
         self.warm_up = warm_up
         self.dice = DiceMetric([str(v) for v in self.output_labels], name="dice")
 
@@ -100,9 +100,24 @@ def build(
             "pairs": channel_pairs(table),
         }
         network = unet(len(labels), len(shape), task.network, **options)
-    return SegmentationModel(
-        synthesis, network, labels, task.loss, task.warm_up, name=task.function
-    )
+    loss = make_loss(task.loss, table)
+    return SegmentationModel(synthesis, network, labels, loss, task.warm_up, name=task.function)
+
+
+def make_loss(loss: str | keras.losses.Loss, table: LabelTable) -> keras.losses.Loss:
+    """Make the loss of a name, with the weights of a label table.
+
+    Raises:
+        ValueError: if labels have weights, and the loss knows none.
+    """
+    if isinstance(loss, keras.losses.Loss) or set(table.output_weights) == {1}:
+        return loss if isinstance(loss, keras.losses.Loss) else LOSSES[loss]()
+    if "dice" not in loss:
+        raise ValueError(
+            f"the loss {loss} knows no weights of labels; take one with Dice, or leave the column "
+            "`weight` of the label table out"
+        )
+    return LOSSES[loss](class_weights=table.output_weights)
 
 
 def channel_pairs(table: LabelTable) -> list[tuple[int, int]]:

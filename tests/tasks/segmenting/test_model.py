@@ -51,6 +51,15 @@ def test_learns_from_label_maps_alone(ndim):
     assert set(results) == {"loss", "dice"}
 
 
+def test_labels_count_by_their_weights(tmp_path):
+    (tmp_path / "labels.tsv").write_text("id\tname\tweight\n0\tnone\t-\n7\ta\t8\n2035\tb\t-\n")
+    table = LabelTable.read(tmp_path / "labels.tsv")
+    model = segmentation(SHAPES[2], table, recipe=EASY, network=TINY)
+    assert model.segmentation_loss.get_config()["class_weights"] == (1, 8, 1)
+    with pytest.raises(ValueError, match="loss cross-entropy knows no weights of labels"):
+        segmentation(SHAPES[2], table, recipe=EASY, network=TINY, loss="cross-entropy")
+
+
 def test_summary_shows_both_models(capsys):
     make(2).summary(line_length=120)
     text = capsys.readouterr().out
