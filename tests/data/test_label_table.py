@@ -370,5 +370,5 @@ def test_weights(tmp_path):
     table.write(tmp_path / "again.tsv")
     assert LabelTable.read(tmp_path / "again.tsv") == table
     for bad in ("0", "-1", "inf", "much"):
-        with pytest.raises(ValueError, match="label 9: `weight`|line 4: `weight`|finite"):
+        with pytest.raises(ValueError, match=r"(label 9|line 4): `weight` must be"):
             LabelTable.read(write(tmp_path / "bad.csv", text.replace(";4\n", f";{bad}\n")))

@@ -1,25 +1,28 @@
 """The networks of SynthSeg, and how they are applied: flips, blurs and chains."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synthtf.inference.kept import kept_with_network
-from synthtf.inference.patches.memory import MemoryBudget, release
+from synthtf.inference.patches.memory import MemoryBudget, ScanBudget, release
 from synthtf.interop.synthseg import QUALITY, ROBUST, load_synthseg_parts
 from synthtf.networks import network_multiple
-from synthtf.published.averaging import Deliver, averaged, begin, most_likely
+from synthtf.published.averaging import Deliver, Patch, averaged, begin, most_likely
 from synthtf.published.synthseg.labels import PARCELS, QUALITY_NAMES, Labels
 from synthtf.published.synthseg.preparing import MULTIPLE
-from synthtf.published.synthseg.quality import scores
+from synthtf.published.synthseg.quality import SIZE, scores
 from synthtf.published.synthseg.smoothing import SmoothPosteriors, smooth
 
 if TYPE_CHECKING:
     import keras
 
+Patches = Mapping[str, Patch]
+
+_ORDER = (*ROBUST, "unet_parc", QUALITY)  # in which the networks work
 _VOXEL_BYTES = 24  # per voxel, of masks and labels beside the posteriors
 
 
@@ -88,22 +91,62 @@ class Networks:
         """Whether they are those of SynthSeg-robust."""
         return "unet2" in self.parts
 
-    def segment(self, image: np.ndarray, flip: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def plan(
+        self, shape: tuple[int, ...], flip: bool = False, quality_size: int = SIZE
+    ) -> dict[str, Patch]:
+        """Find the patches of all networks before the first one works.
+
+        Args:
+            shape: voxels per axis of a scan, prepared.
+            flip: as for `segment`.
+            quality_size: voxels per axis of what the judge sees.
+
+        Returns:
+            Size of the patches of each network; None for the whole image.
+
+        Raises:
+            ValueError: if memory does not suffice; says how much would.
+        """
+        voxels, patches = int(np.prod(shape)), {}
+        posteriors = 4 * len(self.labels.names) * voxels
+        scan = self.budget.for_scan(posteriors + _VOXEL_BYTES * voxels)
+        last = "unet2" if self.robust else "unet"
+        there = 0  # bytes of posteriors
+        for part in sorted(self.parts, key=_ORDER.index):
+            own = part == last
+            limits = replace(
+                scan,
+                scan_bytes=(posteriors if own else 0) + _VOXEL_BYTES * voxels,
+                kept=int(own),
+                begun=1 + (own and flip),
+                earlier=there if patches else None,
+            )
+            size = (quality_size,) * 3 if part == QUALITY else shape
+            patches[part] = self._patch(part, size, limits)
+            there = posteriors if own else there
+        return patches
+
+    def segment(
+        self, image: np.ndarray, flip: bool, patches: Patches | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give posteriors, and the segmentations that the other networks see.
 
         Args:
             image: `(x, y, z)`, prepared.
             flip: whether posteriors are averaged with those of the mirrored image.
+            patches: as from `plan`. None: found.
 
         Returns:
             Posteriors, `(channels, x, y, z)`; channel of each voxel as the parcellation sees it,
             and as the judge sees it.
         """
+        patches = patches or self.plan(image.shape, flip)
         if self.robust:
-            posteriors = self._posteriors("unet2", self._with_tissues(image))
+            tissues = self._with_tissues(image, patches)
+            posteriors = self._posteriors("unet2", tissues, False, patches)
             found = most_likely(posteriors)
             return posteriors, found, found
-        posteriors = self._posteriors("unet", image, flip)
+        posteriors = self._posteriors("unet", image, flip, patches)
         others = {"unet_parc", QUALITY} & set(self.parts)
         if others and not flip:
             # SynthSeg returns posteriors that are not smoothed if other networks follow.
@@ -115,67 +158,69 @@ class Networks:
         found = most_likely(posteriors)
         return posteriors, found, found
 
-    def parcellate(self, image: np.ndarray, cortex: np.ndarray, deliver: Deliver) -> None:
+    def parcellate(
+        self,
+        image: np.ndarray,
+        cortex: np.ndarray,
+        deliver: Deliver,
+        patches: Patches | None = None,
+    ) -> None:
         """Give posteriors of the background and the parcels, part by part.
 
         Args:
             image: `(x, y, z)`, prepared.
             cortex: `(x, y, z)` boolean, in the segmentation as the parcellation sees it.
             deliver: called with the place of each part, and the part, `(x, y, z, channels)`.
+            patches: as from `plan`. None: found.
         """
         channels = np.stack([image, ~cortex, cortex], -1, dtype=np.float32)
-        # SynthSeg does not smooth parcels if scores are wanted.
-        self._apply("unet_parc", channels, deliver, smoothed=QUALITY not in self.parts)
+        self._apply("unet_parc", channels, deliver, patches or self.plan(image.shape))
 
-    def judge(self, groups: np.ndarray) -> np.ndarray:
-        """Give the scores of a segmentation, from what `quality_groups` makes of it."""
-        found = []
-        self._apply(QUALITY, groups, lambda place, part: found.append(part))
+    def judge(self, groups: np.ndarray, patches: Patches | None = None) -> np.ndarray:
+        """Give the scores of a segmentation.
+
+        Args:
+            groups: as from `quality_groups`.
+            patches: as from `plan`. None: found.
+        """
+        patches, found = patches or self.plan(groups.shape[:3], quality_size=len(groups)), []
+        self._apply(QUALITY, groups, lambda place, part: found.append(part), patches)
         return scores(found[0])
 
-    def _posteriors(self, part: str, image: np.ndarray, flip: bool = False) -> np.ndarray:
+    def _posteriors(self, part: str, image: np.ndarray, flip: bool, patches: Patches) -> np.ndarray:
         """Posteriors of an image, or their mean with those of the mirrored image."""
-        network, mirrored = self.parts[part], self.labels.mirrored if flip else None
-        patch = self._patch(part, network, image.shape[:3], 1 + flip)
-        return averaged(network, image, patch, len(self.labels.names), mirrored)
+        mirrored = self.labels.mirrored if flip else None
+        return averaged(self.parts[part], image, patches[part], len(self.labels.names), mirrored)
 
-    def _with_tissues(self, image: np.ndarray) -> np.ndarray:
+    def _with_tissues(self, image: np.ndarray, patches: Patches) -> np.ndarray:
         """The image and its tissues, denoised, one-hot."""
         tissues = np.empty(image.shape, np.uint8)
 
         def put(place: tuple[slice, ...], part: np.ndarray) -> None:
             tissues[place] = part.argmax(-1)
 
-        self._apply("unet", image, put)
+        self._apply("unet", image, put, patches)
         numbers = np.arange(self.parts["l2l"].output.shape[-1])
-        self._apply("l2l", (tissues[..., None] == numbers).astype(np.float32), put)
+        one_hot = (tissues[..., None] == numbers).astype(np.float32)
+        self._apply("l2l", one_hot, put, patches)
         result = np.empty((*image.shape, 1 + len(numbers)), np.float32)
         result[..., 0] = image
         result[..., 1:] = tissues[..., None] == numbers
         return result
 
-    def _apply(
-        self, part: str, image: np.ndarray, deliver: Deliver, smoothed: bool = False
-    ) -> None:
-        network = _smoothed(self.parts[part]) if smoothed else self.parts[part]
-        patch = self._patch(part, network, image.shape[:3])
-        begin(network, image, patch)(deliver)
+    def _apply(self, part: str, image: np.ndarray, deliver: Deliver, patches: Patches) -> None:
+        begin(self._network(part), image, patches[part])(deliver)
         release()
 
-    def _patch(
-        self, part: str, network: "keras.Model", shape: tuple[int, ...], begun: int = 1
-    ) -> tuple[int, ...] | None:
-        """Size of the patches that fit the memory; None for the whole image.
+    def _network(self, part: str) -> "keras.Model":
+        # SynthSeg does not smooth parcels if scores are wanted.
+        smoothed = part == "unet_parc" and QUALITY not in self.parts
+        return _smoothed(self.parts[part]) if smoothed else self.parts[part]
 
-        The posteriors of the segmentation count, unless they are there already.
-        """
+    def _patch(self, part: str, shape: tuple[int, ...], limits: ScanBudget) -> Patch:
         if any(n % MULTIPLE for n in shape):
             return None
-        kept = part == ("unet2" if self.robust else "unet")
-        voxels = int(np.prod(shape))
-        posteriors = 4 * len(self.labels.names) * voxels if kept else 0
-        scan_bytes = posteriors + _VOXEL_BYTES * voxels
-        patch = self.budget.for_scan(scan_bytes, int(kept), begun).plan(network, shape)
+        patch = limits.plan(self._network(part), shape)
         whole = patch is None or all(p >= n for p, n in zip(patch, shape, strict=True))
         return None if whole else patch
 

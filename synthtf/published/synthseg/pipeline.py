@@ -78,17 +78,18 @@ class SynthSeg:
         scan = self.preparation(path)
         scan = _mirrored(scan) if self.mirror else scan
         flip = not self.fast and bool(known.pairs)
-        posteriors, seen, judged = networks.segment(scan.image, flip)
+        patches = networks.plan(scan.image.shape, flip, self.quality_size)
+        posteriors, seen, judged = networks.segment(scan.image, flip, patches)
         quality = None
         if QUALITY in networks.parts:
-            quality = networks.judge(quality_groups(judged, known, self.quality_size))
+            quality = networks.judge(quality_groups(judged, known, self.quality_size), patches)
         posteriors = self._postprocess(posteriors, scan)
         labels = known.values[most_likely(posteriors)]
         volumes = _volumes(posteriors, known, scan.voxel)
         if "unet_parc" in networks.parts:
             cortex = np.isin(labels, known.values[known.cortex])
             parcels = Parcels(cortex, tuple(part.start for part in scan.inner), len(PARCELS))
-            networks.parcellate(scan.image, np.isin(seen, known.cortex), parcels.add)
+            networks.parcellate(scan.image, np.isin(seen, known.cortex), parcels.add, patches)
             labels[cortex] = _PARCEL_LABELS[parcels.found[cortex]]
             volumes |= _parcel_volumes(parcels.sums, volumes, known)
         volumes = {name: round(volume, 3) for name, volume in volumes.items()}

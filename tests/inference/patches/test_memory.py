@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -119,6 +120,30 @@ def test_a_given_patch_is_kept_and_must_fit(network):
 def test_a_scan_that_is_too_large_by_itself():
     with pytest.raises(ValueError, match=r"1 GB are too little for a scan.*needs 2.0 GB"):
         MemoryBudget(gigabytes=1).for_scan(int(2e9))
+
+
+def test_what_the_backend_keeps_of_earlier_scans_is_not_counted_twice(network, monkeypatch):
+    held = [int(1e9)]
+    monkeypatch.setattr("synthtf.inference.patches.memory._resident", lambda: held[0])
+    need = gigabytes(network)
+    budget = MemoryBudget(gigabytes=1.01 + need)
+    assert budget.for_scan(0).plan(network, CUBE) is None
+    held[0] += int(1e9 * need)
+    larger = (96, 96, 80)
+    assert budget.for_scan(0).plan(network, larger) is None
+    # What a larger scan takes itself is counted.
+    with pytest.raises(ValueError, match="too little for a scan"):
+        budget.for_scan(int(1e9 * need + 2e7))
+
+
+@pytest.mark.usefixtures("light")
+def test_results_of_earlier_networks_are_counted(network):
+    need = gigabytes(network)
+    scan = MemoryBudget(gigabytes=1.2 * need + 1).for_scan(0)
+    after = replace(scan, earlier=int(1e9))
+    assert after.plan(network, CUBE) is None
+    scan = MemoryBudget(gigabytes=1.2 * need + 0.9).for_scan(0)
+    assert replace(scan, earlier=int(1e9)).plan(network, CUBE) is not None
 
 
 @pytest.mark.usefixtures("light")

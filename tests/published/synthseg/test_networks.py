@@ -85,6 +85,29 @@ def test_robust_in_patches_is_robust(folder):
     assert (np.abs(parts - whole).max(0) < 1e-3).mean() > 0.95
 
 
+def test_a_chain_that_does_not_fit_is_refused_before_its_first_network_works(folder, monkeypatch):
+    monkeypatch.setattr("synthtf.inference.patches.memory._resident", lambda: 0)
+    files = folder / "synthseg_robust_2.0.h5", folder / "synthseg_parc_2.0.h5"
+    loaded = Networks.load(VERSION_2, *files, robust=True)
+
+    def limited(megabytes):
+        return Networks(loaded.parts, loaded.labels, MemoryBudget(gigabytes=megabytes / 1e3))
+
+    shape, limit = (64, 64, 64), 10
+    while True:
+        try:
+            patches = limited(limit).plan(shape)
+            break
+        except ValueError:
+            limit *= 1.1
+    assert list(patches) == ["unet", "l2l", "unet2", "unet_parc"]
+    worked = []
+    monkeypatch.setattr("synthtf.published.synthseg.networks.begin", worked.append)
+    with pytest.raises(ValueError, match="GB are too little"):
+        limited(limit / 1.1).segment(np.zeros(shape, "float32"), flip=False)
+    assert not worked
+
+
 def test_scores(folder):
     networks = Networks.load(
         VERSION_1, folder / "synthseg_1.0.h5", None, folder / "synthseg_qc_2.0.h5"
