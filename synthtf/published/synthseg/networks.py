@@ -84,6 +84,7 @@ class Networks:
             sizes["unet2"] = 1 + tissues, len(labels.names)
         for part, network in parts.items():
             _check(network, part, sizes[part], files[part])
+        release()
         return cls(parts, labels, budget or MemoryBudget())
 
     @property
