@@ -9,7 +9,6 @@ whole head by clustering intensities, with mixture models instead of k-means.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 import numpy as np
 from scipy import ndimage
@@ -130,10 +129,17 @@ def build_labels(
     first = max(*counts, *table.ids) + 1
     out = np.where(tissue, first + winner, labels.data).astype("int32")
     rows = [
-        (first + k, f"outside {k + 1}", None, 0, f"outside {k + 1}", "no", "none", None)
+        {
+            "ids": first + k,
+            "names": f"outside {k + 1}",
+            "outputs": 0,
+            "groups": f"outside {k + 1}",
+            "brain": "no",
+            "sides": "none",
+        }
         for k in range(num_parts)
     ]
-    return out, _with_rows(table, rows)
+    return out, table.with_rows(rows)
 
 
 def check_parts(num_parts: int) -> None:
@@ -246,18 +252,15 @@ def _with_parts(table: LabelTable, new: Mapping[int, tuple[int, ...]]) -> LabelT
     for label, parts in new.items():
         at = row[label]
         partners = new.get(table.partners[at], (None,) * len(parts))
+        whole = {name: getattr(table, name)[at] for name in ("outputs", "brain", "sides")}
+        structure = table.structures[at]
         for k, (part, partner) in enumerate(zip(parts, partners, strict=True), 2):
-            name, group = f"{table.names[at]} part {k}", f"{table.groups[at]} part {k}"
-            whole = table.structures[at]
-            rest = (table.outputs[at], group, table.brain[at], table.sides[at])
-            rows.append((part, name, partner, *rest, f"{whole} part {k}" if whole else None))
-    return _with_rows(table, rows)
-
-
-def _with_rows(table: LabelTable, rows: Sequence[tuple]) -> LabelTable:
-    names = [f.name for f in fields(LabelTable)]
-    added = zip(*rows, strict=True) if rows else [()] * len(names)
-    columns = {
-        name: (*getattr(table, name), *more) for name, more in zip(names, added, strict=True)
-    }
-    return LabelTable(**columns)
+            own = {
+                "ids": part,
+                "names": f"{table.names[at]} part {k}",
+                "partners": partner,
+                "groups": f"{table.groups[at]} part {k}",
+                "structures": structure and f"{structure} part {k}",
+            }
+            rows.append(whole | own)
+    return table.with_rows(rows)

@@ -212,6 +212,16 @@ class LabelTable:
         }
         return replace(self, **columns)
 
+    def with_rows(self, rows: Iterable[Mapping[str, object]]) -> "LabelTable":
+        """Add labels.
+
+        Args:
+            rows: attribute to value for each; partners, structures and weights may be missing.
+        """
+        missing, rows = {"partners": None, "structures": None, "weights": 1.0}, list(rows)
+        added = {n: [{**missing, **row}[n] for row in rows] for n in self.__dataclass_fields__}
+        return replace(self, **{n: (*getattr(self, n), *more) for n, more in added.items()})
+
     def name(self, label: int) -> str:
         """Return the name of a label.
 

@@ -1,7 +1,6 @@
 """What has changed between two scans of one person."""
 
 import dataclasses
-import functools
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,11 @@ from synthtf.data.transforms import Affine
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.conform import Box, ConformedGrid
-from synthtf.inference.foreground import foreground_box
 from synthtf.inference.normalize import normalize_intensity
 from synthtf.inference.patches.memory import SCAN_BYTES, MemoryBudget, ScanBudget
 from synthtf.inference.prediction import brain_box, load_run, predict, warn_of_spacing
 from synthtf.inference.registration.registering import register
+from synthtf.inference.segmenting import mirrored_channels
 
 if TYPE_CHECKING:
     from synthtf.runs.run import Run
@@ -49,9 +48,9 @@ def find_change(
 ) -> Change:
     """Find what has changed from a scan of a person to a later one, of any two contrasts.
 
-    The second scan is brought to the grid of the first one. The network sees both in either order,
-    so that the change from the second to the first is the negative one, and that from a scan to
-    itself is none.
+    The second scan is brought to the grid of the first one. The network labels each scan beside the
+    other, and the change of a region is the difference of its posteriors. So the change from the
+    second to the first is the negative one, and that from a scan to itself is none.
 
     Args:
         first: A volume, or its file.
@@ -99,7 +98,7 @@ def find_change(
     images = [grid.conform(data) for data in (scans[0].data, moved.data)]
     box = _box(run, images[0], ct, limits)
     pair = np.stack([normalize_intensity(image[box], ct=ct) for image in images], axis=-1)
-    found = _symmetric(run, pair, flip, limits)
+    found = _difference(run, pair, flip, limits)
     voxel = abs(np.linalg.det(grid.affine[:3, :3]))
     names = region_names(run)
     volumes = dict(zip(names, (found.sum((0, 1, 2)) * voxel).tolist(), strict=True))
@@ -117,33 +116,26 @@ def region_names(run: "Run") -> list[str]:
     return [str(region) for region in load_run(run, "change").metadata["regions"]]
 
 
-def _outputs(run: "Run") -> int:
-    """Channels of the network: the regions, and posteriors of labels if it has them."""
-    return len(run.metadata["regions"]) + len(run.output_labels)
-
-
 def _box(run: "Run", image: np.ndarray, ct: bool, limits: ScanBudget) -> Box:
-    """Part of a conformed scan to look at: the brain, if the network labels it."""
+    """Part of a conformed scan to look at: the brain."""
     brain = [run.output_labels.index(v) for v in run.table.brain_outputs if v in run.output_labels]
-    if not brain:
-        return foreground_box(image, run.spacing)
 
     def find(normalized: np.ndarray) -> np.ndarray:
         twice = np.stack([normalized] * 2, axis=-1)
-        posteriors = predict(run, twice, _outputs(run), budget=limits)
-        classes = posteriors[..., len(run.metadata["regions"]) :].argmax(-1)
-        return np.isin(classes, brain)
+        posteriors = predict(run, twice, len(run.output_labels), budget=limits)
+        return np.isin(posteriors.argmax(-1), brain)
 
     return brain_box(run, image, ct, find, limits)
 
 
-def _symmetric(run: "Run", pair: np.ndarray, flip: bool, limits: ScanBudget) -> np.ndarray:
-    """The change of each region, by half of the difference between both orders of the scans."""
-    count = len(run.metadata["regions"])
-    # The posteriors of a side would be those of the other one in the mirror image: no matter here.
-    mirrored = range(_outputs(run)) if flip else None
-    look = functools.partial(
-        predict, run, num_outputs=_outputs(run), mirrored=mirrored, budget=limits
-    )
-    forward, backward = (look(image)[..., :count] for image in (pair, pair[..., ::-1]))
-    return (forward - backward) / 2
+def _difference(run: "Run", pair: np.ndarray, flip: bool, limits: ScanBudget) -> np.ndarray:
+    """The change of each region: its posteriors in the second scan less those in the first."""
+    regions = [np.isin(run.output_labels, values) for values in run.metadata["region_labels"]]
+    mirrored = mirrored_channels(run.output_labels, run.output_pairs) if flip else None
+
+    def shares(images: np.ndarray) -> np.ndarray:
+        posteriors = predict(run, images, len(run.output_labels), mirrored, limits)
+        return np.stack([posteriors[..., chosen].sum(-1) for chosen in regions], axis=-1)
+
+    before = shares(pair)
+    return shares(np.ascontiguousarray(pair[..., ::-1])) - before

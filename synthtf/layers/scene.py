@@ -121,15 +121,12 @@ class Scene:
         row = {
             "ids": label,
             "names": name,
-            "partners": None,
             "outputs": label,
             "groups": name,
             "brain": "yes",
             "sides": "none",
-            "structures": None,
         }
-        columns = {column: (*getattr(self.table, column), value) for column, value in row.items()}
-        return dataclasses.replace(self, table=dataclasses.replace(self.table, **columns))
+        return dataclasses.replace(self, table=self.table.with_rows([row]))
 
 
 def region_labels(table: "LabelTable", region: str) -> list[int]:

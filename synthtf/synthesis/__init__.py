@@ -5,7 +5,7 @@ from synthtf.synthesis.pairs import labels_to_pairs
 from synthtf.synthesis.recipe import Recipe
 from synthtf.synthesis.view_keys import ALWAYS, NEVER, Views
 from synthtf.synthesis.views import keeps_anatomy, labels_to_views
-from synthtf.synthesis.visits import labels_to_visits
+from synthtf.synthesis.visits import labels_to_visits, region_outputs
 
 __all__ = [
     "ALWAYS",
@@ -17,4 +17,5 @@ __all__ = [
     "labels_to_views",
     "labels_to_visits",
     "random_steps",
+    "region_outputs",
 ]

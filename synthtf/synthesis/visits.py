@@ -44,15 +44,16 @@ def labels_to_visits(
         labels: label values that occur, or a label table or its path; see `Recipe.build`.
         recipe: a recipe, its layers, its name, or its path.
         spacing: mm per voxel of label maps and images, a scalar or one per axis.
-        regions: regions whose change is told, see `region_labels`; a channel each.
+        regions: regions whose change is told, see `region_outputs`; a channel each.
         between: names of the steps that happen between the visits, neighbours in the recipe.
         same_contrast: probability that the contrast of both visits is the same, as for scans of one
             protocol.
 
     Returns:
         Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to "image", float32
-        `(batch, *shape, 2)` in [0, 1], a channel for each visit; "change", float32 `(batch, *shape,
-        regions)`; and "labels", int32 `(batch, *shape, 1)`, those of the first visit.
+        `(batch, *shape, 2)` in [0, 1], a channel for each visit; "labels" and "later_labels", int32
+        `(batch, *shape, 1)`, the output labels of the first and the second visit; and "change",
+        float32 `(batch, *shape, regions)`.
 
     Raises:
         ValueError: as `Recipe.build`, or if the recipe has not got these parts.
@@ -76,9 +77,10 @@ def labels_to_visits(
     table = recipe.table(labels, shape, spacing)
     # Labels stay as fine as they are, for what comes next.
     fine = replace(table, outputs=table.ids)
-    groups = [Scene(tuple(shape), spacing, table).labels([region]) for region in regions]
+    groups = region_outputs(regions, table, shape, spacing)
     first = _named("anatomy", anatomy.build(shape, fine, spacing))
     second = _named("changes", changes.build(shape, fine, spacing))
+    target = MapLabels(table.mapping, name="target")
     views = Views(2, _sharing(own, same_contrast), are_given=True)
     scans = _named("scans", build(own.steps, shape, fine, spacing, views))
 
@@ -93,10 +95,42 @@ def labels_to_visits(
     images = ops.reshape(made, (-1, 2, *made.shape[1:]))
     outputs = {
         "image": ops.concatenate([images[:, 0], images[:, 1]], axis=-1),
-        "change": LabelChange(groups, name="change")([before, after]),
-        "labels": MapLabels(table.mapping, name="target")(before),
+        "labels": target(before),
+        "later_labels": target(after),
     }
+    outputs["change"] = LabelChange(groups, name="change")(
+        [outputs["labels"], outputs["later_labels"]]
+    )
     return xla.choose(keras.Model(inputs, outputs, name="synthesis"))
+
+
+def region_outputs(
+    regions: Sequence[int | str | Sequence[int]],
+    table: LabelTable,
+    shape: Sequence[int],
+    spacing: Range = 1.0,
+) -> list[tuple[int, ...]]:
+    """Give the output labels of regions.
+
+    Args:
+        regions: labels, tissues of the table, or parts of names; see `region_labels`.
+        table: label table.
+        shape: spatial shape of the images.
+        spacing: mm per voxel.
+
+    Raises:
+        ValueError: if a region is not known, or counts as background.
+    """
+    scene, found = Scene(tuple(shape), spacing, table), []
+    for region in regions:
+        outputs = {table.mapping[label] for label in scene.labels([region])} - {0}
+        if not outputs:
+            raise ValueError(
+                f"`regions` must be among what is labelled. Received: {region!r}, which the label "
+                "table counts as background"
+            )
+        found.append(tuple(sorted(outputs)))
+    return found
 
 
 def _named(name: str, model: keras.Model) -> keras.Model:

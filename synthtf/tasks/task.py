@@ -224,15 +224,27 @@ def copied(source: Sequence[Any], target: Sequence[Any]) -> bool:
     """Copy weights if all are of the same shapes, and say whether they are.
 
     A kernel of a network of two dimensions becomes the middle of one of three, see `as_kernel`.
+    The first kernel of a network of more input channels is 0 for those that are new.
     """
     if len(source) != len(target):
         return False
+    source = [_with_inputs(source[0], tuple(target[0].shape)), *source[1:]] if source else []
     values = [as_kernel(old, tuple(new.shape)) for old, new in zip(source, target, strict=True)]
     if any(value is None for value in values):
         return False
     for value, new in zip(values, target, strict=True):
         new.assign(value)
     return True
+
+
+def _with_inputs(weight: Any, shape: tuple[int, ...]) -> Any:
+    """Give a kernel as many input channels as one of a shape, if it has fewer."""
+    if len(weight.shape) < 4 or len(shape) < 4 or weight.shape[-2] >= shape[-2]:
+        return weight
+    import numpy as np
+
+    added = (*weight.shape[:-2], shape[-2] - weight.shape[-2], weight.shape[-1])
+    return np.concatenate([np.asarray(weight, "float32"), np.zeros(added, "float32")], axis=-2)
 
 
 def as_kernel(weight: Any, shape: tuple[int, ...]) -> Any:

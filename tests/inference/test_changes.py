@@ -1,4 +1,4 @@
-"""Changes found by a network that subtracts one scan from the other: what it finds is known."""
+"""Changes found by a network whose posteriors are the scan: what it finds is known."""
 
 import csv
 import json
@@ -21,21 +21,23 @@ from synthtf.synthesis import Recipe
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The second scan less the first, and its half; and a registration that finds balls."""
+    """Posteriors that are the first image and its half; and a registration that finds balls."""
     pair = keras.Input((None, None, None, 2), name="image")
-    change = pair[..., 1:] - pair[..., :1]
+    first = pair[..., :1]
+    posteriors = keras.ops.concatenate([1 - 1.5 * first, first, first / 2], axis=-1)
     folder = tmp_path_factory.mktemp("runs")
     facts = {
         "task": "change",
         "shape": [80] * 3,
         "spacing": [2.0] * 3,
         "multiple": 8,
-        "output_labels": [],
+        "output_labels": [0, 4, 77],
         "regions": ["ventricle", 77],
+        "region_labels": [[4], [77]],
     }
     recipe = Recipe.preset("tutorial")
-    run = Run.create(folder / "change", LabelTable.from_labels([0, 1]), recipe, facts)
-    run.save_model(keras.Model(pair, keras.ops.concatenate([change, change / 2], axis=-1)))
+    run = Run.create(folder / "change", LabelTable.from_labels([0, 4, 77]), recipe, facts)
+    run.save_model(keras.Model(pair, posteriors))
     return run, write_run(folder / "rigid", "rigid")
 
 

@@ -54,6 +54,9 @@ def test_what_changes_is_what_happens_between_the_visits(ndim):
     moved = ops.convert_to_numpy(CHANGES[0](found["labels"], key=inputs["key"])[0])[..., 0]
     np.testing.assert_array_equal(change[..., 0], (moved == 4) * 1.0 - (labels == 4))
     assert np.all(change[..., 0].sum(axes) > 0)
+    np.testing.assert_array_equal(
+        change[..., 1], (found["later_labels"][..., 0] == 77) * 1.0 - (labels == 77)
+    )
     assert not (labels == 77).any() and np.all(change[..., 1].sum(axes) > 0)
 
 

@@ -4,9 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from synthtf.arguments import Probability
+from synthtf.arguments import Limits, Probability
 from synthtf.networks.sizes import UNetConfig
 from synthtf.options import option, options
+from synthtf.tasks.segmenting.options import SegmentationTask
 from synthtf.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ def _as_known_regions(values: Any, name: str) -> tuple[int | str, ...]:
 
 
 @options
-class ChangeTask(Task):
+class ChangeTask(SegmentationTask):
     """A model that learns to find what has changed between two scans of one person.
 
     The scans show one anatomy at two visits, and differ in contrast, bias field, noise, resolution
-    and position, too, which is no change; see `synthtf.synthesis.labels_to_visits`. What is learned
-    is, for each region and voxel, the share that the region has gained (above 0) or lost (below 0)
-    from the first visit to the second: its sum is the change of the volume. `.synthesis` gives
-    images, `(batch, *shape, 2)`, and "change"; `.task_model` maps the former,
-    `(batch, *any, 2)` in [0, 1], to `(batch, *any, channels)`, those of the regions and then, with
-    `segment`, posteriors of the labels at the first visit.
+    and position, too, which is no change; see `synthtf.synthesis.labels_to_visits`. The network
+    labels a scan and is shown the other one beside it: `.task_model` maps images `(batch, *any,
+    2)` in [0, 1], a scan and the other one, to the posteriors of the former, `(batch, *any,
+    len(output_labels))`. It is applied to the scans in either order. The difference of the
+    posteriors of a region is the share of each voxel that the region has gained (above 0) or lost
+    (below 0) from the first visit to the second: its sum is the change of the volume. `.synthesis`
+    gives "image", a channel for each visit, "labels", "later_labels" and "change".
 
     Example:
     >>> from synthtf.layers import RandomAffine, RandomErosion, RandomIntensity
@@ -62,6 +64,7 @@ class ChangeTask(Task):
     summary: ClassVar[str] = "find what has changed between two scans of one person"
     command: ClassVar[str] = "change"
     advice: ClassVar[tuple[str, ...]] = (
+        "begin with the weights of a segmentation (`--start`): what it knows serves both visits",
         "list in `between` all that shall count as change; what is drawn behind these steps"
         " counts as none",
         "keep a share of pairs without any change, by `probability` of the steps",
@@ -92,12 +95,17 @@ class ChangeTask(Task):
     same_contrast: Probability = option(
         0.5, "share of the pairs whose scans have one contrast, as of one protocol"
     )
-    segment: bool = option(
-        True, "let the network label the first scan, too, by the features that tell the change"
+    change_weight: Annotated[float, Limits(0)] = option(
+        1.0,
+        "weight of the squared error of the change, as a share of the region's volume, beside the "
+        "loss of the labels",
     )
 
-    def make_network(self, ndim: int, num_outputs: int) -> "keras.Model":
-        """Build the U-Net of two images, whose outputs are the regions and the labels."""
-        from synthtf.tasks.changing.model import change_network
+    detector_size = Task.detector_size
+    detector_weights = Task.detector_weights
 
-        return change_network(self, ndim, num_outputs if self.segment else 0)
+    def make_network(self, ndim: int, num_outputs: int) -> "keras.Model":
+        """Build the U-Net of a scan and the other one."""
+        from synthtf.networks import unet
+
+        return unet(num_outputs, ndim, self.network, num_inputs=2)

@@ -81,14 +81,16 @@ class SegmentationTask(Task):
 
         A class that the run does not have begins as the mean of the classes that its labels count
         as there, or of all classes if the run knows none of its labels; its logit is log 4 lower,
-        so that no voxel is of that class at first. Classes of the run alone are left out.
+        so that no voxel is of that class at first. Classes of the run alone are left out. What the
+        network to be trained sees besides, such as a second image, has no effect at first.
 
         Raises:
             ValueError: if the run has another network.
         """
+        from synthtf.tasks.registry import tasks
         from synthtf.tasks.segmenting.classes import copy_weights
 
-        if run.task != self.name:
+        if not issubclass(tasks().get(run.task, Task), SegmentationTask):
             super().copy_weights(run, target)
         elif not copy_weights(run, target):
             raise ValueError(f"{run.name}: has another network than the one to be trained")

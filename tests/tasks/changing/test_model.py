@@ -7,7 +7,7 @@ from synthtf.data import LabelMaps
 from synthtf.layers import RandomErosion, RandomIntensity, RandomNoise, RandomWarp
 from synthtf.networks import UNetConfig
 from synthtf.runs import Run
-from synthtf.tasks import longitudinal_change
+from synthtf.tasks import longitudinal_change, segmentation
 from synthtf.tasks.registry import task_of
 
 SIZE = 16
@@ -34,26 +34,48 @@ def make(ndim=2, **options):
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("segment", [True, False])
-def test_compares_the_change_and_the_labels_of_the_first_visit(ndim, segment):
-    model = make(ndim, segment=segment)
-    assert model.task_model.output.shape == (*(None,) * (ndim + 1), 4 if segment else 1)
-    assert model.output_labels == ((0, 1, 2) if segment else ())
+def test_labels_each_visit_beside_the_other_and_compares_the_changes(ndim):
+    model = make(ndim, change_weight=3.0)
+    assert model.task_model.output.shape == (*(None,) * (ndim + 1), 3)
+    assert model.output_labels == (0, 1, 2) and model.facts == {"region_labels": [[2]]}
     batch = maps(ndim)[0][0]
     samples = {k: ops.convert_to_numpy(v) for k, v in model.synthesis(batch).items()}
-    found = ops.convert_to_numpy(model.task_model(samples["image"]))
-    axes = tuple(range(1, ndim + 2))
-    error = np.mean((found[..., :1] - samples["change"]) ** 2, axis=axes)
-    losses = ops.convert_to_numpy(model(batch)["losses"])
-    np.testing.assert_allclose(losses[:, 0], error, rtol=1e-4)
-    assert losses.shape[1] == 1 + segment
+    first, second = (
+        ops.convert_to_numpy(model.task_model(images))
+        for images in (samples["image"], samples["image"][..., ::-1].copy())
+    )
+    outputs = model(batch)
+    loss = 0
+    for found, labels in ((first, samples["labels"]), (second, samples["later_labels"])):
+        target = np.eye(3, dtype="float32")[labels[..., 0]]
+        loss = loss + float(model.segmentation_loss(target, found)) / 2
+    axes = tuple(range(1, ndim + 1))
+    error = ((second - first)[..., 2] - samples["change"][..., 0]) ** 2
+    size = (samples["labels"] == 2).sum(axes) + (samples["later_labels"] == 2).sum(axes)
+    loss += 3 * np.mean(error.sum(axes) / (size[:, 0] / 2 + 10))
+    np.testing.assert_allclose(float(model.objective(outputs)), loss, rtol=1e-4)
+
+
+def test_begins_with_the_weights_of_a_segmentation():
+    keras.utils.set_random_seed(1)
+    network = UNetConfig(features=8, levels=2)
+    first = segmentation((SIZE, SIZE), [0, 1, 2], recipe="tutorial", network=network)
+    model = make()
+    task_of(model.run.metadata).copy_weights(first.run, model.run)
+    image = np.random.default_rng(0).random((1, SIZE, SIZE, 2), "float32")
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(model.task_model(image)),
+        ops.convert_to_numpy(first.task_model(image[..., :1])),
+        atol=1e-5,
+    )
 
 
 def test_is_kept_as_a_run_with_its_options(tmp_path):
     run = Run.load(make().save_run(tmp_path / "run").folder)
     assert run.task == "change" and run.metadata["regions"] == [2]
     task = task_of(run.metadata)
-    assert task.between == ("growth",) and task.regions == (2,) and task.segment
+    assert task.between == ("growth",) and task.regions == (2,)
+    assert run.metadata["region_labels"] == [[2]]
 
 
 @pytest.mark.slow
@@ -66,9 +88,18 @@ def test_learns_the_change_of_a_region():
     data.epoch = 500
     batch = data[0][0]
     samples = model.synthesis.predict_on_batch(batch)
-    found = model.task_model.predict_on_batch(samples["image"])[..., 0].sum((1, 2))
+    before, after = (
+        model.task_model.predict_on_batch(images)[..., 2].sum((1, 2))
+        for images in (samples["image"], samples["image"][..., ::-1])
+    )
+    found = after - before
     true = samples["change"].sum((1, 2, 3))
     assert np.corrcoef(found, true)[0, 1] > 0.9
+
+
+def test_a_region_that_counts_as_background_is_refused():
+    with pytest.raises(ValueError, match=r"`regions` must be among what is labelled\. Received: 0"):
+        make(regions=[0])
 
 
 def test_what_the_command_line_gives_as_text_may_be_a_label():
