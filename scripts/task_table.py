@@ -6,6 +6,7 @@ A card is the README.md in a folder of models/. What it was trained on is its li
 or the row "Training data" of its table; what it reached, its line or row "Reached".
 """
 
+import itertools
 import json
 import re
 import sys
@@ -68,13 +69,14 @@ def _command(task: str, text: str) -> str:
 
 
 def _said(text: str) -> dict[str, str]:
-    """Find what a card says of its training and its results, up to the end of the paragraph."""
+    """Find what a card says of its training and its results, up to the next or the paragraph's end."""
     found = {}
     for paragraph in text.split("\n\n"):
         lines = paragraph.split("\n")
         for number, line in enumerate(lines):
             if said := _SAID.match(line):
                 rest = [] if line.startswith("|") else lines[number + 1 :]
+                rest = itertools.takewhile(lambda other: not _SAID.match(other), rest)
                 whole = " ".join([said["text"].rstrip(" |"), *rest]).rstrip(".")
                 column = "reached" if said["what"] == "Reached" else "trained on"
                 found.setdefault(
