@@ -69,7 +69,7 @@ def _command(task: str, text: str) -> str:
 
 
 def _said(text: str) -> dict[str, str]:
-    """Find what a card says of its training and its results, up to the next or the paragraph's end."""
+    """Find what a card says of its training and its results, each up to the next one."""
     found = {}
     for paragraph in text.split("\n\n"):
         lines = paragraph.split("\n")
