@@ -23,10 +23,10 @@ def test_each_network_says_what_it_reached_and_each_task_is_there():
         assert f"## {name}\n" in script.page() and all(c in script.page() for c in task.unsuited)
 
 
-def test_lines_of_a_card_are_found_to_the_end_of_their_paragraph():
+def test_lines_of_a_card_are_found_to_the_next_one_or_the_end_of_their_paragraph():
     text = "# a\n\nTrained on: ten maps,\nfive of them old.\nReached: Dice 0.5\nof two.\n\nMore.\n"
     found = script._said(text)
-    assert found["reached"] == "Dice 0.5 of two"
+    assert found == {"trained on": "ten maps, five of them old", "reached": "Dice 0.5 of two"}
     row = script._said(
         "| | |\n|---|---|\n| Training data | 18 maps; 2 left out |\n| Reached | 1 |\n"
     )
