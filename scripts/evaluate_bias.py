@@ -21,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from evaluate_scans import LABELS, table
+from evaluate_scans import LABELS, held_out, table
 from scipy import ndimage
 
 from synthtf import figures
-from synthtf.data import LabelMaps, Volume, read_volume
+from synthtf.data import Volume, read_volume
 from synthtf.data.geometry import reorient
 from synthtf.evaluation import dice
 from synthtf.inference import correct, segment
@@ -33,7 +33,6 @@ from synthtf.runs.run import Run
 
 SCANS = {"a": "a_T1_brain", "b": "b_T1_head", "c": "c_T1_head"}
 WHITE_MATTER = (2, 41)
-_MARGIN = 1.3  # of label maps around synthetic images
 _SHRINK = 2  # N4 works on voxels of twice the size
 _SEGMENTATION = Path(__file__).resolve().parents[1] / "models" / "heads-2mm"
 
@@ -92,14 +91,7 @@ def real(run: Run, folder: Path) -> tuple[list[list], list[np.ndarray], list[str
 
 def synthetic(run: Run, maps: Sequence[str], samples: int) -> list[list]:
     """Compare fields of synthetic images with the true ones; gives a row per method."""
-    data = LabelMaps(
-        list(maps),
-        table=run.table,
-        shape=tuple(round(n * _MARGIN) for n in run.shape),
-        spacing=run.spacing,
-        centre_on=run.table.brain_labels,
-        seed=7,
-    )
+    data = held_out(run, maps, seed=7)
     synthesis = run.recipe.build(run.shape, run.table, run.spacing)
     target = next(name for name in run.recipe.targets if hasattr(run.recipe[name], "of"))
     affine, scores = np.diag([*run.spacing, 1.0]), {}

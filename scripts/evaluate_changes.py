@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from evaluate_scans import table
+from evaluate_scans import held_out, table
 
 from synthtf import figures
-from synthtf.data import LabelMaps, Volume, read_volume
+from synthtf.data import Volume, read_volume
 from synthtf.inference import find_change
 from synthtf.layers import RandomAtrophy, Resample
 from synthtf.runs.run import Run
@@ -37,7 +37,6 @@ CASES = {
 REAL = ("d_T1_brain", "d_T2_brain", "d_FLAIR_brain", "d_T1POST_brain")
 RATIOS = (0.8, 1.2, 1.4)
 _VENTRICLES = (4, 5, 14, 15, 43, 44)
-_MARGIN = 1.3  # of label maps around synthetic images
 COLUMNS = "pair|contrast|region|true mL|found mL|error mL|found / true"
 
 
@@ -73,14 +72,7 @@ def summary(found: Sequence[Found]) -> list[list]:
 def synthetic(run: Run, maps: Sequence[str], samples: int) -> tuple[list[Found], list]:
     """Try the network on synthetic pairs; gives what was found, and images of one of each case."""
     facts, ndim = run.metadata, len(run.shape)
-    data = LabelMaps(
-        list(maps),
-        table=run.table,
-        shape=tuple(round(n * _MARGIN) for n in run.shape),
-        spacing=run.spacing,
-        centre_on=run.table.brain_labels,
-        seed=7,
-    )
+    data = held_out(run, maps, seed=7)
     affine, voxel = np.diag([*run.spacing, 1.0]), float(np.prod(run.spacing))
     found, shown = [], []
     for case, steps in CASES.items():

@@ -23,11 +23,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from evaluate_scans import table
+from evaluate_scans import held_out, table
 from scipy import ndimage
 
 from synthtf import figures
-from synthtf.data import LabelMaps, Volume, read_volume
+from synthtf.data import Volume, read_volume
 from synthtf.data.geometry import crop_or_pad, reorient
 from synthtf.inference import segment
 from synthtf.inference.lesions import check_lesions
@@ -43,7 +43,6 @@ Z_SCORES = np.arange(0, 8, 0.05)
 _JOINED = np.ones((3, 3, 3))
 _FOUND, _MISSED, _FALSE = 1, 2, 3
 _SIDE = 160  # voxels of a picture
-_MARGIN = 1.3  # of label maps around synthetic images
 _SAMPLES = 4  # per label map
 
 
@@ -133,21 +132,11 @@ def evaluate(scans: Mapping[str, tuple[Volume, np.ndarray, np.ndarray]], run: Ru
 def synthetic(run: Run, maps: Sequence[Path]) -> tuple[list, list]:
     """Score the network on synthetic images; gives rows, and images, truths and results."""
     values = check_lesions(run)
-    shape = tuple(round(n * _MARGIN) for n in run.shape)
-    data = LabelMaps(
-        list(maps),
-        table=run.table,
-        shape=shape,
-        spacing=run.spacing,
-        centre_on=run.table.brain_labels,
-        seed=1,
-        num_batches=_SAMPLES * len(maps),
-    )
+    data = held_out(run, maps, seed=1)
     synthesis = run.recipe.build(run.shape, run.table, run.spacing)
     rows, drawn, voxel = [], [], float(np.prod(run.spacing))
     for number in range(_SAMPLES * len(maps)):
-        (inputs,) = data[number]
-        sample = synthesis.predict_on_batch(inputs)
+        sample = synthesis.predict_on_batch(data.sample(number)[0])
         posteriors = run.task_model.predict_on_batch(sample["image"])
         labels = np.array(run.output_labels)[posteriors[0].argmax(axis=-1)]
         truth = np.isin(sample["labels"][0, ..., 0], values)

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from synthtf import figures
-from synthtf.data import Volume, bounding_box_centre, read_volume
+from synthtf.data import LabelMaps, Volume, bounding_box_centre, read_volume
 from synthtf.data.geometry import crop_or_pad, reorient, resample_nearest
 from synthtf.data.grid import check_same_grid
 from synthtf.data.tables import write_table
@@ -54,6 +54,7 @@ STRUCTURES = {
 # 24, the CSF around the brain, is not in these references but for traces.
 LABELS = tuple(sorted(itertools.chain(*STRUCTURES.values())))
 CLOSING_MM = 5.0
+_MARGIN = 1.3  # for what rotations bring into view
 
 
 @dataclass(frozen=True)
@@ -356,6 +357,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _mean(values: Sequence[float]) -> float:
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
+
+
+def held_out(run: Run, maps: Sequence[str | Path], seed: int) -> LabelMaps:
+    """Give label maps as a run was trained on them, on a grid with a margin around its images."""
+    return LabelMaps(
+        list(maps),
+        seed,
+        table=run.table,
+        shape=tuple(round(n * _MARGIN) for n in run.shape),
+        spacing=run.spacing,
+        centre_on=run.table.brain_labels,
+    )
 
 
 def table(titles: str, rows: Sequence[Sequence[object]]) -> list[str]:
