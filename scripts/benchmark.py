@@ -16,8 +16,9 @@ same effects are measured (peers/generators.py); what is not in it is left out. 
 command line, without a shell, that prints the seconds of a sample per line, the first call left
 out; other lines are skipped. In it `{labels}` stands for the label map, a NIfTI file, `{size}` for
 its voxels per axis, `{repeats}` for how many samples to make, and `{picture}` for an NPY file of a
-slice, for `--picture`. All have the cores that this process has: `taskset -c 0` in front gives
-each of them one.
+slice, for `--picture`. `--clock processor` counts the seconds of the processor, which other work
+on the machine changes less; `{clock}` is that word. All have the cores that this process has:
+`taskset -c 0` in front gives each of them one.
 
 KERAS_BACKEND chooses the backend. Machines differ and are noisy: compare the ratios within
 one run. This script reports; it tests nothing.
@@ -46,17 +47,19 @@ from peers.turns import LIBRARIES, compare, failure, fill, in_gigabytes, peer_co
 
 SIZES = {"whole": (96, 160, 256), "layers": (160,), "training": (96,), "seconds": (160,)}
 BATCHES = {"whole": (1, 4), "layers": (1,), "training": (1,), "seconds": (1,)}
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 # A phantom at 1 mm takes longer to make than to synthesise from: a coarse one is enlarged.
 COARSE = 4
 # What a case takes from the command line as it is.
-FLAGS = ("labels", "xla", "features", "precision", "repeats")
+FLAGS = ("clock", "labels", "xla", "features", "precision", "repeats")
 
 
 @dataclass(frozen=True)
 class Case:
     """One measurement; `size` in voxels per axis, `labels` a file or None for a phantom.
 
-    `picture` is an NPY file for the middle slice of the last sample, of kind "seconds".
+    `picture` is an NPY file for the middle slice of the last sample, of kind "seconds", and `clock`
+    says whose seconds count.
     """
 
     kind: str
@@ -68,6 +71,7 @@ class Case:
     precision: str = "float32"
     repeats: int = 7
     picture: str | None = None
+    clock: str = "wall"
 
     @property
     def name(self) -> str:
@@ -115,18 +119,18 @@ class Case:
             return jax.jit(function)
         return function
 
-    def clock(self, function: Callable[[], Any]) -> tuple[float, float]:
+    def timed(self, function: Callable[[], Any]) -> tuple[float, float]:
         """Seconds of the first call, which compiles, and the median of the following ones."""
         first, *times = self.seconds(function)
         return first, statistics.median(times)
 
     def seconds(self, function: Callable[[], Any]) -> list[float]:
         """Seconds of each call, the first of which compiles."""
-        times = []
+        times, now = [], CLOCKS[self.clock]
         for _ in range(self.repeats + 1):
-            start = time.perf_counter()
+            start = now()
             _wait(function())
-            times.append(time.perf_counter() - start)
+            times.append(now() - start)
         return times
 
 
@@ -167,7 +171,7 @@ def run_whole(case: Case) -> list[dict]:
     model = Recipe.preset("tutorial").build((case.size,) * 3, values)
     built = time.perf_counter() - start
     function = case.compiled(lambda x: model(x)["image"])
-    first, median = case.clock(lambda: function(data))
+    first, median = case.timed(lambda: function(data))
     figures = {
         "first call (s)": built + first,
         "sample (s)": median / case.batch,
@@ -263,7 +267,7 @@ def run_layers(case: Case) -> list[dict]:
 
     def measure(name: str, function: Callable, *arguments: Any) -> None:
         function = case.compiled(function)
-        first, median = case.clock(lambda: function(*arguments))
+        first, median = case.timed(lambda: function(*arguments))
         figures = {"first call (s)": first, "volume (ms)": median / case.batch * 1e3}
         rows.append({"case": f"{name}, {case.name}", **figures})
 
@@ -292,9 +296,9 @@ def run_training(case: Case) -> list[dict]:
     model = segmentation((case.size,) * 3, values, recipe="tutorial", network=network)
     model.compile("adam", jit_compile={"on": True, "off": False}.get(case.xla, "auto"))
     batch = {name: ops.convert_to_numpy(x) for name, x in data.items()}
-    _, step = case.clock(lambda: ops.convert_to_tensor(model.train_on_batch(batch)))
+    _, step = case.timed(lambda: ops.convert_to_tensor(model.train_on_batch(batch)))
     function = case.compiled(lambda x: model.synthesis(x)["image"])
-    _, alone = case.clock(lambda: function(data))
+    _, alone = case.timed(lambda: function(data))
     figures = {"step (s)": step, "synthesis (s)": alone, "share (%)": 100 * alone / step}
     name = f"{case.name}, {case.features} features, {case.precision}"
     return [{"case": name, **figures, **peak_memory()}]
@@ -344,6 +348,7 @@ def run_peers(case: Case, args: argparse.Namespace) -> list[dict]:
         for name, command in commands.items():
             pictures[name] = Path(folder) / f"{name}.npy"
             stands_for = {"{labels}": path, "{size}": case.size, "{repeats}": case.repeats}
+            stands_for["{clock}"] = case.clock
             filled[name] = fill(command, stands_for | {"{picture}": pictures[name]})
         rows = compare(filled, args.rounds)
         if args.picture:
@@ -437,6 +442,9 @@ def make_parser() -> argparse.ArgumentParser:
         default=3,
         metavar="N",
         help="how often each has its turn, with --peers (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="whose seconds count (default: %(default)s)"
     )
     parser.add_argument("--picture", metavar="PNG", help="a sample of each, with --peers")
     parser.add_argument("--csv", metavar="FILE", help="write the table")

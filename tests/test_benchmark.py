@@ -51,7 +51,15 @@ def test_a_ratio_is_the_median_of_those_of_the_rounds(turns, monkeypatch):
         (printing("done"), "failed: printed no seconds"),
         (["/nowhere/python"], "failed: .*No such file"),
         (
-            [sys.executable, str(SCRIPTS / "peers" / "generators.py"), "cornucopia", "x", "1"],
+            [
+                sys.executable,
+                str(SCRIPTS / "peers" / "generators.py"),
+                "cornucopia",
+                "x",
+                "1",
+                "y",
+                "wall",
+            ],
             "left out: cornucopia is not there: pip install cornucopia",
         ),
     ],
@@ -68,12 +76,12 @@ def test_peers_get_the_label_map_and_give_a_picture(benchmark, monkeypatch, tmp_
     def compare(given, rounds):
         commands.update(given)
         ours = json.loads(given["synthtf"][-1])["picture"]
-        for path in (ours, given["MONAI"][-1]):
+        for path in (ours, given["MONAI"][-2]):
             np.save(path, np.eye(8))
         return [{"case": name} for name in given]
 
     monkeypatch.setattr(benchmark, "compare", compare)
-    case = benchmark.Case("seconds", 8, repeats=3)
+    case = benchmark.Case("seconds", 8, repeats=3, clock="processor")
     words = ["--environment", "/env/python", "--libraries", "torchio", "monai"]
     words += ["--peer", "other=make --from {labels} -n {repeats}"]
     sheet = tmp_path / "sheet.png"
@@ -82,6 +90,7 @@ def test_peers_get_the_label_map_and_give_a_picture(benchmark, monkeypatch, tmp_
     names = ["synthtf", "TorchIO", "MONAI", "other"]
     assert [row["case"] for row in rows] == [f"{name}, 8^3 x 1" for name in names]
     assert commands["TorchIO"][0] == "/env/python" and commands["TorchIO"][2] == "torchio"
+    assert commands["MONAI"][-1] == "processor"
     assert commands["other"][2].endswith("labels.nii.gz") and commands["other"][-1] == "3"
     assert sheet.stat().st_size > 1000
 

@@ -1,11 +1,11 @@
 """Print the seconds that another library takes for each sample of the tutorial's effects.
 
-    PYTHON scripts/peers/generators.py LIBRARY LABELS.nii.gz REPEATS [PICTURE.npy]
+    PYTHON scripts/peers/generators.py LIBRARY LABELS.nii.gz REPEATS PICTURE.npy CLOCK
 
 PYTHON is that of an environment with LIBRARY (torchio, monai or cornucopia), which need not have
 synthtf; without LIBRARY, the exit status is 77. The first sample, which loads code, is not counted.
-The middle slice of the last one is written to PICTURE.npy. `benchmark.py --peers --environment
-PYTHON` runs this file.
+The middle slice of the last one is written to PICTURE.npy. CLOCK is wall or processor.
+`benchmark.py --peers --environment PYTHON` runs this file.
 
 All begin with one label map of 1 mm in memory and end with one image: the labels are moved by an
 affine transform and a smooth warp with the nearest label, each label gets a random intensity, and
@@ -128,20 +128,20 @@ GENERATORS = {
 }
 
 
-def main(library, path, repeats, picture=None):
+def main(library, path, repeats, picture, clock):
     """Make the samples one after the other."""
+    seconds = {"wall": time.perf_counter, "processor": time.process_time}[clock]
     try:
         generate = GENERATORS[library](path)
     except ImportError as error:
         print(f"{error.name} is not there: pip install {library} nibabel", file=sys.stderr)
         sys.exit(77)
     for repeat in range(int(repeats) + 1):
-        start = time.perf_counter()
+        start = seconds()
         image = generate()
         if repeat:
-            print(time.perf_counter() - start, flush=True)
-    if picture:
-        np.save(picture, image[0, :, :, image.shape[-1] // 2])
+            print(seconds() - start, flush=True)
+    np.save(picture, image[0, :, :, image.shape[-1] // 2])
 
 
 if __name__ == "__main__":

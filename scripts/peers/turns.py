@@ -28,7 +28,7 @@ def peer_commands(
     commands = {}
     if environment:
         script = str(Path(__file__).with_name("generators.py"))
-        words = ["{labels}", "{repeats}", "{picture}"]
+        words = ["{labels}", "{repeats}", "{picture}", "{clock}"]
         for library in libraries:
             commands[LIBRARIES[library]] = [environment, script, library, *words]
     for peer in peers:
