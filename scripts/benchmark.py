@@ -5,16 +5,20 @@ Every case runs in a process of its own, so that its peak memory is its own:
     python scripts/benchmark.py                        # tutorial recipe, 96 to 256, batch 1 and 4
     python scripts/benchmark.py --layers               # each layer at 160 cubed
     python scripts/benchmark.py --training             # share of a training step
-    python scripts/benchmark.py --peers --torchio PYTHON --peer "NAME=COMMAND"
+    python scripts/benchmark.py --peers --environment PYTHON --peer "NAME=COMMAND"
 
 `--peers` sets the tutorial recipe beside other generators, at 160 cubed, one sample at a time.
 They take turns on one label map, each time in a new process, and the table gives the median and
-the minimum of the seconds per sample, the ratio of the medians to ours, and the largest peak
-memory. PYTHON is that of an environment with TorchIO, whose transforms of the same effects are
-measured. COMMAND is any command line, without a shell, that prints the seconds of a sample per
-line, the first call left out; other lines are skipped. In it `{labels}` stands for the label map,
-a NIfTI file, `{size}` for its voxels per axis, and `{repeats}` for how many samples to make. All
-have the cores that this process has: put `taskset -c 0,1` in front for two of them.
+the minimum of the seconds per sample, the median of each round's ratio to ours, and the largest
+peak memory. PYTHON is that of an environment of its own for TorchIO, MONAI and cornucopia
+(python -m venv PEERS; PEERS/bin/pip install torchio monai cornucopia), whose transforms of the
+same effects are measured (peers/generators.py); what is not in it is left out. COMMAND is any
+command line, without a shell, that prints the seconds of a sample per line, the first call left
+out; other lines are skipped. In it `{labels}` stands for the label map, a NIfTI file, `{size}` for
+its voxels per axis, `{repeats}` for how many samples to make, and `{picture}` for an NPY file of a
+slice, for `--picture`. `--clock processor` counts the seconds of the processor, which other work
+on the machine changes less; `{clock}` is that word. All have the cores that this process has:
+`taskset -c 0` in front gives each of them one.
 
 KERAS_BACKEND chooses the backend. Machines differ and are noisy: compare the ratios within
 one run. This script reports; it tests nothing.
@@ -27,7 +31,6 @@ import json
 import os
 import platform
 import resource
-import shlex
 import statistics
 import subprocess
 import sys
@@ -39,20 +42,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peers.sheet import draw_sheet
+from peers.turns import LIBRARIES, compare, failure, fill, in_gigabytes, peer_commands
 
 SIZES = {"whole": (96, 160, 256), "layers": (160,), "training": (96,), "seconds": (160,)}
 BATCHES = {"whole": (1, 4), "layers": (1,), "training": (1,), "seconds": (1,)}
-# How often the peers take turns.
-ROUNDS = 3
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 # A phantom at 1 mm takes longer to make than to synthesise from: a coarse one is enlarged.
 COARSE = 4
 # What a case takes from the command line as it is.
-FLAGS = ("labels", "xla", "features", "precision", "repeats")
+FLAGS = ("clock", "labels", "xla", "features", "precision", "repeats")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement; `size` in voxels per axis, `labels` a file or None for a phantom."""
+    """One measurement; `size` in voxels per axis, `labels` a file or None for a phantom.
+
+    `picture` is an NPY file for the middle slice of the last sample, of kind "seconds", and `clock`
+    says whose seconds count.
+    """
 
     kind: str
     size: int
@@ -62,6 +70,8 @@ class Case:
     features: int = 24
     precision: str = "float32"
     repeats: int = 7
+    picture: str | None = None
+    clock: str = "wall"
 
     @property
     def name(self) -> str:
@@ -109,18 +119,18 @@ class Case:
             return jax.jit(function)
         return function
 
-    def clock(self, function: Callable[[], Any]) -> tuple[float, float]:
+    def timed(self, function: Callable[[], Any]) -> tuple[float, float]:
         """Seconds of the first call, which compiles, and the median of the following ones."""
         first, *times = self.seconds(function)
         return first, statistics.median(times)
 
     def seconds(self, function: Callable[[], Any]) -> list[float]:
         """Seconds of each call, the first of which compiles."""
-        times = []
+        times, now = [], CLOCKS[self.clock]
         for _ in range(self.repeats + 1):
-            start = time.perf_counter()
+            start = now()
             _wait(function())
-            times.append(time.perf_counter() - start)
+            times.append(now() - start)
         return times
 
 
@@ -132,11 +142,6 @@ def _wait(outputs: Any) -> None:
 
     first = tree.flatten(outputs)[0]
     ops.convert_to_numpy(first[(0,) * len(first.shape)])
-
-
-def in_gigabytes(peak: int) -> float:
-    """What the system says of a peak memory: Linux counts in kB, macOS in bytes."""
-    return peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
 def peak_memory() -> dict[str, float]:
@@ -166,7 +171,7 @@ def run_whole(case: Case) -> list[dict]:
     model = Recipe.preset("tutorial").build((case.size,) * 3, values)
     built = time.perf_counter() - start
     function = case.compiled(lambda x: model(x)["image"])
-    first, median = case.clock(lambda: function(data))
+    first, median = case.timed(lambda: function(data))
     figures = {
         "first call (s)": built + first,
         "sample (s)": median / case.batch,
@@ -262,7 +267,7 @@ def run_layers(case: Case) -> list[dict]:
 
     def measure(name: str, function: Callable, *arguments: Any) -> None:
         function = case.compiled(function)
-        first, median = case.clock(lambda: function(*arguments))
+        first, median = case.timed(lambda: function(*arguments))
         figures = {"first call (s)": first, "volume (ms)": median / case.batch * 1e3}
         rows.append({"case": f"{name}, {case.name}", **figures})
 
@@ -291,9 +296,9 @@ def run_training(case: Case) -> list[dict]:
     model = segmentation((case.size,) * 3, values, recipe="tutorial", network=network)
     model.compile("adam", jit_compile={"on": True, "off": False}.get(case.xla, "auto"))
     batch = {name: ops.convert_to_numpy(x) for name, x in data.items()}
-    _, step = case.clock(lambda: ops.convert_to_tensor(model.train_on_batch(batch)))
+    _, step = case.timed(lambda: ops.convert_to_tensor(model.train_on_batch(batch)))
     function = case.compiled(lambda x: model.synthesis(x)["image"])
-    _, alone = case.clock(lambda: function(data))
+    _, alone = case.timed(lambda: function(data))
     figures = {"step (s)": step, "synthesis (s)": alone, "share (%)": 100 * alone / step}
     name = f"{case.name}, {case.features} features, {case.precision}"
     return [{"case": name, **figures, **peak_memory()}]
@@ -307,6 +312,8 @@ def run_seconds(case: Case) -> list[dict]:
     model = Recipe.preset("tutorial").build((case.size,) * 3, values)
     function = case.compiled(lambda x: model(x)["image"])
     _, *times = case.seconds(lambda: function(data))
+    if case.picture:
+        np.save(case.picture, np.asarray(function(data))[0, :, :, case.size // 2, 0])
     return [{"seconds": seconds / case.batch} for seconds in times]
 
 
@@ -327,117 +334,26 @@ def run_apart(case: Case) -> list[dict]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_peers(case: Case, torchio: str | None, peers: Sequence[str]) -> list[dict]:
-    """Measure the tutorial recipe and its peers, which take turns.
-
-    Args:
-        case: of kind "seconds".
-        torchio: Python of an environment with TorchIO.
-        peers: each `NAME=COMMAND`.
-    """
+def run_peers(case: Case, args: argparse.Namespace) -> list[dict]:
+    """Measure the tutorial recipe and its peers, which take turns."""
     from synthtf.data import write_volume
 
-    commands = {
-        "synthtf": [sys.executable, __file__, "--case", json.dumps(dataclasses.asdict(case))]
-    }
-    if torchio:
-        script = str(Path(__file__).with_name("peer_torchio.py"))
-        commands["TorchIO"] = [torchio, script, "{labels}", "{repeats}"]
-    for peer in peers:
-        name, equals, command = peer.partition("=")
-        if not (name and equals and command):
-            raise SystemExit(f"`--peer` must be NAME=COMMAND. Received: {peer}")
-        commands[name] = shlex.split(command)
+    commands = peer_commands(args.environment, args.libraries, args.peer)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "labels.nii.gz"
         write_volume(path, case.label_map().astype("int16"), affine=np.eye(4))
-        stands_for = {"{labels}": path, "{size}": case.size, "{repeats}": case.repeats}
-
-        def filled(word: str) -> str:
-            for name, value in stands_for.items():
-                word = word.replace(name, str(value))
-            return word
-
-        first, *others = commands
-        filled_in = {name: [filled(word) for word in commands[name]] for name in others}
-        rows = compare({first: commands[first], **filled_in})
-    if not torchio:
-        note = "left out: give the Python of its environment, --torchio PYTHON"
-        rows.append({"case": "TorchIO", "note": note})
-    return [{**row, "case": f"{row['case']}, {case.name}"} for row in rows]
-
-
-def compare(commands: dict[str, Sequence[str]], rounds: int = ROUNDS) -> list[dict]:
-    """Let commands take turns, and set what they print beside that of the first.
-
-    Args:
-        commands: by name; each prints the seconds of a sample per line.
-        rounds: how often each of them runs.
-
-    Returns:
-        One row per command.
-    """
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    peaks, notes = dict.fromkeys(commands, 0.0), {}
-    for _ in range(rounds):
+        pictures = {"synthtf": Path(folder) / "synthtf.npy"}
+        ours = dataclasses.asdict(dataclasses.replace(case, picture=str(pictures["synthtf"])))
+        filled = {"synthtf": [sys.executable, __file__, "--case", json.dumps(ours)]}
         for name, command in commands.items():
-            if name not in notes:
-                seconds, peak, note = run_peer(command)
-                times[name] += seconds
-                peaks[name] = max(peaks[name], peak)
-                if note:
-                    notes[name] = note
-    ours = times[next(iter(commands))]
-    rows: list[dict] = []
-    for name in commands:
-        if name in notes:
-            rows.append({"case": name, "note": notes[name]})
-            continue
-        median = statistics.median(times[name])
-        row = {"case": name, "median (s)": median, "minimum (s)": min(times[name])}
-        if ours:
-            row["ratio"] = median / statistics.median(ours)
-        rows.append({**row, "peak (GB)": peaks[name]})
-    return rows
-
-
-def run_peer(command: Sequence[str]) -> tuple[list[float], float, str]:
-    """Run a command; give its seconds per sample, its peak memory in GB, and why it failed."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        try:
-            process = subprocess.Popen(command, stdout=out, stderr=errors)
-        except OSError as error:
-            return [], 0.0, f"failed: {error}"
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        for file in (out, errors):
-            file.seek(0)
-        done = subprocess.CompletedProcess(command, process.returncode, out.read(), errors.read())
-    seconds = seconds_in(done.stdout)
-    note = failure(done) if done.returncode else "" if seconds else "failed: printed no seconds"
-    return seconds, in_gigabytes(usage.ru_maxrss), note
-
-
-def seconds_in(text: str) -> list[float]:
-    """Give the lines that are numbers, or the figures that a case of this script prints."""
-    found = []
-    for line in text.splitlines():
-        try:
-            read = json.loads(line)
-        except ValueError:
-            continue
-        for value in read if isinstance(read, list) else [read]:
-            value = value.get("seconds") if isinstance(value, dict) else value
-            if isinstance(value, int | float) and value > 0:
-                found.append(float(value))
-    return found
-
-
-def failure(done: subprocess.CompletedProcess) -> str:
-    """Say in a line why a process failed."""
-    if done.returncode < 0:
-        return f"failed: killed by signal {-done.returncode}; out of memory?"
-    return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+            pictures[name] = Path(folder) / f"{name}.npy"
+            stands_for = {"{labels}": path, "{size}": case.size, "{repeats}": case.repeats}
+            stands_for["{clock}"] = case.clock
+            filled[name] = fill(command, stands_for | {"{picture}": pictures[name]})
+        rows = compare(filled, args.rounds)
+        if args.picture:
+            draw_sheet(pictures, args.picture)
+    return [{**row, "case": f"{row['case']}, {case.name}"} for row in rows]
 
 
 def columns_of(rows: Sequence[dict]) -> list[str]:
@@ -503,7 +419,15 @@ def make_parser() -> argparse.ArgumentParser:
         "--repeats", type=int, default=7, metavar="N", help="timed calls (default: %(default)s)"
     )
     parser.add_argument(
-        "--torchio", metavar="PYTHON", help="of an environment with TorchIO, with --peers"
+        "--environment", metavar="PYTHON", help="to which pip installed the libraries, with --peers"
+    )
+    parser.add_argument(
+        "--libraries",
+        nargs="+",
+        choices=LIBRARIES,
+        default=list(LIBRARIES),
+        metavar="NAME",
+        help="of that environment (default: %(default)s)",
     )
     parser.add_argument(
         "--peer",
@@ -512,6 +436,17 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME=COMMAND",
         help="prints the seconds of a sample per line, with --peers; may be repeated",
     )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        metavar="N",
+        help="how often each has its turn, with --peers (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="whose seconds count (default: %(default)s)"
+    )
+    parser.add_argument("--picture", metavar="PNG", help="a sample of each, with --peers")
     parser.add_argument("--csv", metavar="FILE", help="write the table")
     parser.add_argument("--json", metavar="FILE", help="write the table")
     parser.add_argument("--case", help=argparse.SUPPRESS)
@@ -527,7 +462,7 @@ def measure_all(args: argparse.Namespace) -> Iterator[dict]:
     cases = [Case(kind, size, batch, **common) for size in sizes for batch in batches]
     for case in cases:
         if args.peers:
-            yield from run_peers(case, args.torchio, args.peer)
+            yield from run_peers(case, args)
         else:
             yield from run_apart(case)
 

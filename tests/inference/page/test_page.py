@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from chromium import CHROMIUM, browsing
+from scripts_as_modules import load_script
 
 from synthtf.data import LabelTable
 from synthtf.data.phantom_rendering import render_phantom
@@ -23,6 +23,7 @@ from synthtf.inference.page import exporting
 from synthtf.inference.page.serving import serving
 from synthtf.runs import Run
 
+chromium, browser = load_script("chromium"), load_script("browser")
 TABLE = LabelTable(
     ids=(0, 2, 3, 41, 42),
     names=("background", "left dark", "left brainstem", "right dark", "right brainstem"),
@@ -113,7 +114,7 @@ def test_the_page_gives_the_labels_of_synthtf(run, tmp_path, codes):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not there")
+@pytest.mark.skipif(chromium.CHROMIUM is None, reason="Chromium is not there")
 @pytest.mark.parametrize(
     ("name", "provider"),
     [("intensities", "wasm"), ("intensities", "webgpu"), ("heads-2mm", "wasm")],
@@ -130,19 +131,13 @@ def test_a_browser_gives_the_labels_of_synthtf(run, tmp_path, name, provider):
     except OSError as error:
         pytest.skip(f"the libraries of the page cannot be fetched: {error}")
     saved = tmp_path / "scan_labels.nii.gz"
-    flags = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
-    with serving(folder, {"scan.nii.gz": scan}) as address, browsing(tmp_path, *flags) as page:
-        page.open(f"{address}?scan=scan.nii.gz")
-        page.wait("document.querySelector('#segment')?.disabled === false", 120)
-        if provider == "webgpu":
-            adapter = "navigator.gpu?.requestAdapter().then((adapter) => adapter !== null)"
-            if not page.value(adapter):
-                pytest.skip("this Chromium has no WebGPU")
-            page.value("document.getElementById('gpu').click()")
-        page.value("document.getElementById('segment').click()")
-        status = "document.getElementById('status').textContent"
-        page.wait(f"/^(Done|It failed)/.test({status})", 1200)
-        assert page.value(status).startswith("Done in")
+    served = serving(folder, {"scan.nii.gz": scan})
+    with served as address, chromium.browsing(tmp_path, *browser.WEBGPU) as page:
+        if not browser.open_page(page, address, provider == "webgpu"):
+            pytest.skip("this Chromium has no WebGPU")
+        with browser.most_memory(page.process) as most:
+            assert browser.segment(page, 1200).startswith("Done in")
+        assert most[0] > 0.05
         page.value("document.getElementById('save').click()")
         for _ in range(100):
             if saved.exists():

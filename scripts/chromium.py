@@ -24,7 +24,8 @@ _FLAGS = (
 class Page:
     """A page of a running Chromium."""
 
-    def __init__(self, commands, answers, downloads):
+    def __init__(self, commands, answers, downloads, number):
+        self.process = number  # of Chromium, whose children do the work
         self._commands, self._answers = commands, answers
         self._number, self._session = 0, {}
         behaviour = {"behavior": "allow", "downloadPath": str(downloads)}
@@ -41,7 +42,8 @@ class Page:
         while True:
             answer = json.loads(b"".join(iter(lambda: self._answers.read(1), b"\0")))
             if answer.get("id") == self._number:
-                assert "error" not in answer, answer
+                if "error" in answer:
+                    raise RuntimeError(f"Chromium refuses {method}: {answer['error']}")
                 return answer["result"]
 
     def open(self, address):
@@ -52,14 +54,16 @@ class Page:
         """Evaluate JavaScript; a promise is waited for."""
         asked = {"expression": expression, "awaitPromise": True, "returnByValue": True}
         answer = self._call("Runtime.evaluate", userGesture=True, **asked)
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        if "exceptionDetails" in answer:
+            raise RuntimeError(f"{expression} fails: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
     def wait(self, expression, seconds):
         """Wait until an expression is true; returns its value."""
         end = time.monotonic() + seconds
         while not (value := self.value(expression)):
-            assert time.monotonic() < end, f"{expression} is not true after {seconds} s"
+            if time.monotonic() > end:
+                raise TimeoutError(f"{expression} is not true after {seconds} s")
             time.sleep(0.2)
         return value
 
@@ -80,7 +84,7 @@ def browsing(folder, *flags):
         for end in ends:
             os.close(end)
         try:
-            yield Page(commands, answers, folder)
+            yield Page(commands, answers, folder, process.pid)
         finally:
             process.terminate()
             process.wait(30)
