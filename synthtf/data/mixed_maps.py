@@ -77,7 +77,7 @@ class Mixed(LabelMaps):
         return self._place(turn, self.num_real, 1)
 
     def _place(self, number: int, size: int, kind: int) -> int:
-        """Give one of so many things, each of which comes once in a pass."""
+        """Give one of so many things; a pass has each of them once."""
         run, position = divmod(number, size)
         return int(np.random.default_rng([self.seed, run, kind]).permutation(size)[position])
 

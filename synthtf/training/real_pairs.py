@@ -37,9 +37,9 @@ class MixedPairs(Mixed):
 
     Args:
         maps: label maps to synthesise from, as for `LabelMaps`.
-        real: .csv or .tsv table with the columns `moving` and `fixed`; or scans, of which two are
-            drawn for each real pair: a folder or .txt list; or a list of tuples
-            `(moving, fixed)`, or of scans, each a file or an array (taken as RAS at 1 mm).
+        real: .csv or .tsv table with the columns `moving` and `fixed`, or a list of tuples
+            `(moving, fixed)`; or a folder, a .txt list or a list of scans, to draw two for each
+            real pair. A scan is a file or an array (taken as RAS at 1 mm).
         share: proportion of the pairs that are real, in (0, 1).
         **options: arguments of `LabelMaps`, without `scans`, `patch` and `around`; `batch_size`,
             2 by default, must be even.
@@ -98,7 +98,7 @@ class UnlabelledScan(MapSource):
     has_labels: ClassVar[bool] = False
 
     def load(self, conform: Conformer, check: object = None) -> Loaded:
-        """Read the scan, and bring it to the grid as a scan is that is registered.
+        """Read the scan, and bring it to the grid as `synthtf register` does.
 
         Args:
             conform: the grid.
@@ -153,7 +153,7 @@ def real_pairs(
     tuples = [entry for entry in entries if isinstance(entry, tuple)]
     if tuples and (len(tuples) < len(entries) or any(len(pair) != 2 for pair in tuples)):
         raise ValueError(
-            "`real` must be tuples (moving, fixed), or scans of which pairs are drawn. "
+            "`real` must be tuples (moving, fixed), or scans to draw pairs from. "
             f"Received: {len(tuples)} tuples of {len(entries)} entries"
         )
     pairs = [(_source(moving, found), _source(fixed, found)) for moving, fixed in tuples]
