@@ -263,3 +263,10 @@ def test_label_maps_without_pairs_are_as_before():
     assert "scan" not in LabelMaps(boxes(), batch_size=2)[0][0]
     model = registration((16, 16), [0, 1], recipe="tutorial", network=UNET)
     assert model.ncc is None and "real" not in model.synthesis.output
+
+
+def test_real_pairs_are_not_aligned_by_labels_that_they_lack():
+    batch = mixed()[0][0]
+    still = Recipe([RandomIntensity()]).with_scans(synthetic=True)
+    found = numpy(labels_to_pairs((16, 16), [0, 1], still, aligned=True)(batch))
+    np.testing.assert_allclose(found["moving_scan"][1], batch["scan"][2], atol=1e-4)
