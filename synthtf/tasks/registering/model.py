@@ -202,7 +202,7 @@ def _coarse_matrix(matrix: Tensor) -> Tensor:
     ndim = matrix.shape[-1] - 1
     scale = np.ones((ndim + 1, ndim + 1), "float32")
     scale[:ndim, ndim] = 1 / _COARSE
-    return matrix * scale
+    return matrix * ops.convert_to_tensor(scale)
 
 
 def build(
