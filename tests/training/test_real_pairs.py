@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from synthtf.cli.main import main
 from synthtf.data import LabelMaps
 from synthtf.data.volume_writer import write_volume
-from synthtf.layers import KeepScan, RandomAffine, RandomIntensity
+from synthtf.layers import RandomAffine, RandomIntensity
 from synthtf.losses import local_ncc
 from synthtf.networks import RegistrationConfig
 from synthtf.synthesis import Recipe, labels_to_pairs
@@ -202,11 +202,6 @@ def test_what_cannot_be_paired(real, options, message):
     with pytest.raises((ValueError, OSError), match=message) as caught:
         mixed(real, **options)
     assert "\n" not in str(caught.value)
-
-
-def test_pairs_keep_no_scans():
-    with pytest.raises(ValueError, match="must not keep real scans"):
-        labels_to_pairs((16, 16), [0, 1], [KeepScan(), RandomIntensity()])
 
 
 @pytest.fixture
