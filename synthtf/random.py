@@ -10,6 +10,7 @@ import zlib
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from synthtf import xla
@@ -201,39 +202,30 @@ class _Jax:
 
 
 class _Torch:
-    """Mersenne twister on the CPU, one generator per draw."""
+    """NumPy's Philox, one generator per draw: that of PyTorch forgets half of a key on the CPU."""
 
     @staticmethod
     def map(function: Any, key: Tensor, shape: tuple, dtype: str) -> Tensor:
         import torch
 
-        return torch.stack([function(row) for row in key.tolist()]).to(key.device)
+        return torch.stack([torch.as_tensor(function(row)) for row in key.tolist()]).to(key.device)
 
     @staticmethod
-    def _generator(row: list[int]) -> Any:
-        import torch
-
+    def _generator(row: list[int], data: int = 2**32) -> np.random.Generator:
         high, low = (value & 0xFFFFFFFF for value in row)
-        return torch.Generator().manual_seed(high << 32 | low)
+        return np.random.Generator(np.random.Philox(key=[high << 32 | low, data]))
 
     @staticmethod
-    def fold_in(row: list[int], shape: tuple, data: int) -> Tensor:
-        import torch
-
-        bits = torch.randint(-(2**31), 2**31, (1,), generator=_Torch._generator(row))
-        return torch.tensor([int(bits), data], dtype=torch.int32)
+    def fold_in(row: list[int], shape: tuple, data: int) -> np.ndarray:
+        return _Torch._generator(row, data).integers(-(2**31), 2**31, shape, "int32")
 
     @staticmethod
-    def uniform(row: list[int], shape: tuple) -> Tensor:
-        import torch
-
-        return torch.rand(shape, generator=_Torch._generator(row))
+    def uniform(row: list[int], shape: tuple) -> np.ndarray:
+        return np.asarray(_Torch._generator(row).random(shape, "float32"))
 
     @staticmethod
-    def normal(row: list[int], shape: tuple) -> Tensor:
-        import torch
-
-        return torch.randn(shape, generator=_Torch._generator(row))
+    def normal(row: list[int], shape: tuple) -> np.ndarray:
+        return np.asarray(_Torch._generator(row).standard_normal(shape, "float32"))
 
 
 _BACKEND = {"tensorflow": _TensorFlow, "jax": _Jax, "torch": _Torch}[keras.backend.backend()]

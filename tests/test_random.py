@@ -49,6 +49,15 @@ def test_names_give_independent_keys():
     assert abs(np.corrcoef(a[0], b[0])[0, 1]) < 4 / np.sqrt(a.shape[1])
 
 
+def test_names_keep_samples_and_seeds_apart():
+    """A layer in a layer: whatever is folded in, no part of a key is lost."""
+    key = KEYS[:3]
+    for name in ("blur", "std", "std"):
+        key = random.fold_in(key, name)
+        drawn = ops.convert_to_numpy(random.uniform(key, (4,)))
+        assert len({row.tobytes() for row in drawn}) == 3
+
+
 def test_the_same_in_another_process():
     code = (
         "import numpy as np; from synthtf import random; from keras import ops;"

@@ -1,6 +1,7 @@
 """The data set that networks are trained on: label maps, each with the key of its sample."""
 
 import contextlib
+import functools
 import math
 import warnings
 from collections.abc import Iterator
@@ -169,7 +170,7 @@ class LabelMaps(keras.utils.PyDataset):
 
     @property
     def counts(self) -> tuple[dict[int, int], ...]:
-        """Label to number of voxels in the file of each map."""
+        """Label to number of voxels in the file of each map; none for a scan without labels."""
         return tuple(self._counts)
 
     def affine(self, index: int) -> np.ndarray:
@@ -340,39 +341,31 @@ class LabelMaps(keras.utils.PyDataset):
         if cached is not None:
             return cached
         # The warnings were given when the map was first read.
-        source = self._sources[index]
-        volume, _ = source.read()
-        conformed = self._conform(volume, str(source))
-        return conformed.data, None if source.scan is None else source.read_scan(conformed)[0]
+        loaded = self._sources[index].load(self._conform)
+        return loaded.labels.data, loaded.scan
 
     def _load_all(self, sources: list[MapSource]) -> None:
         self._sources, self._affines, self._cached, self._voxels = [], [], [], []
         self._counts: list[dict[int, int]] = []
         seen, room = set(), self.cache_bytes
         for source in sources:
-            volume, notes = source.read()
-            counts = count_labels(volume.data)
-            if self.table is not None:
-                self.table.check(counts, str(source))
+            counts: dict[int, int] = {}
+            loaded = source.load(self._conform, functools.partial(self._count, counts, str(source)))
+            labels, scan = loaded.labels.data, loaded.scan
             seen.update(counts)
-            conformed = self._conform(volume, str(source))
-            scan = None
-            if not conformed.data.any():
-                notes.append(f"{source} is all background and was skipped")
-            elif source.scan is not None:
-                scan, more = source.read_scan(conformed)
-                notes += more
-            for note in notes:
+            is_blank = source.has_labels and not labels.any()
+            skipped = [f"{source} is all background and was skipped"] if is_blank else []
+            for note in [*loaded.notes, *skipped]:
                 warnings.warn(note, UserWarning, stacklevel=3)
-            if not conformed.data.any():
+            if is_blank:
                 continue
-            small = smallest_integers(conformed.data)
+            small = smallest_integers(labels)
             room -= small.nbytes + (0 if scan is None else scan.nbytes)
             self._sources.append(source)
             self._counts.append(counts)
-            self._affines.append(conformed.affine)
+            self._affines.append(loaded.labels.affine)
             if self._patches is not None:
-                self._voxels.append(self._patches.voxels(conformed.data))
+                self._voxels.append(self._patches.voxels(labels))
             self._cached.append((small, scan) if room >= 0 else None)
         if not self._sources:
             raise ValueError(
@@ -381,6 +374,11 @@ class LabelMaps(keras.utils.PyDataset):
         self._labels = tuple(sorted(seen))
         if self.table is not None:
             self.table.warn_unused(seen, f"{len(sources)} label maps")
+
+    def _count(self, counts: dict[int, int], name: str, labels: np.ndarray) -> None:
+        counts.update(count_labels(labels))
+        if self.table is not None:
+            self.table.check(counts, name)
 
 
 def _grid(options: dict) -> MapGrid:

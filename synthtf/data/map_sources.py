@@ -1,9 +1,10 @@
 """Sources of label maps: files or arrays, read and conformed on demand."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,15 +40,33 @@ class MapGrid:
 
 
 @dataclass(frozen=True, eq=False)
+class Loaded:
+    """What a source holds, on the grid of the data set.
+
+    Attributes:
+        labels: the conformed label map.
+        scan: its real scan, float32 in [0, 1], or None.
+        notes: one line per warning.
+    """
+
+    labels: Volume
+    scan: np.ndarray | None
+    notes: list[str]
+
+
+@dataclass(frozen=True, eq=False)
 class MapSource:
     """A label map that is read when it is needed.
 
     Attributes:
+        has_labels: whether there is a label map at all, or a real scan alone.
         name: name of the map, for messages and tables.
         path: path of the file, or None.
         array: the array, or None.
         scan: its real scan, if there is one.
     """
+
+    has_labels: ClassVar[bool] = True
 
     name: str
     path: Path | None = None
@@ -83,6 +102,29 @@ class MapSource:
         """
         volume, notes = self.scan.read(self.frame())
         return self.scan.conform(volume, to), notes
+
+    def load(
+        self, conform: "Conformer", check: Callable[[np.ndarray], None] | None = None
+    ) -> Loaded:
+        """Read the label map and its scan, and bring them to a grid.
+
+        A map that is all background on the grid has no scan.
+
+        Args:
+            conform: the grid.
+            check: is called with the label map as stored.
+
+        Raises:
+            ValueError: if something cannot be used; the message names it.
+        """
+        volume, notes = self.read()
+        if check is not None:
+            check(volume.data)
+        labels, scan = conform(volume, str(self)), None
+        if self.scan is not None and labels.data.any():
+            scan, more = self.read_scan(labels)
+            notes += more
+        return Loaded(labels, scan, notes)
 
     def __str__(self) -> str:
         """Return the path or the name, for messages."""
@@ -154,10 +196,10 @@ class Conformer:
 
     @classmethod
     def of(cls, sources: Sequence[MapSource], grid: MapGrid) -> "Conformer":
-        """Find the common grid of a data set from headers alone.
+        """Find the common grid of a data set from headers alone; scans without labels follow it.
 
         Args:
-            sources: label maps.
+            sources: label maps, at least one.
             grid: the user's choices.
 
         Returns:
@@ -174,6 +216,8 @@ class Conformer:
                     f"{source} is {frame.ndim}D, but {sources[0]} is {ndim}D; "
                     "a data set holds maps of one kind"
                 )
+        pairs = zip(sources, frames, strict=True)
+        frames = [frame for source, frame in pairs if source.has_labels]
         spacing = grid.spacing
         if spacing is None:
             spacing = _ras_order(frames[0], frames[0].spacing)

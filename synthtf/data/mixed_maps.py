@@ -27,6 +27,9 @@ class Mixed(LabelMaps):
         share: proportion of the samples that are real, in (0, 1).
         **options: arguments of `LabelMaps`, without `scans`.
 
+    Attributes:
+        samples_per_turn: neighbours that are of one kind.
+
     Raises:
         ValueError: if the share is out of range, a real scan has no labels, or as `LabelMaps`.
 
@@ -35,6 +38,8 @@ class Mixed(LabelMaps):
         model = segmentation(maps.shape, table, maps.spacing, recipe.with_scans(synthetic=True))
         model.fit(maps)
     """
+
+    samples_per_turn = 1
 
     def __init__(
         self,
@@ -60,13 +65,21 @@ class Mixed(LabelMaps):
 
     def map_index(self, number: int) -> int:
         """Return the map of a sample, a function of seed, number and share alone."""
-        before = number * self._part // 1
-        is_real = (number + 1) * self._part // 1 > before
-        place, size = (before, self.num_real) if is_real else (number - before, self._num_other)
-        run, position = divmod(place, size)
-        generator = np.random.default_rng([self.seed, run, int(is_real)])
-        index = int(generator.permutation(size)[position])
-        return index if is_real else index + self.num_real
+        turn, row = divmod(number, self.samples_per_turn)
+        before = turn * self._part // 1
+        if (turn + 1) * self._part // 1 > before:
+            return self._real_index(before, row)
+        place = number - before * self.samples_per_turn
+        return self.num_real + self._place(place, self._num_other, 0)
+
+    def _real_index(self, turn: int, row: int) -> int:
+        """Give the map of a sample in a turn of the real ones."""
+        return self._place(turn, self.num_real, 1)
+
+    def _place(self, number: int, size: int, kind: int) -> int:
+        """Give one of so many things; a pass has each of them once."""
+        run, position = divmod(number, size)
+        return int(np.random.default_rng([self.seed, run, kind]).permutation(size)[position])
 
     @property
     def _num_other(self) -> int:

@@ -113,7 +113,7 @@ def in_voxels(matrix: Tensor, spacing: tuple[float, ...]) -> Tensor:
         [2.0, 2.0]
     """
     scale = np.array([*spacing, 1.0], "float32")
-    return matrix * (scale[None, :] / scale[:, None])
+    return matrix * ops.convert_to_tensor(scale[None, :] / scale[:, None])
 
 
 def invert_affine(matrix: Tensor) -> Tensor:

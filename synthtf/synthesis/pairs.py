@@ -10,13 +10,15 @@ from keras import ops
 
 from synthtf import random, xla
 from synthtf.data.label_table import LabelTable
-from synthtf.layers import AlignPairs, MapLabels, RandomShapes, Resample
+from synthtf.layers import AlignPairs, KeepScan, MapLabels, RandomShapes, Resample, ShowScan
 from synthtf.layers.base import SynthesisLayer, Tensor
 from synthtf.ranges import Range, as_range
 from synthtf.synthesis.recipe import Recipe
 
 # Shapes are larger than the image on each side: what a warp draws in then is shapes, too.
 _SHAPES_MARGIN = 0.15
+
+_SCAN = "pair_scan"
 
 
 def labels_to_pairs(
@@ -53,8 +55,14 @@ def labels_to_pairs(
         "fixed_labels"}`, int32 `(pairs, *shape, 1)`; and "regularization", float32
         `(pairs, 1)`, drawn from [0, 1] for each pair, for a network that takes it as an input.
 
+        A recipe that shows real scans (`Recipe.with_scans`) has the further input "scan", and
+        gives "moving_scan" and "fixed_scan", float32 `(pairs, *shape, 1)`, the scans moved as the
+        images are and not changed else; and "real", float32 `(pairs, 1)`, 1 where both samples
+        have scans, else 0.
+
     Raises:
-        ValueError: as `Recipe.build`, or if the recipe makes label maps of its own.
+        ValueError: as `Recipe.build`, or if the recipe makes label maps of its own, or keeps
+            real scans as a target.
 
     Example:
     >>> import numpy as np
@@ -71,10 +79,14 @@ def labels_to_pairs(
             "pairs show the same shapes with `shapes=1`; `recipe` must make no label maps of its "
             f"own. Received: recipe={recipe!r}"
         )
-    if recipe.needs_scans:
+    if any(isinstance(step, KeepScan) for step in recipe):
         raise ValueError(
-            f"`recipe` must take no real scans: pairs do not use them. Received: recipe={recipe!r}"
+            "`recipe` must not keep real scans: pairs have no such target. "
+            f"Received: recipe={recipe!r}"
         )
+    shows_scans = any(isinstance(step, ShowScan) for step in recipe)
+    if shows_scans:
+        recipe = Recipe([*recipe, KeepScan(name=_SCAN)])
     table = LabelTable.of(labels)
     if aligned:
         recipe = Recipe([AlignPairs(), *recipe])
@@ -87,7 +99,7 @@ def labels_to_pairs(
         maps = ops.repeat(maps[::2, ...], 2, axis=0)
     if as_range(shapes, "shapes", 0, 1)[1]:
         maps = _with_shapes(maps, inputs["key"], shape, table, spacing, shapes)
-    samples = single({"labels": maps, "key": inputs["key"]})
+    samples = single({**inputs, "labels": maps})
     outputs = {
         "moving": samples["image"][0::2, ...],
         "fixed": samples["image"][1::2, ...],
@@ -95,7 +107,17 @@ def labels_to_pairs(
         "fixed_labels": samples["labels"][1::2, ...],
         "regularization": DrawRegularization(name="regularization")(inputs["key"]),
     }
+    if shows_scans:
+        outputs["moving_scan"] = samples[_SCAN][0::2, ...]
+        outputs["fixed_scan"] = samples[_SCAN][1::2, ...]
+        outputs["real"] = _both_shown(inputs["scan"])
     return xla.choose(keras.Model(inputs, outputs, name="pair_synthesis"))
+
+
+def _both_shown(scans: Tensor) -> Tensor:
+    """Say for each pair whether both have a scan, which is not 0 everywhere."""
+    shown = ops.max(ops.abs(scans), axis=tuple(range(1, len(scans.shape) - 1)))
+    return ops.cast(ops.minimum(shown[0::2, ...], shown[1::2, ...]) > 0, "float32")
 
 
 def _with_shapes(

@@ -110,7 +110,10 @@ def region_outputs(
     shape: Sequence[int],
     spacing: Range = 1.0,
 ) -> list[tuple[int, ...]]:
-    """Give the output labels of regions.
+    """Give the output labels of regions: those that are in the region themselves.
+
+    A part of a region that counts as something else, such as a vessel that counts as what surrounds
+    it, cannot be told from that in the output, and is left out.
 
     Args:
         regions: labels, tissues of the table, or parts of names; see `region_labels`.
@@ -119,15 +122,16 @@ def region_outputs(
         spacing: mm per voxel.
 
     Raises:
-        ValueError: if a region is not known, or counts as background.
+        ValueError: if a region is not known, or none of its labels counts as itself.
     """
     scene, found = Scene(tuple(shape), spacing, table), []
     for region in regions:
-        outputs = {table.mapping[label] for label in scene.labels([region])} - {0}
+        labels = scene.labels([region])
+        outputs = [label for label in labels if label and table.mapping[label] == label]
         if not outputs:
             raise ValueError(
                 f"`regions` must be among what is labelled. Received: {region!r}, which the label "
-                "table counts as background"
+                "table counts as something else"
             )
         found.append(tuple(sorted(outputs)))
     return found

@@ -30,6 +30,7 @@ class Task(Options):
         function: name of the function in `synthtf.tasks` that makes the model.
         summary: what the network does, after "train a network to".
         maps_per_sample: label maps that make one training sample, that of the model it builds.
+        takes_pairs: whether it learns from pairs of real scans, without labels.
         needs_brain: whether a label table must say what the brain is.
         default_recipe: name of the recipe that is taken if none is given.
         has_stages: whether its network is made by several trainings, see `stages`.
@@ -43,6 +44,7 @@ class Task(Options):
     function: ClassVar[str]
     summary: ClassVar[str]
     maps_per_sample: ClassVar[int] = 1
+    takes_pairs: ClassVar[bool] = False
     needs_brain: ClassVar[bool] = False
     default_recipe: ClassVar[str] = "heads"
     has_stages: ClassVar[bool] = False

@@ -7,6 +7,7 @@ _MODULES = {
     "FeatureInvariance": "feature_invariance",
     "ScanValidation": "validation",
     "LearnRanges": "learned_ranges",
+    "MixedPairs": "real_pairs",
     "Schedule": "schedule",
     "TrainingPlan": "plan",
     "on_devices": "devices",

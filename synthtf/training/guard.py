@@ -27,6 +27,7 @@ FIRST = 10
 
 _LEAST_CONTRAST = 0.01  # standard deviation in the anatomy, of an image that fills [0, 1]
 _LEAST_IN_VIEW = 0.05  # of the anatomy that the map shows in the same box
+_REAL = "real"  # of pairs, whether they are of real scans
 _IMAGES = ("image", "moving", "fixed")
 _LABELS = {"image": "labels", "moving": "moving_labels", "fixed": "fixed_labels"}
 
@@ -277,15 +278,15 @@ class SampleGuard(keras.callbacks.Callback):
         inputs = {name: np.concatenate([one[name] for one in singles]) for name in singles[0]}
         outputs = xla.call_once(self.model.synthesis, inputs)
         names = [name for name in _IMAGES if name in outputs]
-        outputs = {
-            name: np.asarray(keras.ops.convert_to_numpy(outputs[name]))
-            for image in names
-            for name in (image, _LABELS[image])
-        }
+        wanted = {*names, *(_LABELS[name] for name in names), _REAL} & {*outputs}
+        outputs = {n: np.asarray(keras.ops.convert_to_numpy(outputs[n])) for n in wanted}
         found = []
         for row, number in enumerate(numbers):
             pair, side = divmod(row, len(names))
             image, labels = (outputs[n][pair, ..., 0] for n in (names[side], _LABELS[names[side]]))
+            if _REAL in outputs and outputs[_REAL][pair, 0]:
+                # Without labels, all that the scan shows is looked at.
+                labels = np.full_like(labels, max(self.target.foreground, default=0))
             # Images of a pair may show another map than their own, or none.
             source = inputs["labels"][row, ..., 0] if len(names) == 1 else None
             found.append((number, *self._look(image, labels, source)))

@@ -57,8 +57,9 @@ class TrainingPlan(Options):
     real: Any = option(
         None,
         "real scans to learn from, instead of synthetic images or by turns with them: a table, "
-        ".csv or .tsv, with the columns image and labels; the steps of the recipe behind the "
-        "contrast augment them",
+        ".csv or .tsv, with the columns image and labels; for registration, without labels, with "
+        "the columns moving and fixed, or a folder or .txt list of scans to draw pairs from; "
+        "the steps of the recipe behind the contrast augment them",
         metavar="TABLE",
     )
     real_share: Annotated[float, Limits(0, 1)] = option(

@@ -24,6 +24,7 @@ from synthtf.training.devices import on_devices, refuse_processes
 from synthtf.training.loop import train
 from synthtf.training.pilot import pilot_of
 from synthtf.training.plan import TrainingPlan
+from synthtf.training.real_pairs import MixedPairs
 from synthtf.training.schedule import Schedule
 
 # A map larger than the image on each side: what rotations and translations bring into
@@ -210,6 +211,14 @@ def make_maps(maps: Any, table: LabelTable | None, plan: TrainingPlan) -> LabelM
 
 def _with_real(maps: Any, plan: TrainingPlan) -> tuple[type[LabelMaps], Any, dict[str, Any]]:
     """Give the data set of real scans, its label maps, and how it is told of the scans."""
+    if plan.task.takes_pairs:
+        if maps is None or plan.real_share == 1:
+            raise ValueError(
+                "`real_share` must be below 1, and label maps be named, which synthetic pairs are "
+                f"made from. Received: real_share={plan.real_share:g}, "
+                f"{'no label maps' if maps is None else 'label maps'}"
+            )
+        return MixedPairs, maps, {"real": plan.real, "share": plan.real_share}
     labels, images = real_files(plan.real)
     if plan.real_share < 1:
         return (

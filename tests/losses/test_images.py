@@ -159,7 +159,8 @@ def test_descent_aligns_an_image_with_its_inverse(gradient, shift):
     x = np.linspace(0, 1, 400, dtype="float32")
 
     def loss(shift):
-        image = ops.reshape(0.5 + 0.4 * ops.sin(7.0 * (x - shift)), (1, 20, 20, 1))
+        place = ops.convert_to_tensor(x) - shift
+        image = ops.reshape(0.5 + 0.4 * ops.sin(7.0 * place), (1, 20, 20, 1))
         inverse = (0.5 - 0.4 * np.sin(7 * x)).reshape(1, 20, 20, 1)
         return ops.sum(mutual_information(image, inverse))
 

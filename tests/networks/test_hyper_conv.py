@@ -23,7 +23,8 @@ def test_each_sample_has_its_own_kernel(ndim, size, batch):
     kernel, slope, bias, bias_slope = map(ops.convert_to_numpy, layer.get_weights())
     for row, h in enumerate(hyper):
         own = kernel + (h @ slope).reshape(kernel.shape)
-        expected = ops.conv(features[row : row + 1], own, padding="same") + bias + h @ bias_slope
+        moved = ops.convert_to_numpy(ops.conv(features[row : row + 1], own, padding="same"))
+        expected = moved + bias + h @ bias_slope
         np.testing.assert_allclose(out[row], expected[0], rtol=1e-4, atol=1e-4)
 
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from synthtf.data import LabelTable
 from synthtf.layers import (
     KeepScan,
     RandomAffine,
@@ -13,7 +16,7 @@ from synthtf.layers import (
     RandomNoise,
     RandomWarp,
 )
-from synthtf.synthesis import labels_to_visits
+from synthtf.synthesis import labels_to_visits, region_outputs
 
 SIZE = 24
 ANATOMY = [RandomWarp(strength=2)]
@@ -58,6 +61,16 @@ def test_what_changes_is_what_happens_between_the_visits(ndim):
         change[..., 1], (found["later_labels"][..., 0] == 77) * 1.0 - (labels == 77)
     )
     assert not (labels == 77).any() and np.all(change[..., 1].sum(axes) > 0)
+
+
+def test_a_part_of_a_region_that_counts_as_something_else_is_no_part_of_it():
+    """Old white matter that looks like a lesion and counts as white matter is none."""
+    table = LabelTable.from_labels([0, 2, 4, 5, 25, 77])
+    names = ("background", "white matter", "ventricle", "old ventricle", "lesion-like", "lesion")
+    table = replace(table, names=names, outputs=(0, 2, 4, 4, 2, 77))
+    assert region_outputs(["ventricle", "lesion"], table, (8, 8)) == [(4,), (77,)]
+    with pytest.raises(ValueError, match="counts as something else"):
+        region_outputs(["old"], table, (8, 8))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

@@ -11,6 +11,7 @@ from synthtf.inference.foreground import foreground_box
 from synthtf.inference.normalize import normalize_intensity
 
 if TYPE_CHECKING:
+    from synthtf.data.map_sources import Conformer
     from synthtf.runs.run import Run
 
 
@@ -24,8 +25,12 @@ class Window:
     shape: tuple[int, int, int]
 
     @classmethod
-    def of(cls, scan: Volume, run: "Run") -> "Window":
+    def of(cls, scan: Volume, run: "Run | Conformer") -> "Window":
         """Bring a scan to the network's voxels and put the window about the head.
+
+        Args:
+            scan: of three axes.
+            run: has the voxel size and the shape of the window.
 
         Raises:
             ValueError: if the image is empty.
@@ -56,7 +61,7 @@ class Window:
         return normalize_intensity(part)
 
 
-def _head_corner(image: np.ndarray, run: "Run") -> np.ndarray:
+def _head_corner(image: np.ndarray, run: "Run | Conformer") -> np.ndarray:
     """First voxel of the window: about the foreground, from its top where it is taller."""
     box = foreground_box(image, run.spacing)
     shape = np.array(run.shape)

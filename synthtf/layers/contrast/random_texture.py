@@ -95,6 +95,7 @@ class RandomTexture(RandomLayer):
         std = self.uniform(key, "std", self.std, table)
         angle = self.uniform(key, "angle", (0.0, 2 * math.pi), table)
         foreground = (np.array(self.labels) > 0).astype("float32")[:, None]
+        foreground = ops.convert_to_tensor(foreground)
         lattice = tuple(self._capacity(n, mm) for n, mm in self._axes(shape))
         return {
             "std": ops.take(std, index, axis=1) * foreground,

@@ -83,7 +83,7 @@ class RenderContrast(SynthesisLayer):
         """Look the intensities up, then blur."""
         labels = as_labels(inputs)
         each = ops.cast(ops.reshape(labels, (ops.shape(labels)[0], -1))[:, :1] * 0, "float32")
-        image = look_up(each + self._intensities, labels, self._values)
+        image = look_up(each + ops.convert_to_tensor(self._intensities), labels, self._values)
         spacing = per_axis(self.spacing, len(inputs.shape) - 2)
         if not self.blur:
             return image

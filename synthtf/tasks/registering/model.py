@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from synthtf.data.label_table import LabelTable
 from synthtf.layers import OneHot, Resample
-from synthtf.losses import SoftDice, gradient_loss, landmark_loss
+from synthtf.losses import SoftDice, gradient_loss, landmark_loss, local_ncc
 from synthtf.networks import (
     DetectorConfig,
     RegistrationConfig,
@@ -31,6 +31,8 @@ Tensor = Any
 # Labels that a matrix moves are compared on voxels of twice the size, at an eighth of the cost.
 _COARSE = 2
 
+_REAL = "real"  # of synthesis: whether a pair is of real scans
+
 
 @keras.saving.register_keras_serializable(package="synthtf")
 class RegistrationModel(CombinedModel):
@@ -45,6 +47,10 @@ class RegistrationModel(CombinedModel):
     feature maps are also taught to show one structure each, wherever that is; how much each
     counts in the fit, and what the further maps show, is left to the overlap.
 
+    The mismatch of a real pair, which has no labels, is `similarity` times one minus the local
+    correlation of the moved and the fixed scan, `local_ncc`. These are moved as the images are that
+    the network sees, without what the recipe has done to their intensities.
+
     Args:
         synthesis: as `labels_to_pairs` builds it.
         task_model: from the inputs "moving" and "fixed" to "displacement", or to "affine".
@@ -52,6 +58,7 @@ class RegistrationModel(CombinedModel):
         overlap: "dice" or "mse".
         regularization: weight of the roughness.
         landmarks: weight of teaching a detector the structures; see `landmark_loss`.
+        similarity: weight of the mismatch of real pairs.
         **kwargs: arguments of `keras.Model`.
 
     Attributes:
@@ -68,6 +75,7 @@ class RegistrationModel(CombinedModel):
         overlap: str,
         regularization: float,
         landmarks: float,
+        similarity: float,
         **kwargs: Any,
     ) -> None:
         structures = tuple(int(v) for v in structures)
@@ -79,8 +87,10 @@ class RegistrationModel(CombinedModel):
         self.overlap = overlap
         self.regularization = float(regularization)
         self.landmarks = float(landmarks)
+        self.similarity = float(similarity)
         self.soft_dice = SoftDice(reduction=None)
         self.dice = keras.metrics.Mean("dice", "float32")
+        self.ncc = keras.metrics.Mean("ncc", "float32") if _REAL in synthesis.output else None
 
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
@@ -98,6 +108,9 @@ class RegistrationModel(CombinedModel):
         for name in ("moving", "fixed") if self.landmarks else ():
             maps, features = outputs[f"{name}_landmarks"], outputs[f"{name}_features"]
             mismatch = mismatch + self.landmarks * landmark_loss(maps, features) / 2
+        if _REAL in outputs:
+            unlike = self.similarity * (1 - _correlation(outputs))
+            mismatch = ops.where(outputs[_REAL][:, 0] > 0, unlike, mismatch)
         if "velocity" not in outputs:
             return mismatch
         roughness = gradient_loss(outputs["velocity"])
@@ -107,9 +120,12 @@ class RegistrationModel(CombinedModel):
         return mismatch + self.regularization * roughness
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
-        """Update the soft Dice."""
+        """Update the soft Dice of synthetic pairs, and the local correlation of real ones."""
         fixed, moved = outputs["fixed_structures"], outputs["moved_structures"]
-        self.dice.update_state(1 - self.soft_dice(fixed, moved))
+        real = outputs[_REAL][:, 0] if _REAL in outputs else None
+        self.dice.update_state(1 - self.soft_dice(fixed, moved), None if real is None else 1 - real)
+        if real is not None:
+            self.ncc.update_state(_correlation(outputs), real)
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments."""
@@ -119,7 +135,13 @@ class RegistrationModel(CombinedModel):
             "overlap": self.overlap,
             "regularization": self.regularization,
             "landmarks": self.landmarks,
+            "similarity": self.similarity,
         }
+
+
+def _correlation(outputs: dict[str, Tensor]) -> Tensor:
+    """Squared local correlation of the moved and the fixed scan of each pair, from 0 to 1."""
+    return -local_ncc(outputs["fixed_scan"], outputs["moved_scan"])
 
 
 def _with_moved_structures(
@@ -127,10 +149,15 @@ def _with_moved_structures(
 ) -> keras.Model:
     """Give the network that also takes label maps and moves them, one channel per structure."""
     images = task_model.input
-    names = [*images, "moving_labels", "fixed_labels"]
+    labels = ["moving_labels", "fixed_labels"]
+    scans = ["moving_scan", "fixed_scan", _REAL] if _REAL in synthesis.output else []
     inputs = {
-        name: layers.Input(synthesis.output[name].shape[1:], dtype=dtype, name=name)
-        for name, dtype in zip(names, ["float32"] * len(images) + ["int32"] * 2, strict=True)
+        name: layers.Input(
+            synthesis.output[name].shape[1:],
+            dtype="int32" if name in labels else "float32",
+            name=name,
+        )
+        for name in [*images, *labels, *scans]
     }
     if landmarks and not has_features(task_model):
         raise ValueError(
@@ -143,14 +170,16 @@ def _with_moved_structures(
     one_hot = OneHot(values, name="structures")
     structures = {name: one_hot(inputs[f"{name}_labels"])[..., 1:] for name in ("moving", "fixed")}
     moving, fixed = structures.values()
+    outputs = {name: inputs[name] for name in scans if name != "moving_scan"}
+    if scans:
+        move = Resample(name="moved_scan")
+        outputs["moved_scan"] = move(inputs["moving_scan"], transform)
     pool = getattr(layers, f"AveragePooling{len(moving.shape) - 2}D")
     if "displacement" not in found:
         coarse = pool(_COARSE, name="coarse_structures")
         moving, fixed, transform = coarse(moving), coarse(fixed), _coarse_matrix(transform)
-    outputs = {
-        "moved_structures": Resample(name="moved_structures")(moving, transform),
-        "fixed_structures": fixed,
-    }
+    outputs["moved_structures"] = Resample(name="moved_structures")(moving, transform)
+    outputs["fixed_structures"] = fixed
     if "velocity" in found:
         outputs["velocity"] = found["velocity"]
     if "regularization" in inputs:
@@ -173,7 +202,7 @@ def _coarse_matrix(matrix: Tensor) -> Tensor:
     ndim = matrix.shape[-1] - 1
     scale = np.ones((ndim + 1, ndim + 1), "float32")
     scale[:ndim, ndim] = 1 / _COARSE
-    return matrix * scale
+    return matrix * ops.convert_to_tensor(scale)
 
 
 def build(
@@ -195,6 +224,7 @@ def build(
         task.overlap,
         task.regularization,
         task.landmarks,
+        task.similarity,
         name=task.function,
     )
     if not isinstance(task.detector, bool):

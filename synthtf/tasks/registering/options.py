@@ -39,6 +39,8 @@ class RegistrationTask(Task):
     `.synthesis` gives pairs; `.task_model` maps images "moving" and "fixed", `(batch, *any, 1)` in
     [0, 1], to transforms from fixed to moving voxels. The voxels must be isotropic but for
     "deformable". "joint" is an affine and a deformable network in the space in the middle.
+    With a recipe that shows real scans, and `synthtf.training.MixedPairs`, it learns from real
+    pairs without labels by turns.
 
     Example:
     >>> from synthtf.tasks import registration
@@ -68,6 +70,7 @@ class RegistrationTask(Task):
         "after the network does",
     )
     maps_per_sample: ClassVar[int] = 2
+    takes_pairs: ClassVar[bool] = True
 
     kind: Literal["deformable", "affine", "rigid", "joint"] = option(
         "deformable", "which transform"
@@ -112,6 +115,11 @@ class RegistrationTask(Task):
     )
     landmarks: Annotated[float, Limits(0)] = option(
         0.0, "weight of teaching a detector to show one structure in each of its first maps"
+    )
+    similarity: Annotated[float, Limits(0)] = option(
+        1.0,
+        "weight of the dissimilarity of real pairs, `real`, in the place of the overlap: one minus "
+        "their squared local correlation, from 0 to 1 as the loss of the overlap",
     )
     same_anatomy: bool = option(
         False, "make both images of a pair of one label map deformed twice, as longitudinal scans"

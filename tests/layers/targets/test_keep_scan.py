@@ -119,5 +119,5 @@ def test_only_a_recipe_with_the_step_takes_scans():
 def test_made_label_maps_and_pairs_have_no_scans():
     with pytest.raises(ValueError, match="the recipe makes have no scans"):
         Recipe([RandomShapes(4), RandomIntensity(), KeepScan()])
-    with pytest.raises(ValueError, match="must take no real scans"):
+    with pytest.raises(ValueError, match="must not keep real scans"):
         labels_to_pairs((8, 8), [0, 1], [RandomIntensity(), KeepScan()])

@@ -115,7 +115,7 @@ def test_objective_is_overlap_and_roughness():
     outputs["velocity"][..., 0] = np.arange(4)[None, :, None]
     rough = float(ops.mean(model.objective(outputs)))
     assert rough == pytest.approx(2 * 0.25, abs=1e-4)  # one of four differences is 1
-    outputs["regularization"] = np.array([[0.75]], "float32")
+    outputs["regularization"] = ops.array([[0.75]], "float32")
     outputs["moved_structures"] = fixed[..., ::-1]
     assert float(ops.mean(model.objective(outputs))) == pytest.approx(
         0.25 * 1 + 0.75 * 0.25, abs=1e-3
