@@ -129,8 +129,7 @@ def test_what_the_backend_keeps_of_earlier_scans_is_not_counted_twice(network, m
     budget = MemoryBudget(gigabytes=1.01 + need)
     assert budget.for_scan(0).plan(network, CUBE) is None
     held[0] += int(1e9 * need)
-    larger = (96, 96, 80)
-    assert budget.for_scan(0).plan(network, larger) is None
+    assert budget.for_scan(0).plan(network, (96, 96, 80)) is None
     # What a larger scan takes itself is counted.
     with pytest.raises(ValueError, match="too little for a scan"):
         budget.for_scan(int(1e9 * need + 2e7))
