@@ -93,7 +93,10 @@ def test_every_option_has_a_text_and_a_flag_of_its_own(name):
 
 
 def words_of(path):
-    """Strings, names and modules in a file that are one word, docstrings aside."""
+    """Strings, names and modules in a file that are one word, docstrings aside.
+
+    Rooms of inference have names of their own, which may be those of tasks.
+    """
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -101,7 +104,8 @@ def words_of(path):
         elif isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.ImportFrom):
-            yield from (node.module or "").split(".")
+            module = node.module or ""
+            yield from module.split(".") if not module.startswith("synthtf.inference.") else ()
             yield from (alias.name for alias in node.names)
 
 
