@@ -25,28 +25,21 @@ class ChangeModel(SegmentationModel):
     """Two visits, and a network that labels each beside the other; see `ChangeTask`.
 
     Args:
-        synthesis: as from `labels_to_visits`.
-        task_model: from a scan and the other one to posteriors of the former.
-        output_labels: as for `SegmentationModel`.
-        loss: as for `SegmentationModel`.
-        warm_up: as for `SegmentationModel`.
+        *args: as for `SegmentationModel`; the synthesis as from `labels_to_visits`, the network
+            from a scan and the other one to posteriors of the former.
         regions: output labels of each region.
         change_weight: weight of the error of the change.
-        **kwargs: arguments of `keras.Model`.
+        **kwargs: as for `SegmentationModel`.
     """
 
     def __init__(
         self,
-        synthesis: keras.Model,
-        task_model: keras.Model,
-        output_labels: Sequence[int],
-        loss: keras.losses.Loss,
-        warm_up: int = 0,
+        *args: Any,
         regions: Sequence[Sequence[int]] = (),
         change_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(synthesis, task_model, output_labels, loss, warm_up, **kwargs)
+        super().__init__(*args, **kwargs)
         self.regions = tuple(tuple(int(label) for label in region) for region in regions)
         self.change_weight = change_weight
         self.facts = {"region_labels": [list(region) for region in self.regions]}
@@ -122,7 +115,7 @@ def build(
         labels,
         make_loss(task.loss, table),
         task.warm_up,
-        regions,
-        task.change_weight,
+        regions=regions,
+        change_weight=task.change_weight,
         name=task.function,
     )
