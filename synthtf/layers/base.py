@@ -60,6 +60,7 @@ class SynthesisLayer(keras.layers.Layer):
         is_linear: whether it is one matrix per axis, `matrices(shape, draws)`, so that a recipe
             may multiply it with those of its neighbours.
         is_still: whether no transform may come after it, as its target is measured in the grid.
+        coarsens: whether all parts have larger voxels after it.
         hides: whether it removes a part of the image, `takes[0]`, which targets then lose as well.
         step_name: name as a step, unless it is given one. Empty: that of the class.
         from_table: arguments that a recipe finds in its label table, and others must give.
@@ -70,6 +71,7 @@ class SynthesisLayer(keras.layers.Layer):
     gives: ClassVar[tuple[str, ...]] = ("image",)
     is_linear: ClassVar[bool] = False
     is_still: ClassVar[bool] = False
+    coarsens: ClassVar[bool] = False
     hides: ClassVar[bool] = False
     step_name: ClassVar[str] = ""
     from_table: ClassVar[tuple[str, ...]] = ()
@@ -122,7 +124,7 @@ class SynthesisLayer(keras.layers.Layer):
         return {"spacing": scene.spacing} if "spacing" in self.arguments() else {}
 
     def after(self, scene: "Scene") -> "Scene":
-        """Give what is known after the step: the same, unless it adds labels."""
+        """Give what is known after the step: the same, unless it adds labels or changes the grid."""
         return scene
 
     @classmethod

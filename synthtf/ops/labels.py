@@ -131,6 +131,43 @@ def one_hot(labels: Tensor, values: Sequence[int], dtype: str = "float32") -> Te
     return ops.one_hot(index, len(values), dtype=dtype)
 
 
+def label_shares(index: Tensor, number: int, factor: int) -> Tensor:
+    """Return the share that each label has of a block of voxels.
+
+    Args:
+        index: int32 tensor `(batch, *spatial)`, labels 0 to `number` - 1; the spatial sizes are
+            known, and multiples of the factor.
+        number: of the labels.
+        factor: voxels of a block along each axis.
+
+    Returns:
+        float32 tensor `(batch, *spatial / factor, number)`, whose last axis sums to one.
+
+    Example:
+        >>> from keras import ops
+        >>> index = ops.array([[0, 1, 1, 1]])
+        >>> ops.convert_to_numpy(label_shares(index, 2, factor=2))[0].tolist()
+        [[0.5, 0.5], [0.0, 1.0]]
+    """
+    spatial = tuple(index.shape[1:])
+    blocks = [n // factor for n in spatial]
+    batch = ops.shape(index)[0]
+    # Each voxel counts for one place of the result, which is flat.
+    place, stride = index, number
+    for axis in reversed(range(len(spatial))):
+        along = np.arange(spatial[axis], dtype="int32") // factor * stride
+        place = place + along.reshape([-1 if d == axis + 1 else 1 for d in range(len(index.shape))])
+        stride *= blocks[axis]
+    place = place + ops.reshape(
+        ops.arange(batch, dtype="int32") * stride, (-1, *[1] * len(spatial))
+    )
+    place = ops.reshape(place, (-1,))
+    count = ops.segment_sum(
+        ops.ones_like(place, dtype="float32"), place, num_segments=batch * stride
+    )
+    return ops.reshape(count, (-1, *blocks, number)) / factor ** len(spatial)
+
+
 def barycenter(x: Tensor) -> Tensor:
     """Return the centre of mass of each channel, from the centre of the volume.
 

@@ -1,6 +1,6 @@
 """Recipes that turn label maps into images."""
 
-from synthtf.synthesis.build import random_steps
+from synthtf.synthesis.build import FINE_LABELS, random_steps
 from synthtf.synthesis.pairs import labels_to_pairs
 from synthtf.synthesis.recipe import Recipe
 from synthtf.synthesis.view_keys import ALWAYS, NEVER, Views
@@ -9,6 +9,7 @@ from synthtf.synthesis.visits import labels_to_visits, region_outputs
 
 __all__ = [
     "ALWAYS",
+    "FINE_LABELS",
     "NEVER",
     "Recipe",
     "Views",

@@ -27,6 +27,9 @@ from synthtf.synthesis.view_keys import ALWAYS, ViewKeys, Views
 
 Labels = Sequence[int] | LabelTable | str | os.PathLike | None
 
+FINE_LABELS = "fine_labels"
+"""Output of a model: the label map before the voxels became larger."""
+
 # Label maps that a recipe makes are larger than the image on each side: what a transform draws
 # in then is not empty.
 _MARGIN = 0.15
@@ -85,14 +88,16 @@ def build(
     }
     if any("scan" in step.takes for step in bound):
         inputs["scan"] = keras.Input((*(None,) * len(scene.shape), 1), name="scan")
-    chain = _Chain(inputs, scene, bound)
+    chain = _Chain(inputs, check_shape(shape), scene.table, bound)
     if views is None:
         for stage in group(bound):
             getattr(chain, stage.kind)(stage)
     else:
         _chain_views(chain, bound, views)
     outputs = chain.outputs()
-    outputs["labels"] = layers.MapLabels(scene.table.mapping, name="target")(outputs["labels"])
+    to_target = layers.MapLabels(scene.table.mapping, name="target")
+    for name in {"labels", FINE_LABELS} & {*outputs}:
+        outputs[name] = to_target(outputs[name])
     return xla.choose(keras.Model(inputs, outputs, name="synthesis"))
 
 
@@ -142,6 +147,7 @@ class _Chain:
         numbers: symbolic numbers that are kept, a row per sample, by name of the step.
         key: symbolic keys.
         shape: spatial shape of the images.
+        fine_labels: the label map before the voxels became larger, if they did.
         wholes: mapping from labels to structures as a whole, for contrast; see `wholes`.
         is_placed: whether the parts are on the grid of the images.
         trail: where the label map comes from: a label map, the transform that moves it here, and
@@ -150,14 +156,19 @@ class _Chain:
     """
 
     def __init__(
-        self, inputs: dict[str, Any], scene: Scene, steps: Sequence[SynthesisLayer]
+        self,
+        inputs: dict[str, Any],
+        shape: tuple[int, ...],
+        table: LabelTable,
+        steps: Sequence[SynthesisLayer],
     ) -> None:
         self.parts = {name: inputs[name] for name in ("labels", "scan") if name in inputs}
         self.targets: dict[str, Any] = {}
         self.numbers: dict[str, Any] = {}
         self.key = inputs["key"]
-        self.shape = scene.shape
-        self.wholes = wholes(scene.table)
+        self.shape = shape
+        self.fine_labels: Any = None
+        self.wholes = wholes(table)
         self.is_placed = False
         self.trail: tuple[Any, Any, list[tuple[Any, Any]]] | None = (inputs["labels"], None, [])
         self.scan_trail = (inputs.get("scan"), None)
@@ -173,6 +184,7 @@ class _Chain:
 
         self.parts = {name: rows(tensor) for name, tensor in self.parts.items()}
         self.targets = {name: rows(tensor) for name, tensor in self.targets.items()}
+        self.fine_labels = rows(self.fine_labels)
         if self.trail is not None:
             start, transform, flips = self.trail
             flips = [(step, rows(mirrored)) for step, mirrored in flips]
@@ -215,6 +227,17 @@ class _Chain:
         layer = LinearSteps(stage.steps, name="_and_".join(stage.names))
         self.parts["image"] = layer(self.parts["image"], key=self.key)
         return None
+
+    def coarsen(self, stage: Stage) -> None:
+        """Give all parts, and what is kept, larger voxels."""
+        self._place()
+        (step,) = stage.steps
+        if self.fine_labels is None:
+            self.fine_labels = self.parts["labels"]
+        self.parts, self.targets = step(self.parts), step(self.targets) if self.targets else {}
+        self.shape = tuple(self.parts["labels"].shape[1:-1])
+        self.trail, self.scan_trail = None, (self.parts.get("scan"), None)
+        self._of_scan = []
 
     def step(self, stage: Stage) -> None:
         """Call a layer on what it takes."""
@@ -265,6 +288,8 @@ class _Chain:
         """Give the label map, the normalised image and what is kept."""
         self._place()
         found = {"labels": self.parts["labels"]}
+        if self.fine_labels is not None:
+            found[FINE_LABELS] = self.fine_labels
         if "image" in self.parts:
             found["image"] = layers.MinMaxNormalize(name="image")(self.parts["image"])
         return {**found, **self.targets, **self.numbers}

@@ -1,6 +1,7 @@
 """A recipe: the layers of a synthesis, in the order in which they act."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from synthtf.synthesis import build
 from synthtf.synthesis.entries import as_entry, as_step, check_known, remake
 from synthtf.synthesis.stages import check_order, group
 
-_RESERVED = ("labels", "key", "image", "scan", "target")
+_RESERVED = ("labels", "key", "image", "scan", "target", build.FINE_LABELS)
 
 
 class Recipe:
@@ -135,6 +136,11 @@ class Recipe:
     def needs_scans(self) -> bool:
         """Whether a step takes the real scan of each label map."""
         return any("scan" in step.takes for step in self.steps)
+
+    @property
+    def coarsening(self) -> int:
+        """Voxels of the label maps along each axis of a voxel of the images."""
+        return math.prod(step.factor for step in self.steps if step.coarsens)
 
     def __len__(self) -> int:
         """Number of steps."""
@@ -300,18 +306,20 @@ class Recipe:
         """Build the model that turns label maps into images and targets.
 
         Args:
-            shape: spatial shape of the output, two or three axes.
+            shape: spatial shape of the output, two or three axes; before voxels become larger.
             labels: label values that occur, or a label table or its path; its `outputs` the labels
                 are mapped to and whose pairs, tissues and brain labels the steps use. None: for a
                 recipe that makes its label maps.
-            spacing: mm per voxel of label maps and images, a scalar or one per axis.
+            spacing: mm per voxel of label maps and images, a scalar or one per axis; likewise.
 
         Returns:
             Model from `{"labels": int32 (batch, *any, 1), "key": int32 (batch, 2)}` to
             `{"image": float32 (batch, *shape, 1) in [0, 1], "labels": int32 (batch, *shape, 1)}`
             and each of the recipe's `targets`, `(batch, *shape, channels)`, and `numbers`,
             `(batch, 1)`; without an image if no step makes one. The input may be of any size: its
-            centre comes to lie in the centre.
+            centre comes to lie in the centre. If steps give the voxels `coarsening` times the
+            size, all sizes are divided by that, and there is the output "fine_labels", int32
+            `(batch, *shape, 1)`, too.
             If a step takes the real scan of a label map, there is the input "scan", too, float32
             `(batch, *any, 1)`.
 
@@ -385,6 +393,8 @@ def _what(stage: Any, untouched: bool) -> str:
     together = len(stage.steps) > 1
     if stage.kind == "source":
         return "makes the label map"
+    if stage.kind == "coarsen":
+        return f"all: voxels of {stage.steps[0].factor} times the size"
     if stage.kind == "move":
         transforms = f"{len(stage.steps)} transforms, composed" if together else "transform"
         return f"{transforms}: the label map is moved once"

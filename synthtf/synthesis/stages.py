@@ -15,7 +15,7 @@ class Stage:
 
     Attributes:
         kind: "source" for label maps made from nothing, "move" for transforms that become one,
-            "linear" for matrices that become one per axis, or "step".
+            "linear" for matrices that become one per axis, "coarsen" for larger voxels, or "step".
         steps: the layers, in their order.
     """
 
@@ -53,6 +53,8 @@ def _kind(step: SynthesisLayer) -> str:
         return "source"
     if step.gives == ("transform",):
         return "move"
+    if step.coarsens:
+        return "coarsen"
     return "linear" if step.is_linear else "step"
 
 
@@ -82,6 +84,12 @@ def check_order(steps: Sequence[SynthesisLayer]) -> None:
             raise ValueError(
                 f"{where}: moves the label map, so it must come before `{still.name}`, which has "
                 "measured it"
+            )
+        coarse = next((earlier for earlier in steps[:number] if earlier.coarsens), None)
+        if coarse is not None and {*step.gives, *step.also} & {*LABEL_MAPS}:
+            raise ValueError(
+                f"{where}: changes the label map, so it must come before `{coarse.name}`, behind "
+                "which labels are shares of voxels"
             )
         _check_late(step, made_by, where)
         for part in step.gives:

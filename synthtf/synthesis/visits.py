@@ -73,6 +73,11 @@ def labels_to_visits(
         cerebral volume changes from registered repeat MRI, IEEE TMI 1997.
     """
     recipe = Recipe.of(recipe)
+    if recipe.coarsening > 1:
+        raise ValueError(
+            "`recipe` must not change the size of voxels: changes are told on the grid of the label "
+            f"map. Received: recipe={recipe!r}"
+        )
     anatomy, changes, own = _split(recipe, between)
     table = recipe.table(labels, shape, spacing)
     # Labels stay as fine as they are, for what comes next.

@@ -104,7 +104,8 @@ class Task(Options):
         Args:
             shape: spatial shape of the synthetic images, two or three axes.
             labels: label values that occur, or a label table or its path.
-            spacing: mm per voxel, a scalar or one per axis.
+            spacing: mm per voxel, a scalar or one per axis. A recipe with `AverageDown` makes
+                images of larger voxels of both, which the network works on.
             recipe: recipe of the synthesis: its name, its file, or as it is. None: the
                 `default_recipe`.
             network: Keras model to train instead of a new one of the size in the options.
@@ -126,10 +127,10 @@ class Task(Options):
         spacing = per_axis(spacing, len(shape))
         if network is not None:
             facts.update(network=None, multiple=math.gcd(network_multiple(network), *shape))
-        elif any(n % self.multiple for n in shape):
+        elif any(n % (self.multiple * recipe.coarsening) for n in shape):
             raise ValueError(
-                f"`shape` must be a multiple of {self.multiple} along each axis for this network. "
-                f"Received: shape={shape}"
+                f"`shape` must be a multiple of {self.multiple * recipe.coarsening} along each axis "
+                f"for this network and recipe. Received: shape={shape}"
             )
         table = recipe.table(labels, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)
@@ -140,7 +141,8 @@ class Task(Options):
                 f"`network` must take the channels of the recipe's images, {image.shape[-1]}. "
                 f"Received: a network of {channels[0]}"
             )
-        facts["shape"], facts["spacing"] = list(shape), list(spacing)
+        facts["shape"] = [n // recipe.coarsening for n in shape]
+        facts["spacing"] = [mm * recipe.coarsening for mm in spacing]
         facts["output_labels"] = list(model.output_labels)
         facts.update(model.facts)
         model.describe(table, recipe, facts)
@@ -303,7 +305,8 @@ def task_function(task: type[Task]) -> "Callable[..., CombinedModel]":
 _ARGUMENTS = """Args:
     shape: spatial shape of the synthetic images, two or three axes.
     labels: label values that occur, or a label table or its path.
-    spacing: mm per voxel, a scalar or one per axis.
+    spacing: mm per voxel, a scalar or one per axis. A recipe with `AverageDown` makes images of
+        larger voxels from both, which the network works on.
     recipe: recipe of the synthesis: its name, its file, or as it is. None: the one that suits the
         task.
 """

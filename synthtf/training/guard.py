@@ -16,6 +16,7 @@ from synthtf.data.delimited import append_rows
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable, count_labels
 from synthtf.runs.run import RECIPE, TABLE, Run
+from synthtf.synthesis import FINE_LABELS
 
 GUARD = "guard.csv"
 """File of a run that lists the samples with faults."""
@@ -278,7 +279,7 @@ class SampleGuard(keras.callbacks.Callback):
         inputs = {name: np.concatenate([one[name] for one in singles]) for name in singles[0]}
         outputs = xla.call_once(self.model.synthesis, inputs)
         names = [name for name in _IMAGES if name in outputs]
-        wanted = {*names, *(_LABELS[name] for name in names), _REAL} & {*outputs}
+        wanted = {*names, *(_LABELS[name] for name in names), _REAL, FINE_LABELS} & {*outputs}
         outputs = {n: np.asarray(keras.ops.convert_to_numpy(outputs[n])) for n in wanted}
         found = []
         for row, number in enumerate(numbers):
@@ -289,23 +290,25 @@ class SampleGuard(keras.callbacks.Callback):
                 labels = np.full_like(labels, max(self.target.foreground, default=0))
             # Images of a pair may show another map than their own, or none.
             source = inputs["labels"][row, ..., 0] if len(names) == 1 else None
-            found.append((number, *self._look(image, labels, source)))
+            fine = outputs[FINE_LABELS][pair, ..., 0] if FINE_LABELS in outputs else labels
+            found.append((number, *self._look(image, labels, source, fine)))
         self._count(found)
         self.faults.add(self._epoch, [entry for entry in found if entry[1] or entry[2]])
         if self.checked - len(found) < FIRST <= self.checked:
             self._stop_if_most_are_bad(found)
 
     def _look(
-        self, image: np.ndarray, labels: np.ndarray, source: np.ndarray | None
+        self, image: np.ndarray, labels: np.ndarray, source: np.ndarray | None, fine: np.ndarray
     ) -> tuple[list[str], list[int]]:
-        """Faults, and labels that are lost."""
+        """Faults, and labels that are lost from the map, as fine as it was."""
         foreground = self.target.foreground
         if source is None:
             return find_faults(image, labels, foreground), []
-        shown = middle_counts(source, labels.shape)
+        shown = middle_counts(source, fine.shape)
         anatomy = [n for v, n in shown.items() if self.target.mapping.get(v) in foreground]
-        lost = self.target.lost(shown, np.unique(labels).tolist())
-        return find_faults(image, labels, foreground, sum(anatomy)), lost
+        lost = self.target.lost(shown, np.unique(fine).tolist())
+        expected = sum(anatomy) * labels.size // fine.size
+        return find_faults(image, labels, foreground, expected), lost
 
     def _count(self, found: Sequence[tuple[int, list[str], list[int]]]) -> None:
         self.checked += len(found)

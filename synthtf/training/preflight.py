@@ -214,7 +214,7 @@ def _shape(
     surveys: Sequence[MapSurvey], table: LabelTable | None, plan: TrainingPlan
 ) -> Iterator[Finding]:
     """Compare the shape with what the network takes, and with the size of the brain."""
-    multiple, spacing = plan.task.multiple, _spacing(surveys, plan)
+    multiple, spacing = _multiple(plan), _spacing(surveys, plan)
     brain = table is not None and bool(table.brain_labels)
     labels = table.brain_labels if brain else all_labels(surveys) - {0}
     what = "the brain" if brain else "all labels"
@@ -249,7 +249,7 @@ def _shape(
 def _memory(
     surveys: Sequence[MapSurvey], table: LabelTable | None, plan: TrainingPlan
 ) -> Iterator[Finding]:
-    spacing, multiple = _spacing(surveys, plan), plan.task.multiple
+    spacing, multiple = _spacing(surveys, plan), _multiple(plan)
     shape = plan.shape or [-(-n // multiple) * multiple for n in _whole(surveys, spacing)]
     known = all_labels(surveys) & set(table.ids) if table else all_labels(surveys)
     num_outputs = len(table.select(known).output_labels) if table else len(known | {0})
@@ -260,6 +260,7 @@ def _memory(
     except (ValueError, OSError) as error:
         yield Finding("error", "network", describe(error))
         return
+    shape = [n // Recipe.of(plan.recipe).coarsening for n in shape]
     channels = plan.task.target_channels(num_outputs)
     least, needed = training_bytes(network, shape, plan.batch_size, channels)
     message = (
@@ -275,6 +276,11 @@ def _size(survey: MapSurvey, labels: Sequence[int]) -> tuple[float, ...]:
     """Size of the box around labels, in mm."""
     extent = zip(survey.extent(labels), survey.spacing, strict=True)
     return tuple((last - first + 1) * step for (first, last), step in extent)
+
+
+def _multiple(plan: TrainingPlan) -> int:
+    """Number that the sizes of the label maps must be a multiple of."""
+    return plan.task.multiple * Recipe.of(plan.recipe).coarsening
 
 
 def _spacing(surveys: Sequence[MapSurvey], plan: TrainingPlan) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.paths import output_in
 from synthtf.data.volume_writer import write_volume
 from synthtf.messages import describe, print_line
-from synthtf.synthesis import Recipe, random_steps
+from synthtf.synthesis import FINE_LABELS, Recipe, random_steps
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.workflow import (
     load_table,
@@ -124,7 +124,8 @@ def synthesize(
         "image", "labels" and the targets that the recipe keeps, `(*spatial)`, and its numbers.
     """
     batch = maps.sample(number)[0]
-    output = synthesis.predict_on_batch(batch) if compiled else synthesis(batch)
+    output = dict(synthesis.predict_on_batch(batch) if compiled else synthesis(batch))
+    output.pop(FINE_LABELS, None)
     return {name: keras.ops.convert_to_numpy(tensor)[0, ..., 0] for name, tensor in output.items()}
 
 
@@ -185,6 +186,8 @@ def write_samples(
         The files of the images.
     """
     folder = Path(folder)
+    fine = synthesis.output.get(FINE_LABELS)
+    coarsening = 1 if fine is None else fine.shape[1] // synthesis.output["labels"].shape[1]
     written, shown, titles = [], [], []
     for number in numbers:
         index = maps.map_index(number)
@@ -192,7 +195,9 @@ def write_samples(
         numbers = [name for name in output if not output[name].ndim]
         drawn = [f"{name} {output.pop(name):.3g}" for name in numbers]
         image = output["image"]
-        affine = _affine_of_output(maps.sample_affine(number), maps.sample_shape, image.shape)
+        affine = _affine_of_output(
+            maps.sample_affine(number), maps.sample_shape, image.shape, coarsening
+        )
         name = f"{maps.names[index]}_{number:04d}"
         for part, volume in output.items():
             write_volume(output_in(folder, f"{name}_{part}.nii.gz"), volume, affine=affine)
@@ -216,11 +221,15 @@ def _title(name: str, key: str, steps: Sequence[str], ndim: int) -> str:
     return "\n".join(lines)
 
 
-def _affine_of_output(affine: np.ndarray, maps: Sequence[int], output: Sequence[int]) -> np.ndarray:
-    """Affine of a grid with another shape than the maps', about the same centre."""
-    shift = np.eye(4)
-    shift[: len(output), 3] = [(n - m) / 2 for n, m in zip(maps, output, strict=True)]
-    return affine @ shift
+def _affine_of_output(
+    affine: np.ndarray, maps: Sequence[int], output: Sequence[int], coarsening: int
+) -> np.ndarray:
+    """Affine of a grid of another shape and perhaps larger voxels, about the centre of the maps."""
+    change = np.eye(4)
+    for axis, (n, m) in enumerate(zip(maps, output, strict=True)):
+        change[axis, axis] = coarsening
+        change[axis, 3] = (n - m * coarsening) / 2 + (coarsening - 1) / 2
+    return affine @ change
 
 
 def synthesize_samples(

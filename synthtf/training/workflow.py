@@ -273,7 +273,7 @@ def model_shape(maps: LabelMaps, plan: TrainingPlan) -> tuple[int, ...]:
     """Give the shape of the plan, or that of the maps enlarged to what the network needs."""
     if plan.shape is not None:
         return tuple(plan.shape)
-    multiple = plan.task.multiple
+    multiple = plan.task.multiple * recipe_of(plan).coarsening
     return tuple(-(-n // multiple) * multiple for n in maps.shape)
 
 

@@ -1,5 +1,6 @@
 """Averages of blocks of voxels."""
 
+import dataclasses
 import itertools
 import math
 from typing import Annotated, Any, Literal
@@ -9,6 +10,8 @@ from keras import ops, tree
 
 from synthtf.arguments import Limits
 from synthtf.layers.base import SynthesisLayer, Tensor, as_image_or_labels
+from synthtf.layers.scene import Scene
+from synthtf.ranges import per_axis
 
 
 @keras.saving.register_keras_serializable(package="synthtf")
@@ -19,6 +22,11 @@ class AverageDown(SynthesisLayer):
     mixes their tissues. In label maps the most frequent label of the block wins, and in a tie
     the larger label, so that background does not replace thin structures. The voxel size is `k`
     times as large.
+
+    As a step of a recipe it divides the sizes of all parts by `k`; later steps work on the larger
+    voxels and change no labels. The model of the recipe then also gives "fine_labels", the label
+    map before the first such step, and a network of segmentation learns the share that each label
+    has of a voxel.
 
     Args:
         factor: voxels of a block along each axis, `k`.
@@ -40,7 +48,8 @@ class AverageDown(SynthesisLayer):
     [0.5, 5.0]
     """
 
-    gives = ()
+    is_still = True
+    coarsens = True
 
     def __init__(
         self,
@@ -73,6 +82,13 @@ class AverageDown(SynthesisLayer):
             return keras.KerasTensor((x.shape[0], *spatial, x.shape[-1]), dtype)
 
         return tree.map_structure(smaller, inputs)
+
+    def after(self, scene: Scene) -> Scene:
+        """Give the grid of the larger voxels."""
+        self._check((None, *scene.shape, 1))
+        shape = tuple(n // self.factor for n in scene.shape)
+        spacing = tuple(mm * self.factor for mm in per_axis(scene.spacing, len(shape)))
+        return dataclasses.replace(scene, shape=shape, spacing=spacing)
 
     def _check(self, shape: tuple[int | None, ...]) -> None:
         if any(n is not None and n % self.factor for n in shape[1:-1]):

@@ -11,8 +11,9 @@ from synthtf.data.label_table import LabelTable
 from synthtf.losses import DiceCentreLine, DiceCrossEntropy, LogitsL2, SoftDice
 from synthtf.metrics import DiceMetric
 from synthtf.networks import unet, with_logits
-from synthtf.ops.labels import label_index
+from synthtf.ops.labels import label_index, label_shares
 from synthtf.ranges import Range
+from synthtf.synthesis import FINE_LABELS
 from synthtf.tasks.segmenting.options import SegmentationTask
 from synthtf.training.combined import CombinedModel
 
@@ -32,7 +33,8 @@ class SegmentationModel(CombinedModel):
     """Synthesis and a segmentation network; see `SegmentationTask`, which makes one.
 
     Args:
-        synthesis: model with the outputs "image" and "labels".
+        synthesis: model with the outputs "image" and "labels"; with "fine_labels", too, the target
+            is the share that each label has of a voxel.
         task_model: from images to posteriors, one channel per output label; the layer whose
             softmax they are is called "logits".
         output_labels: label value of each channel, ascending, 0 first.
@@ -59,14 +61,23 @@ class SegmentationModel(CombinedModel):
     @staticmethod
     def connect(samples: dict[str, Tensor], network: keras.Model) -> dict[str, Tensor]:
         """Segment the synthetic image."""
-        return {**network(samples["image"]), "labels": samples["labels"]}
+        kept = {name: samples[name] for name in ("labels", FINE_LABELS) if name in samples}
+        return {**network(samples["image"]), **kept}
 
     def objective(self, outputs: dict[str, Tensor]) -> Tensor:
-        """Compare posteriors, or for `LogitsL2` logits, with one-hot labels."""
-        index = label_index(outputs["labels"][..., 0], self.output_labels)
-        target = ops.one_hot(index, len(self.output_labels), dtype="float32")
+        """Compare posteriors, or for `LogitsL2` logits, with one-hot labels or shares of them."""
+        target = self._target(outputs)
         loss = LogitsL2() if self.warming_up else self.segmentation_loss
         return loss(target, outputs["logits" if isinstance(loss, LogitsL2) else "posteriors"])
+
+    def _target(self, outputs: dict[str, Tensor]) -> Tensor:
+        number, labels = len(self.output_labels), outputs["labels"]
+        if FINE_LABELS not in outputs:
+            index = label_index(labels[..., 0], self.output_labels)
+            return ops.one_hot(index, number, dtype="float32")
+        fine = outputs[FINE_LABELS]
+        index = label_index(fine[..., 0], self.output_labels)
+        return label_shares(index, number, fine.shape[1] // labels.shape[1])
 
     def update_metrics(self, outputs: dict[str, Tensor]) -> None:
         """Update the Dice of the structures."""
