@@ -124,7 +124,7 @@ class SynthesisLayer(keras.layers.Layer):
         return {"spacing": scene.spacing} if "spacing" in self.arguments() else {}
 
     def after(self, scene: "Scene") -> "Scene":
-        """Give what is known after the step: the same, unless it adds labels or changes the grid."""
+        """Give what is known after the step: the same, unless labels or grid change."""
         return scene
 
     @classmethod

@@ -9,7 +9,7 @@ from synthtf.ops.fields import (
     integrate_velocity,
     jacobian_determinant,
 )
-from synthtf.ops.labels import barycenter, label_index, map_labels, one_hot
+from synthtf.ops.labels import barycenter, label_index, label_shares, map_labels, one_hot
 from synthtf.ops.linear import apply_along_axes, blur_matrix, resample_matrix, upsample_matrix
 from synthtf.ops.noise import (
     fractal_noise,
@@ -41,6 +41,7 @@ __all__ = [
     "invert_affine",
     "jacobian_determinant",
     "label_index",
+    "label_shares",
     "map_labels",
     "normalize",
     "one_hot",

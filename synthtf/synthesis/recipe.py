@@ -18,7 +18,7 @@ from synthtf.layers.base import SynthesisLayer
 from synthtf.ranges import Range
 from synthtf.synthesis import build
 from synthtf.synthesis.entries import as_entry, as_step, check_known, remake
-from synthtf.synthesis.stages import check_order, group
+from synthtf.synthesis.stages import check_order, group, moves, what
 
 _RESERVED = ("labels", "key", "image", "scan", "target", build.FINE_LABELS)
 
@@ -275,9 +275,9 @@ class Recipe:
         width = max(map(len, named))
         lines, untouched = [], True
         for number, (names, stage) in enumerate(zip(named, stages, strict=True), start=1):
-            lines.append(f"{number:<2} {names:<{width}}  {_what(stage, untouched)}")
+            lines.append(f"{number:<2} {names:<{width}}  {what(stage, untouched)}")
             last = stage.steps[-1]
-            if stage.kind == "step" and "labels" in last.gives and not _moves(last):
+            if stage.kind == "step" and "labels" in last.gives and not moves(last):
                 untouched = False
         return "\n".join(lines)
 
@@ -380,29 +380,4 @@ class Recipe:
 
 def _follows(step: SynthesisLayer) -> bool:
     """Whether the real scan follows what a step does to the label map."""
-    return _moves(step) or "image" in step.gives
-
-
-def _moves(step: SynthesisLayer) -> bool:
-    """Whether a step has a displacement that can be composed with others."""
-    return "transform" in step.gives or hasattr(step, "displacement")
-
-
-def _what(stage: Any, untouched: bool) -> str:
-    """Say what a stage does; `untouched` if no step before it has changed the labels themselves."""
-    together = len(stage.steps) > 1
-    if stage.kind == "source":
-        return "makes the label map"
-    if stage.kind == "coarsen":
-        return f"all: voxels of {stage.steps[0].factor} times the size"
-    if stage.kind == "move":
-        transforms = f"{len(stage.steps)} transforms, composed" if together else "transform"
-        return f"{transforms}: the label map is moved once"
-    step = stage.steps[0]
-    if stage.kind == "linear" and together:
-        return f"image: {len(stage.steps)} linear steps, multiplied into one matrix per axis"
-    if _moves(step):
-        once = "its displacement is composed with the transforms before it"
-        return f"labels: {once if untouched else 'moved once more, as they were changed before'}"
-    taken, given = ", ".join(step.takes), ", ".join(step.gives)
-    return given if taken == given else f"{taken} to {given}"
+    return moves(step) or "image" in step.gives

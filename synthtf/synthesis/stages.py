@@ -115,3 +115,28 @@ def _check_late(step: SynthesisLayer, made_by: dict[str, str], where: str) -> No
                     f"{where}: changes the label map, so it must come before `{made_by[made]}`, "
                     f"which has made the {made} of it"
                 )
+
+
+def moves(step: SynthesisLayer) -> bool:
+    """Whether a step has a displacement that can be composed with others."""
+    return "transform" in step.gives or hasattr(step, "displacement")
+
+
+def what(stage: Stage, untouched: bool) -> str:
+    """Say what a stage does; `untouched` if no step before it has changed the labels themselves."""
+    together = len(stage.steps) > 1
+    if stage.kind == "source":
+        return "makes the label map"
+    if stage.kind == "coarsen":
+        return f"all: voxels of {stage.steps[0].factor} times the size"
+    if stage.kind == "move":
+        transforms = f"{len(stage.steps)} transforms, composed" if together else "transform"
+        return f"{transforms}: the label map is moved once"
+    step = stage.steps[0]
+    if stage.kind == "linear" and together:
+        return f"image: {len(stage.steps)} linear steps, multiplied into one matrix per axis"
+    if moves(step):
+        once = "its displacement is composed with the transforms before it"
+        return f"labels: {once if untouched else 'moved once more, as they were changed before'}"
+    taken, given = ", ".join(step.takes), ", ".join(step.gives)
+    return given if taken == given else f"{taken} to {given}"

@@ -75,8 +75,8 @@ def labels_to_visits(
     recipe = Recipe.of(recipe)
     if recipe.coarsening > 1:
         raise ValueError(
-            "`recipe` must not change the size of voxels: changes are told on the grid of the label "
-            f"map. Received: recipe={recipe!r}"
+            "`recipe` must not change the size of voxels: changes are told on the grid of the "
+            f"label map. Received: recipe={recipe!r}"
         )
     anatomy, changes, own = _split(recipe, between)
     table = recipe.table(labels, shape, spacing)

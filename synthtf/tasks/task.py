@@ -127,10 +127,10 @@ class Task(Options):
         spacing = per_axis(spacing, len(shape))
         if network is not None:
             facts.update(network=None, multiple=math.gcd(network_multiple(network), *shape))
-        elif any(n % (self.multiple * recipe.coarsening) for n in shape):
+        elif any(n % (multiple := self.multiple * recipe.coarsening) for n in shape):
             raise ValueError(
-                f"`shape` must be a multiple of {self.multiple * recipe.coarsening} along each axis "
-                f"for this network and recipe. Received: shape={shape}"
+                f"`shape` must be a multiple of {multiple} along each axis for this network and "
+                f"recipe. Received: shape={shape}"
             )
         table = recipe.table(labels, shape, spacing)
         model = self.build(shape, table, spacing, recipe, network)

@@ -6,7 +6,7 @@ from synthtf.cli.main import main
 from synthtf.data.phantoms import head_phantom
 from synthtf.data.volume_writer import write_volume
 from synthtf.data.volumes import read_volume
-from synthtf.layers import RandomClearedSlices
+from synthtf.layers import AverageDown, RandomClearedSlices
 from synthtf.synthesis import Recipe
 from synthtf.training.workflow import load_table
 
@@ -55,6 +55,22 @@ def test_samples_overlay_their_label_map(maps, still, tmp_path):
         np.testing.assert_array_equal(
             np.asarray(labels.dataobj).ravel(), np.asarray(source.dataobj)[tuple(there)]
         )
+
+
+def test_larger_voxels_lie_where_their_blocks_are(maps, still, tmp_path):
+    Recipe([*STILL, AverageDown(2, labels="nearest")]).save(tmp_path / "larger.json")
+    words = ["synthesize", str(maps / "h0.nii.gz"), "-n", "1", "--shape", "20", "24", "20"]
+    for name in (still, str(tmp_path / "larger.json")):
+        assert main([*words, "-o", f"{name}_out", "--recipe", name]) == 0
+    fine, larger = (
+        nibabel.load(f"{name}_out/h0_0000_labels.nii.gz")
+        for name in (still, tmp_path / "larger.json")
+    )
+    assert larger.shape == (10, 12, 10) and larger.header.get_zooms() == (16.0, 16.0, 16.0)
+    middle = np.linalg.inv(fine.affine) @ larger.affine[:, 3]
+    np.testing.assert_allclose(middle[:3], 0.5, atol=1e-4)
+    corner = np.asarray(fine.dataobj)[1::2, 1::2, 1::2]
+    np.testing.assert_array_equal(np.asarray(larger.dataobj), corner)
 
 
 def test_a_smaller_shape_keeps_its_place(maps, still, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthtf.ops import barycenter, label_index, map_labels, one_hot
+from synthtf.ops import barycenter, label_index, label_shares, map_labels, one_hot
 from synthtf.testing import to_arrays
 
 SPARSE = {
@@ -58,3 +58,14 @@ def test_barycenter_of_a_point():
 
 def test_barycenter_of_nothing_is_finite():
     assert not array(barycenter(np.zeros((1, 4, 4, 4, 2), "float32"))).any()
+
+
+@pytest.mark.parametrize("shape, factor", [((6,), 2), ((6, 9), 3), ((4, 2, 6), 2), ((3, 5), 1)])
+def test_shares_are_means_of_one_hot_maps(shape, factor):
+    index = np.random.default_rng(0).integers(0, 5, (2, *shape)).astype("int32")
+    found = array(label_shares(index, 5, factor))
+    blocks = [size for n in shape for size in (n // factor, factor)]
+    within = tuple(range(2, 2 * len(shape) + 1, 2))
+    expected = np.eye(5)[index].reshape(2, *blocks, 5).mean(axis=within)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.dtype == "float32"

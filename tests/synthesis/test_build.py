@@ -8,8 +8,11 @@ from keras import ops
 from synthtf.data import LabelTable
 from synthtf.data.phantoms import head_phantom, phantom_table
 from synthtf.layers import (
+    AverageDown,
+    KeepImage,
     RandomAffine,
     RandomBlur,
+    RandomDistortion,
     RandomFieldOfView,
     RandomFlip,
     RandomIntensity,
@@ -251,3 +254,38 @@ def test_images_do_not_show_where_one_parcel_ends(ndim, divided):
     expected = run(recipe.build(labels.shape[1:-1], table, 1.0), whole)
     np.testing.assert_array_equal(found["image"], expected["image"])
     assert len(np.unique(found["image"])) > 2
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_larger_voxels_average_what_was_made_of_smaller_ones(ndim):
+    shape, table = (16, 20, 12)[:ndim], phantom_table()
+    fine = [RandomAffine(), RandomIntensity(), KeepImage(name="clean")]
+    recipe = Recipe([*fine, AverageDown(2), RandomBlur(std=3)])
+    labels = np.stack([head_phantom(n, shape, 12.0) for n in range(2)])[..., None]
+    inputs = {"labels": labels, "key": np.array([[0, 1], [0, 2]], "int32")}
+    model = recipe.build(shape, table, 3.0)
+    found, before = run(model, inputs), run(Recipe(fine).build(shape, table, 3.0), inputs)
+    np.testing.assert_array_equal(found["fine_labels"], before["labels"])
+    clean, majority = (
+        ops.convert_to_numpy(AverageDown(2)(before[name])) for name in ("clean", "labels")
+    )
+    np.testing.assert_allclose(found["clean"], clean, atol=1e-6)
+    # Labels that count as one in the target had votes of their own.
+    assert np.mean(found["labels"] == majority) > 0.95
+    assert found["image"].shape == found["labels"].shape == (2, *(n // 2 for n in shape), 1)
+    blur = next(step for step, _ in random_steps(model) if step.name == "blur")
+    assert blur.spacing == (6.0,) * ndim
+    assert recipe.coarsening == 2 and "voxels of 2 times the size" in recipe.describe()
+
+
+@pytest.mark.parametrize(
+    "step", [RandomResolution(labels=True), RandomSubdivision(), RandomDistortion(), RandomAffine()]
+)
+def test_no_labels_change_once_they_are_shares(step):
+    with pytest.raises(ValueError, match="must come before `average_down`"):
+        Recipe([RandomIntensity(), AverageDown(), step])
+
+
+def test_blocks_fit_the_shape():
+    with pytest.raises(ValueError, match="average_down: each spatial axis must be a multiple of 3"):
+        Recipe([RandomIntensity(), AverageDown(3)]).build((12, 16), [0, 1])

@@ -8,7 +8,7 @@ import pytest
 
 from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
-from synthtf.layers import RandomAffine
+from synthtf.layers import AverageDown, RandomAffine
 from synthtf.networks import UNetConfig
 from synthtf.synthesis import Recipe, labels_to_pairs
 from synthtf.tasks import SegmentationTask
@@ -245,3 +245,15 @@ def test_the_guard_can_be_left_out(maps, tmp_path, monkeypatch, every):
     assert [guard.every for guard in guards] == ([every] if every else [])
     with pytest.raises(ValueError, match="check_every"):
         dataclasses.replace(schedule, check_every=-1)
+
+
+def test_larger_voxels_are_no_fault_and_lose_no_thin_label(tmp_path):
+    """A line one voxel thin is nowhere the most frequent label of a block of two by two."""
+    labels = np.zeros((20, 18), "int32")
+    labels[4:15, 3:13] = 2
+    labels[8, 4:12] = 41
+    recipe = Recipe([*STILL, AverageDown(4)])
+    guard = guard_of([labels], recipe, tmp_path, num_batches=1)
+    guard.check(0)
+    assert (guard.checked, guard.bad) == (1, 0)
+    assert not (tmp_path / "guard.csv").exists()

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from synthtf.data import LabelMaps, LabelTable
-from synthtf.layers import SynthesisLayer
+from synthtf.layers import AverageDown, SynthesisLayer
 from synthtf.losses import LogitsL2, SoftDice
 from synthtf.networks import RegistrationConfig, UNetConfig
 from synthtf.ops.labels import label_index
@@ -260,3 +260,26 @@ def test_recipe_and_table_may_be_names_and_paths(build, tmp_path):
         build((16, 16), "gone.tsv", **options)
     with pytest.raises(ValueError, match=r"`labels` must be label values.*Received: labels=3"):
         build((16, 16), 3, **options)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_learns_the_shares_of_labels_in_larger_voxels(ndim):
+    steps = list(EASY)
+    made = next(n for n, step in enumerate(steps) if step.name == "intensity")
+    recipe = Recipe([*steps[: made + 1], AverageDown(2), *steps[made + 1 :]])
+    shape = tuple(2 * n for n in SHAPES[ndim])
+    model = segmentation(shape, [0, 7, 2035], 1.5, recipe, network=TINY)
+    assert model.run.shape == SHAPES[ndim] and model.run.spacing == (3.0,) * ndim
+    batch = boxes(ndim, num_batches=1)[0][0]
+    samples = model.synthesis(batch)
+    outputs = model(batch)
+    fine = ops.convert_to_numpy(samples["fine_labels"])[..., 0]
+    one_hot = np.stack([fine == v for v in (0, 7, 2035)], axis=-1)
+    size = [m for n in SHAPES[ndim] for m in (n, 2)]
+    shares = one_hot.reshape(-1, *size, 3).mean(axis=tuple(range(2, 2 * ndim + 1, 2)))
+    assert np.any((shares > 0) & (shares < 1))
+    perfect = {**outputs, "posteriors": ops.convert_to_tensor(shares.astype("float32"))}
+    model.segmentation_loss = SoftDice()
+    assert float(ops.mean(model.objective(perfect))) < 1e-6
+    with pytest.raises(ValueError, match="`shape` must be a multiple of 4"):
+        segmentation((18,) * ndim, [0, 7, 2035], recipe=recipe, network=TINY)
