@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.xla import fused
+
 Tensor = Any
 
 
@@ -46,15 +48,19 @@ def _lower_envelope(values: Tensor, axis: int, mm: float, far: float) -> Tensor:
     if values.shape[axis] is not None:
         reach = min(reach, values.shape[axis] - 1)
     pads = [(reach, reach) if a == axis else (0, 0) for a in range(len(values.shape))]
-    padded = ops.pad(values, pads, constant_values=far)
-    size = ops.shape(values)[axis]
-    best = values
-    for shift in range(1, reach + 1):
-        start = [slice(None)] * axis
-        before = padded[(*start, slice(reach - shift, reach - shift + size), ...)]
-        after = padded[(*start, slice(reach + shift, reach + shift + size), ...)]
-        best = ops.minimum(best, ops.minimum(before, after) + (shift * mm) ** 2)
-    return best
+
+    def envelope(values: Tensor) -> Tensor:
+        padded = ops.pad(values, pads, constant_values=far)
+        size = ops.shape(values)[axis]
+        best = values
+        for shift in range(1, reach + 1):
+            start = [slice(None)] * axis
+            before = padded[(*start, slice(reach - shift, reach - shift + size), ...)]
+            after = padded[(*start, slice(reach + shift, reach + shift + size), ...)]
+            best = ops.minimum(best, ops.minimum(before, after) + (shift * mm) ** 2)
+        return best
+
+    return fused(envelope, values, passes=reach)
 
 
 def signed_distance(mask: Tensor, spacing: Sequence[float], limit: float) -> Tensor:

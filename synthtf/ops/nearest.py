@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import ops
 
+from synthtf.xla import fused
+
 Tensor = Any
 
 
@@ -54,13 +56,17 @@ def _along_axis(
     if squared.shape[axis] is not None:
         reach = min(reach, squared.shape[axis] - 1)
     pads = [(reach, reach) if a == axis else (0, 0) for a in range(len(squared.shape))]
-    distances = ops.pad(squared, pads, constant_values=far)
-    values = ops.pad(nearest, pads)
     size = squared.shape[axis]
-    for shift in range(1, reach + 1):
-        for start in (reach - shift, reach + shift):
-            part = (*[slice(None)] * axis, slice(start, start + size), ...)
-            here = distances[part] + (shift * mm) ** 2
-            nearest = ops.where(here < squared, values[part], nearest)
-            squared = ops.minimum(here, squared)
-    return squared, nearest
+
+    def envelope(squared: Tensor, nearest: Tensor) -> tuple[Tensor, Tensor]:
+        distances = ops.pad(squared, pads, constant_values=far)
+        values = ops.pad(nearest, pads)
+        for shift in range(1, reach + 1):
+            for start in (reach - shift, reach + shift):
+                part = (*[slice(None)] * axis, slice(start, start + size), ...)
+                here = distances[part] + (shift * mm) ** 2
+                nearest = ops.where(here < squared, values[part], nearest)
+                squared = ops.minimum(here, squared)
+        return squared, nearest
+
+    return fused(envelope, squared, nearest, passes=reach)
