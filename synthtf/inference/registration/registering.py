@@ -1,7 +1,8 @@
 """Registration of two scans of any contrast, orientation and resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -37,20 +38,32 @@ class Registration:
     """What `register` returns: transforms between scanner coordinates in mm, RAS.
 
     Attributes:
-        forward: from points of the fixed to points of the moving scan; it moves the moving
-            scan onto the fixed one.
-        inverse: from points of the moving to points of the fixed scan.
-        middle_to_moving: from the halfway space, equally far from both scans, to the
-            moving scan.
-        middle_to_fixed: from there to the fixed scan.
         method: one of `METHODS`, that was asked for or chosen.
+        transforms: what makes each transform, by its name; that is done when it is asked for.
     """
 
-    forward: Transform
-    inverse: Transform
-    middle_to_moving: Transform
-    middle_to_fixed: Transform
     method: str
+    transforms: Mapping[str, Callable[[], Transform]]
+
+    @cached_property
+    def forward(self) -> Transform:
+        """From points of the fixed to points of the moving scan; it moves the moving scan."""
+        return self.transforms["forward"]()
+
+    @cached_property
+    def inverse(self) -> Transform:
+        """From points of the moving to points of the fixed scan."""
+        return self.transforms["inverse"]()
+
+    @cached_property
+    def middle_to_moving(self) -> Transform:
+        """From the halfway space, equally far from both scans, to the moving scan."""
+        return self.transforms["middle_to_moving"]()
+
+    @cached_property
+    def middle_to_fixed(self) -> Transform:
+        """From the halfway space to the fixed scan."""
+        return self.transforms["middle_to_fixed"]()
 
 
 def register(
@@ -72,7 +85,8 @@ def register(
     Networks see both scans in the space in the middle, each resampled once. What they find is
     refined until the structures that their detector sees overlap, and what is there looks alike
     (`align_maps`, `align_images`, `align_densely`). An affine or rigid transform is not to look
-    alike where that takes structures apart, as it does between two heads.
+    alike where that takes structures apart, as it does between two heads, nor an affine one where a
+    warp follows.
 
     Args:
         moving: a volume, or its file.
@@ -137,7 +151,7 @@ def _register(
         network, run = networks.affine
         windows = Window.of(moving, run), Window.of(fixed, run)
         rigid = (method == "rigid") or (None if may_be_rigid else False)
-        found = _affine(network, run, windows, rigid, refine)
+        found = _affine(network, run, windows, rigid, refine, method == "joint")
         if method in ("rigid", "affine") or found.method == "rigid":
             return found
     network, run = networks.deformable
@@ -243,15 +257,23 @@ def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     batch = {name: np.asarray(value, np.float32)[None] for name, value in inputs.items()}
     found = network.predict_on_batch({name: batch[name] for name in network.input})
     return {
-        name: np.asarray(value if name == "features" else value[0], np.float64)
+        name: value if name == "features" else np.asarray(value[0], np.float64)
         for name, value in found.items()
     }
 
 
 def _affine(
-    network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool | None, refine: bool
+    network: Any,
+    run: "Run",
+    windows: tuple[Window, Window],
+    rigid: bool | None,
+    refine: bool,
+    warped: bool,
 ) -> Registration:
-    """Transform that is rigid, or is not, or, if that is None, where it is enough."""
+    """Transform that is rigid, or is not, or, if that is None, where it is enough.
+
+    Before a warp, an affine one aligns structures only: the warp makes the images look alike.
+    """
     network = _with_features(network)
     matrix = np.eye(4)
     for number in range(_PASSES):
@@ -270,21 +292,39 @@ def _affine(
         step = nearest_rigid(step) if rigid else step
         if refine and number == _PASSES - 1 and maps is not None:
             step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
-            closer = align_images(moving, fixed, maps, step, rigid)
-            if not _posteriors(network) or overlap_of_maps(*maps, rescaled(closer, size)) > _SAME:
-                step = closer
+            if rigid or not warped:
+                step = _alike(network, moving, fixed, maps, step, rigid)
         matrix = half @ step @ half
     if rigid:
         return _linear(windows, nearest_rigid(matrix), "rigid")
     return _linear(windows, matrix, "affine")
 
 
+def _alike(
+    network: Any,
+    moving: np.ndarray,
+    fixed: np.ndarray,
+    maps: np.ndarray,
+    matrix: np.ndarray,
+    rigid: bool,
+) -> np.ndarray:
+    """The transform with which the images look alike, unless it takes structures apart."""
+    closer = align_images(moving, fixed, maps, matrix, rigid)
+    there = rescaled(closer, moving.shape[0] / maps.shape[1])
+    apart = _posteriors(network) and overlap_of_maps(*maps, there) <= _SAME
+    return matrix if apart else closer
+
+
 @kept_with_network
 def _with_features(network: Any) -> Any:
-    """The network with the maps of its detector as an output, if it has one; traced once."""
+    """What is used of a network, with the maps of its detector, if it has one; traced once."""
+    import keras
+
     from synthtf.networks import has_features, with_features
 
-    return with_features(network) if has_features(network) else network
+    found = with_features(network).output if has_features(network) else network.output
+    used = {name: found[name] for name in ("affine", "velocity", "features") if name in found}
+    return keras.Model(network.input, used, name=network.name)
 
 
 def _posteriors(network: Any) -> bool:
@@ -311,8 +351,10 @@ def _velocity(
     )
     if not refine:
         return found["velocity"]
-    maps = found.get("features")
-    return align_densely(moving, fixed, maps, found["velocity"], regularization)
+    # Nobody keeps the maps, which are large.
+    return align_densely(
+        moving, fixed, found.pop("features", None), found["velocity"], regularization
+    )
 
 
 def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> Displacement:
@@ -336,40 +378,42 @@ def _warped(
 ) -> Registration:
     """Transforms of a velocity in the space in the middle."""
     to_moving, to_fixed = (window.centred for window in windows)
-    shape = windows[1].shape
-    from_middle = np.linalg.inv(to_fixed)
-    warp, back = (_displacement(v, shape, steps) for v in (velocity, -velocity))
-    half_warp, half_back = (_displacement(v / 2, shape, steps) for v in (velocity, -velocity))
-    from_fixed, from_moving = half @ from_middle, np.linalg.inv(to_moving @ half)
-    back_to_fixed = to_fixed @ np.linalg.inv(half)
+    moving, fixed = to_moving @ half, to_fixed @ np.linalg.inv(half)
+
+    def along(share: float, end: np.ndarray, start: np.ndarray) -> Transform:
+        warp = _displacement(share * velocity, windows[1].shape, steps)
+        return compose(Affine(end), warp, Affine(np.linalg.inv(start)))
+
     return Registration(
-        forward=compose(Affine(to_moving @ half), warp, Affine(from_fixed)),
-        inverse=compose(Affine(back_to_fixed), back, Affine(from_moving)),
-        middle_to_moving=compose(Affine(to_moving @ half), half_warp, Affine(from_middle)),
-        middle_to_fixed=compose(Affine(back_to_fixed), half_back, Affine(from_middle)),
-        method=method,
+        method,
+        {
+            "forward": partial(along, 1, moving, fixed),
+            "inverse": partial(along, -1, fixed, moving),
+            "middle_to_moving": partial(along, 0.5, moving, to_fixed),
+            "middle_to_fixed": partial(along, -0.5, fixed, to_fixed),
+        },
     )
 
 
 def _linear(windows: tuple[Window, Window], matrix: np.ndarray, method: str) -> Registration:
     half = square_root(matrix)
     to_moving, to_fixed = (window.centred for window in windows)
-    forward = to_moving @ matrix @ np.linalg.inv(to_fixed)
-    return Registration(
-        forward=Affine(forward),
-        inverse=Affine(np.linalg.inv(forward)),
-        middle_to_moving=Affine(to_moving @ half @ np.linalg.inv(to_fixed)),
-        middle_to_fixed=Affine(to_fixed @ np.linalg.inv(half) @ np.linalg.inv(to_fixed)),
-        method=method,
-    )
+    from_fixed = np.linalg.inv(to_fixed)
+    forward = to_moving @ matrix @ from_fixed
+    matrices = {
+        "forward": forward,
+        "inverse": np.linalg.inv(forward),
+        "middle_to_moving": to_moving @ half @ from_fixed,
+        "middle_to_fixed": to_fixed @ np.linalg.inv(half) @ from_fixed,
+    }
+    return Registration(method, {name: partial(Affine, x) for name, x in matrices.items()})
 
 
 def _after(found: Registration, init: Transform) -> Registration:
     """The transforms where the moving scan had been moved by `init` before."""
-    return Registration(
-        forward=compose(init, found.forward),
-        inverse=compose(found.inverse, init.inverse()),
-        middle_to_moving=compose(init, found.middle_to_moving),
-        middle_to_fixed=found.middle_to_fixed,
-        method=found.method,
-    )
+    changed = {
+        "forward": lambda: compose(init, found.forward),
+        "inverse": lambda: compose(found.inverse, init.inverse()),
+        "middle_to_moving": lambda: compose(init, found.middle_to_moving),
+    }
+    return replace(found, transforms={**found.transforms, **changed})
