@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Times that an affine network sees the images, each time with what it found before undone.
 _PASSES = 2
+# Largest change per voxel after which a detector need not look again before a warp.
+_SMALL = 0.25
 # Overlap of structures from which on two scans show one head: then a rigid transform is enough. The
 # texture of two heads agrees where folds of the cortex happen to, which takes structures apart.
 _SAME = 0.92
@@ -85,8 +87,7 @@ def register(
     Networks see both scans in the space in the middle, each resampled once. What they find is
     refined until the structures that their detector sees overlap, and what is there looks alike
     (`align_maps`, `align_images`, `align_densely`). An affine or rigid transform is not to look
-    alike where that takes structures apart, as it does between two heads, nor an affine one where a
-    warp follows.
+    alike where that takes structures apart, as it does between two heads.
 
     Args:
         moving: a volume, or its file.
@@ -154,8 +155,10 @@ def _register(
         found = _affine(network, run, windows, rigid, refine, method == "joint")
         if method in ("rigid", "affine") or found.method == "rigid":
             return found
+    before = networks.affine and networks.affine[1]
     network, run = networks.deformable
-    windows = Window.of(moving, run), Window.of(fixed, run)
+    if found is None or (run.spacing, run.shape) != (before.spacing, before.shape):
+        windows = Window.of(moving, run), Window.of(fixed, run)
     matrix = np.eye(4)
     if found is not None:
         to_moving, to_fixed = (window.centred for window in windows)
@@ -272,10 +275,11 @@ def _affine(
 ) -> Registration:
     """Transform that is rigid, or is not, or, if that is None, where it is enough.
 
-    Before a warp, an affine one aligns structures only: the warp makes the images look alike.
+    If that finds two heads, and a warp follows, it only brings their structures together.
     """
     network = _with_features(network)
     matrix = np.eye(4)
+    brief = False
     for number in range(_PASSES):
         half = square_root(matrix)
         moving, fixed = _halfway(windows, half)
@@ -289,15 +293,26 @@ def _affine(
             if rigid:
                 stiff = align_maps(*maps, nearest_rigid(step), run.spacing[0], voxel, True)
                 rigid = overlap_of_maps(*maps, rescaled(stiff, size)) > _SAME
+                brief = warped and refine and not rigid
         step = nearest_rigid(step) if rigid else step
-        if refine and number == _PASSES - 1 and maps is not None:
+        last = number == _PASSES - 1 or (brief and _is_small(step))
+        if refine and last and maps is not None:
             step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
-            if rigid or not warped:
+            if not brief:
                 step = _alike(network, moving, fixed, maps, step, rigid)
         matrix = half @ step @ half
+        if last:
+            break
     if rigid:
         return _linear(windows, nearest_rigid(matrix), "rigid")
     return _linear(windows, matrix, "affine")
+
+
+def _is_small(matrix: np.ndarray) -> bool:
+    """Whether a transform turns, scales and shears so little that maps look alike before it."""
+    half = square_root(matrix)
+    # Symmetric, so that swapping the images changes nothing.
+    return np.abs(half - np.linalg.inv(half))[:3, :3].max() < _SMALL
 
 
 def _alike(
