@@ -48,24 +48,27 @@ def align_densely(
         demons-based approach, MICCAI 2008; Heinrich et al., MIND, Medical Image Analysis 2012.
     """
     shape = moving.shape
-    textures = [self_similarity(image) for image in (moving, fixed)]
-    structures: list[np.ndarray] = []
+    features = [self_similarity(image) for image in (moving, fixed)]
     if maps is not None:
         step = shape[0] // maps.shape[1]
-        region = [_blurred(brain_region(x, step), _EDGE)[..., None] for x in maps]
-        textures = [x * seen for x, seen in zip(textures, region, strict=True)]
-        structures = [np.sqrt(x) for x in _grouped(maps)]
+        features = [
+            np.concatenate(
+                [
+                    texture * _blurred(brain_region(found, step), _EDGE)[..., None],
+                    _resized(np.sqrt(structures), shape),
+                ],
+                axis=-1,
+            )
+            for texture, found, structures in zip(features, maps, _grouped(maps), strict=True)
+        ]
         del maps
     for voxel, rounds in zip(_VOXELS, _ROUNDS, strict=True):
         size = tuple(n // voxel for n in shape)
-        features = [_resized(x, size) for x in textures]
-        if structures:
-            found = (_resized(x, size) for x in structures)
-            features = [np.concatenate(parts, -1) for parts in zip(features, found, strict=True)]
+        seen = [_resized(x, size) for x in features]
         velocity = _resized(velocity, size) * (size[0] / velocity.shape[0])
-        demons = _demons(size, features[0].shape[-1], rounds)
+        demons = _demons(size, seen[0].shape[-1], rounds)
         std = np.array([2 * smoothness], np.float32)
-        velocity = demons.predict_on_batch([x[None] for x in (*features, velocity)] + [std])[0]
+        velocity = demons.predict_on_batch([x[None] for x in (*seen, velocity)] + [std])[0]
     return velocity
 
 
@@ -116,7 +119,7 @@ def _resized(maps: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     from scipy import ndimage
 
     if maps.shape[:3] == shape:
-        return maps.astype(np.float32)
+        return maps.astype(np.float32, copy=False)
     if shape[0] < maps.shape[0]:
         maps = _blurred(maps, _BLUR)
     factors = [n / m for n, m in zip(shape, maps.shape, strict=False)]
