@@ -21,7 +21,8 @@ from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Predictio
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.defaults import REGULARIZATION, STEPS
 from synthtf.inference.registration.picture import draw_registration, overlap
-from synthtf.inference.registration.registering import Registration, check_warp, register
+from synthtf.inference.registration.registering import check_warp, register
+from synthtf.inference.registration.result import Registration
 from synthtf.interop.transform_files import (
     ENDINGS,
     TransformFile,

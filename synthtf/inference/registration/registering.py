@@ -1,14 +1,13 @@
 """Registration of two scans of any contrast, orientation and resolution."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthtf.data.transforms import Affine, Displacement, Transform, compose
+from synthtf.data.transforms import Transform
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.defaults import MAX_STEPS, METHODS, MIN_STEPS, REGULARIZATION, STEPS
@@ -19,6 +18,7 @@ from synthtf.inference.registration.dense_alignment import align_densely
 from synthtf.inference.registration.feature_alignment import align_maps, overlap_of_maps
 from synthtf.inference.registration.image_alignment import align_images
 from synthtf.inference.registration.matrices import nearest_rigid, rescaled, square_root
+from synthtf.inference.registration.result import Registration, after, linear, warped
 from synthtf.inference.registration.window import Window
 from synthtf.inference.scan_intensities import fit_intensities
 
@@ -33,39 +33,6 @@ _SMALL = 0.25
 # Overlap of structures from which on two scans show one head: then a rigid transform is enough. The
 # texture of two heads agrees where folds of the cortex happen to, which takes structures apart.
 _SAME = 0.92
-
-
-@dataclass(frozen=True)
-class Registration:
-    """What `register` returns: transforms between scanner coordinates in mm, RAS.
-
-    Attributes:
-        method: one of `METHODS`, that was asked for or chosen.
-        transforms: what makes each transform, by its name; that is done when it is asked for.
-    """
-
-    method: str
-    transforms: Mapping[str, Callable[[], Transform]]
-
-    @cached_property
-    def forward(self) -> Transform:
-        """From points of the fixed to points of the moving scan; it moves the moving scan."""
-        return self.transforms["forward"]()
-
-    @cached_property
-    def inverse(self) -> Transform:
-        """From points of the moving to points of the fixed scan."""
-        return self.transforms["inverse"]()
-
-    @cached_property
-    def middle_to_moving(self) -> Transform:
-        """From the halfway space, equally far from both scans, to the moving scan."""
-        return self.transforms["middle_to_moving"]()
-
-    @cached_property
-    def middle_to_fixed(self) -> Transform:
-        """From the halfway space to the fixed scan."""
-        return self.transforms["middle_to_fixed"]()
 
 
 def register(
@@ -134,7 +101,7 @@ def register(
     start = apply_transform(moving, init, like=fixed)
     if not start.data.max() > start.data.min():
         raise ValueError(f"{moving.name}: no overlap with {fixed.name} after the init transform")
-    return _after(_register(start, fixed, *options), init)
+    return after(_register(start, fixed, *options), init)
 
 
 def _register(
@@ -165,7 +132,7 @@ def _register(
         matrix = np.linalg.inv(to_moving) @ found.forward.matrix @ to_fixed
     half = square_root(matrix)
     velocity = _velocity(network, *_halfway(windows, half), regularization, refine)
-    return _warped(windows, half, velocity, steps, method)
+    return warped(windows, half, velocity, steps, method)
 
 
 @dataclass(frozen=True)
@@ -304,8 +271,8 @@ def _affine(
         if last:
             break
     if rigid:
-        return _linear(windows, nearest_rigid(matrix), "rigid")
-    return _linear(windows, matrix, "affine")
+        return linear(windows, nearest_rigid(matrix), "rigid")
+    return linear(windows, matrix, "affine")
 
 
 def _is_small(matrix: np.ndarray) -> bool:
@@ -370,65 +337,3 @@ def _velocity(
     return align_densely(
         moving, fixed, found.pop("features", None), found["velocity"], regularization
     )
-
-
-def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> Displacement:
-    """Integrate a velocity; between voxels of the full resolution about the centre."""
-    from keras import ops
-
-    from synthtf.ops import integrate_velocity
-
-    field = integrate_velocity(np.asarray(velocity, "float32")[None], steps)
-    field = np.asarray(ops.convert_to_numpy(field)[0], np.float64)
-    # As `UpsampleField` has it: displacements double, corner voxels lie on corner voxels.
-    coarse = np.array(velocity.shape[:3])
-    step = (np.array(shape) - 1) / (coarse - 1)
-    affine = np.diag([*step, 1.0])
-    affine[:3, 3] = -(coarse - 1) / 2 * step
-    return Displacement(field * np.round(np.array(shape) / coarse), affine)
-
-
-def _warped(
-    windows: tuple[Window, Window], half: np.ndarray, velocity: np.ndarray, steps: int, method: str
-) -> Registration:
-    """Transforms of a velocity in the space in the middle."""
-    to_moving, to_fixed = (window.centred for window in windows)
-    moving, fixed = to_moving @ half, to_fixed @ np.linalg.inv(half)
-
-    def along(share: float, end: np.ndarray, start: np.ndarray) -> Transform:
-        warp = _displacement(share * velocity, windows[1].shape, steps)
-        return compose(Affine(end), warp, Affine(np.linalg.inv(start)))
-
-    return Registration(
-        method,
-        {
-            "forward": partial(along, 1, moving, fixed),
-            "inverse": partial(along, -1, fixed, moving),
-            "middle_to_moving": partial(along, 0.5, moving, to_fixed),
-            "middle_to_fixed": partial(along, -0.5, fixed, to_fixed),
-        },
-    )
-
-
-def _linear(windows: tuple[Window, Window], matrix: np.ndarray, method: str) -> Registration:
-    half = square_root(matrix)
-    to_moving, to_fixed = (window.centred for window in windows)
-    from_fixed = np.linalg.inv(to_fixed)
-    forward = to_moving @ matrix @ from_fixed
-    matrices = {
-        "forward": forward,
-        "inverse": np.linalg.inv(forward),
-        "middle_to_moving": to_moving @ half @ from_fixed,
-        "middle_to_fixed": to_fixed @ np.linalg.inv(half) @ from_fixed,
-    }
-    return Registration(method, {name: partial(Affine, x) for name, x in matrices.items()})
-
-
-def _after(found: Registration, init: Transform) -> Registration:
-    """The transforms where the moving scan had been moved by `init` before."""
-    changed = {
-        "forward": lambda: compose(init, found.forward),
-        "inverse": lambda: compose(found.inverse, init.inverse()),
-        "middle_to_moving": lambda: compose(init, found.middle_to_moving),
-    }
-    return replace(found, transforms={**found.transforms, **changed})

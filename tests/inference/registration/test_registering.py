@@ -7,6 +7,7 @@ from registration_runs import scan, write_run
 from scipy.spatial.transform import Rotation
 
 from synthtf.data.transforms import Affine
+from synthtf.inference.registration import result
 from synthtf.inference.registration.registering import register
 from synthtf.networks import DetectorConfig, UNetConfig, affine_detector
 
@@ -147,8 +148,8 @@ def test_transforms_are_made_when_asked_for(runs, monkeypatch):
         shares.append(velocity.mean())
         return make(velocity, shape, steps)
 
-    make = module._displacement
-    monkeypatch.setattr(module, "_displacement", displace)
+    make = result._displacement
+    monkeypatch.setattr(result, "_displacement", displace)
     found = register(scan(), scan(), runs["deformable"], refine=False)
     assert not shares
     assert found.forward is found.forward
