@@ -19,7 +19,7 @@ _MODULES = {
     "Judgement": "judging",
     "MemoryBudget": "patches.memory",
     "Processing": "cohorts.bids_app",
-    "Registration": "registration.registering",
+    "Registration": "registration.result",
     "RegistrationOutputs": "cohorts.registering",
     "ScanPairs": "cohorts.pairing",
     "Segmentation": "segmenting",

@@ -5,9 +5,10 @@ from typing import Any
 from keras import ops
 
 from synthtf.ops.arrays import takes_arrays
-from synthtf.ops.fields import central_difference, integrate_components
+from synthtf.ops.fields import central_difference, integrate_velocity
 from synthtf.ops.linear import apply_along_axes, blur_matrix
 from synthtf.ops.resampling import resample
+from synthtf.xla import fused
 
 Tensor = Any
 
@@ -50,15 +51,12 @@ def demons_step(moving: Tensor, fixed: Tensor, velocity: Tensor, smoothness: Ten
         approach, MICCAI 2008.
     """
     ndim = velocity.shape[-1]
-    moved = []
-    for maps, sign in ((moving, 0.5), (fixed, -0.5)):
-        field = integrate_components([sign * velocity[..., d] for d in range(ndim)], _SQUARINGS)
-        moved.append(resample(maps, ops.stack(field, axis=-1)))
-    rest, mean = moved[1] - moved[0], (moved[0] + moved[1]) / 2
-    slopes = [central_difference(mean, axis + 1) for axis in range(ndim)]
+    # Both ways are a batch.
+    halves = ops.concatenate([velocity, -velocity], axis=0) / 2
+    field = integrate_velocity(halves, _SQUARINGS, fuse=True)
+    moved = fused(resample, ops.concatenate([moving, fixed], axis=0), field)
     pairs = [(i, j) for i in range(ndim) for j in range(i + 1)]
-    products = [slopes[i] * slopes[j] for i, j in pairs] + [slope * rest for slope in slopes]
-    sums = _blurred(ops.stack([ops.sum(x, axis=-1) for x in products], axis=-1), _FLUID)
+    sums = _blurred(fused(_normal_equations, *ops.split(moved, 2, axis=0)), _FLUID)
     curvature = {pair: sums[..., index] for index, pair in enumerate(pairs)}
     trace = sum(curvature[i, i] for i in range(ndim))
     axes = tuple(range(1, ndim + 1))
@@ -71,6 +69,16 @@ def demons_step(moving: Tensor, fixed: Tensor, velocity: Tensor, smoothness: Ten
     shorter = 1 / ops.maximum(1.0, length / _LONGEST)
     step = ops.stack([x * shorter for x in step], axis=-1)
     return _blurred(velocity + step, smoothness)
+
+
+def _normal_equations(moving: Tensor, fixed: Tensor) -> Tensor:
+    """Sums over all maps of the products of slopes, then of slopes and differences."""
+    rest, mean = fixed - moving, (moving + fixed) / 2
+    ndim = len(mean.shape) - 2
+    slopes = [central_difference(mean, axis + 1) for axis in range(ndim)]
+    products = [slopes[i] * slopes[j] for i in range(ndim) for j in range(i + 1)]
+    products += [slope * rest for slope in slopes]
+    return ops.stack([ops.sum(x, axis=-1) for x in products], axis=-1)
 
 
 def _blurred(x: Tensor, std: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from synthtf import xla
 from synthtf.ops import demons_step
 from synthtf.ops.demons import _solve
 
@@ -41,6 +43,17 @@ def test_swapping_negates(ndim):
     moving, fixed = blobs(ndim, 1.0), blobs(ndim, -0.5)
     forward, backward = rounds(moving, fixed, ndim, 3), rounds(fixed, moving, ndim, 3)
     np.testing.assert_allclose(forward, -backward, atol=1e-5)
+
+
+def test_a_graph_finds_the_same(monkeypatch):
+    """There, XLA compiles some parts."""
+    monkeypatch.setattr(xla, "LARGE", 1)
+    inputs = [blobs(3, 1.0), blobs(3, 0.0), np.zeros((2, *SHAPES[3], 3), "float32"), np.ones(2)]
+    known = ops.convert_to_numpy(demons_step(*inputs))
+    symbols = [keras.Input(x.shape[1:]) for x in inputs]
+    step = keras.layers.Lambda(lambda x: demons_step(*x), known.shape[1:])
+    model = xla.choose(keras.Model(symbols, step(symbols)))
+    np.testing.assert_allclose(model.predict_on_batch(inputs), known, atol=1e-4)
 
 
 def test_samples_do_not_matter_to_each_other():

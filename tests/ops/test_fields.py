@@ -1,10 +1,11 @@
 """Composition, integration and Jacobians."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops as kops
 
-from synthtf import ops
+from synthtf import ops, xla
 from synthtf.ops.resampling import upsample
 from synthtf.testing import to_arrays
 
@@ -124,6 +125,18 @@ def test_negative_velocity_integrates_to_the_inverse(shape):
 def test_no_steps_leave_the_velocity():
     velocity = smooth_field((9, 9), 1)[0]
     np.testing.assert_array_equal(array(ops.integrate_velocity(velocity, 0)), array(velocity))
+
+
+def test_looking_up_whole_vectors_changes_nothing(monkeypatch):
+    """Within a graph, where XLA looks them up, and outside of it."""
+    monkeypatch.setattr(xla, "LARGE", 1)
+    velocity = smooth_field((12, 10, 14), 2)[0]
+    known = array(ops.integrate_velocity(velocity, 5))
+    np.testing.assert_allclose(array(ops.integrate_velocity(velocity, 5, True)), known, atol=1e-5)
+    image = keras.Input(velocity.shape[1:])
+    fused = keras.layers.Lambda(lambda x: ops.integrate_velocity(x, 5, True), velocity.shape[1:])
+    model = xla.choose(keras.Model(image, fused(image)))
+    np.testing.assert_allclose(model.predict_on_batch(velocity), known, atol=1e-5)
 
 
 # Jacobian

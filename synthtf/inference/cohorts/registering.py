@@ -21,7 +21,8 @@ from synthtf.inference.cohorts.jobs import CohortOptions, Job, Output, Predictio
 from synthtf.inference.cohorts.pairing import ScanPairs
 from synthtf.inference.defaults import REGULARIZATION, STEPS
 from synthtf.inference.registration.picture import draw_registration, overlap
-from synthtf.inference.registration.registering import Registration, check_warp, register
+from synthtf.inference.registration.registering import check_warp, register
+from synthtf.inference.registration.result import Registration
 from synthtf.interop.transform_files import (
     ENDINGS,
     TransformFile,
@@ -110,19 +111,18 @@ class RegistrationOutputs:
             fixed: the fixed scan.
             found: their registration.
         """
-        forward, backward = found.forward, found.inverse
-        if self.mid_space:
-            forward, backward = found.middle_to_moving, found.middle_to_fixed
+        ways = ("middle_to_moving", "middle_to_fixed") if self.mid_space else ("forward", "inverse")
+        # A transform is made when it is written.
+        there, back = (functools.partial(getattr, found, way) for way in ways)
         # Both moved scans are in the middle on the grid of the fixed one.
-        back = fixed if self.mid_space else moving
+        onto = fixed if self.mid_space else moving
         move = _write_header if self.header_only else _write_moved
-        transform = functools.partial(write_transform, transform=forward, fixed=fixed)
         return {
-            "moved": functools.partial(move, scan=moving, like=fixed, transform=forward),
-            "inverse": functools.partial(move, scan=fixed, like=back, transform=backward),
-            "transform": functools.partial(transform, moving=moving),
-            "inverse_transform": functools.partial(
-                write_transform, transform=backward, fixed=back, moving=fixed
+            "moved": lambda path: move(path, moving, fixed, there()),
+            "inverse": lambda path: move(path, fixed, onto, back()),
+            "transform": lambda path: write_transform(path, there(), fixed=fixed, moving=moving),
+            "inverse_transform": lambda path: write_transform(
+                path, back(), fixed=onto, moving=fixed
             ),
         }
 

@@ -8,6 +8,7 @@ from synthtf.inference.registration.matrices import pooled, rescaled, square_roo
 _VOXEL = 4.0  # mm: maps are compared on voxels of this size, or of their own if that is larger
 _BLUR = 0.7  # voxels
 _LEAST_PEAK = 0.2  # of a map's highest value anywhere: below, the structure was not found
+_STRIDE = 2  # voxels of the maps: every second one tells as much about an overlap
 _FOUND = 0.25  # value of a map, a squared posterior, that a structure has somewhere if it is there
 
 
@@ -84,10 +85,15 @@ def overlap_of_maps(moving: np.ndarray, fixed: np.ndarray, matrix: np.ndarray) -
 
     from synthtf.ops import resample
 
-    half = square_root(matrix).astype("float32")
-    pairs = ((moving, half), (fixed, np.linalg.inv(half)))
-    moved = (resample(np.sqrt(x).astype("float32")[None], m[None], fill=0.0) for x, m in pairs)
-    a, b = (ops.convert_to_numpy(x)[0] for x in moved)
+    half = square_root(matrix)
+    shape = tuple(n // _STRIDE for n in moving.shape[:3])
+    spread = np.diag([_STRIDE] * 3 + [1.0])
+    moved = []
+    for maps, way in ((moving, half), (fixed, np.linalg.inv(half))):
+        posteriors = np.sqrt(maps, dtype="float32")[None]
+        there = resample(posteriors, (way @ spread)[None].astype("float32"), fill=0.0, shape=shape)
+        moved.append(ops.convert_to_numpy(there)[0])
+    a, b = moved
     axes = (0, 1, 2)
     found = np.minimum(moving.max(axes), fixed.max(axes)) > _FOUND
     both = 2 * (a * b).sum(axes) / np.maximum((a * a + b * b).sum(axes), 1e-6)

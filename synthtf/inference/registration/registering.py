@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthtf.data.transforms import Affine, Displacement, Transform, compose
+from synthtf.data.transforms import Transform
 from synthtf.data.volumes import Volume, read_volume
 from synthtf.inference.applying import apply_transform
 from synthtf.inference.defaults import MAX_STEPS, METHODS, MIN_STEPS, REGULARIZATION, STEPS
@@ -18,6 +18,7 @@ from synthtf.inference.registration.dense_alignment import align_densely
 from synthtf.inference.registration.feature_alignment import align_maps, overlap_of_maps
 from synthtf.inference.registration.image_alignment import align_images
 from synthtf.inference.registration.matrices import nearest_rigid, rescaled, square_root
+from synthtf.inference.registration.result import Registration, after, linear, warped
 from synthtf.inference.registration.window import Window
 from synthtf.inference.scan_intensities import fit_intensities
 
@@ -27,30 +28,11 @@ if TYPE_CHECKING:
 
 # Times that an affine network sees the images, each time with what it found before undone.
 _PASSES = 2
+# Largest change per voxel after which a detector need not look again before a warp.
+_SMALL = 0.25
 # Overlap of structures from which on two scans show one head: then a rigid transform is enough. The
 # texture of two heads agrees where folds of the cortex happen to, which takes structures apart.
 _SAME = 0.92
-
-
-@dataclass(frozen=True)
-class Registration:
-    """What `register` returns: transforms between scanner coordinates in mm, RAS.
-
-    Attributes:
-        forward: from points of the fixed to points of the moving scan; it moves the moving
-            scan onto the fixed one.
-        inverse: from points of the moving to points of the fixed scan.
-        middle_to_moving: from the halfway space, equally far from both scans, to the
-            moving scan.
-        middle_to_fixed: from there to the fixed scan.
-        method: one of `METHODS`, that was asked for or chosen.
-    """
-
-    forward: Transform
-    inverse: Transform
-    middle_to_moving: Transform
-    middle_to_fixed: Transform
-    method: str
 
 
 def register(
@@ -119,7 +101,7 @@ def register(
     start = apply_transform(moving, init, like=fixed)
     if not start.data.max() > start.data.min():
         raise ValueError(f"{moving.name}: no overlap with {fixed.name} after the init transform")
-    return _after(_register(start, fixed, *options), init)
+    return after(_register(start, fixed, *options), init)
 
 
 def _register(
@@ -137,18 +119,20 @@ def _register(
         network, run = networks.affine
         windows = Window.of(moving, run), Window.of(fixed, run)
         rigid = (method == "rigid") or (None if may_be_rigid else False)
-        found = _affine(network, run, windows, rigid, refine)
+        found = _affine(network, run, windows, rigid, refine, method == "joint")
         if method in ("rigid", "affine") or found.method == "rigid":
             return found
+    before = networks.affine and networks.affine[1]
     network, run = networks.deformable
-    windows = Window.of(moving, run), Window.of(fixed, run)
+    if found is None or (run.spacing, run.shape) != (before.spacing, before.shape):
+        windows = Window.of(moving, run), Window.of(fixed, run)
     matrix = np.eye(4)
     if found is not None:
         to_moving, to_fixed = (window.centred for window in windows)
         matrix = np.linalg.inv(to_moving) @ found.forward.matrix @ to_fixed
     half = square_root(matrix)
     velocity = _velocity(network, *_halfway(windows, half), regularization, refine)
-    return _warped(windows, half, velocity, steps, method)
+    return warped(windows, half, velocity, steps, method)
 
 
 @dataclass(frozen=True)
@@ -243,17 +227,26 @@ def _call(network: Any, **inputs: np.ndarray) -> dict[str, np.ndarray]:
     batch = {name: np.asarray(value, np.float32)[None] for name, value in inputs.items()}
     found = network.predict_on_batch({name: batch[name] for name in network.input})
     return {
-        name: np.asarray(value if name == "features" else value[0], np.float64)
+        name: value if name == "features" else np.asarray(value[0], np.float64)
         for name, value in found.items()
     }
 
 
 def _affine(
-    network: Any, run: "Run", windows: tuple[Window, Window], rigid: bool | None, refine: bool
+    network: Any,
+    run: "Run",
+    windows: tuple[Window, Window],
+    rigid: bool | None,
+    refine: bool,
+    warped: bool,
 ) -> Registration:
-    """Transform that is rigid, or is not, or, if that is None, where it is enough."""
+    """Transform that is rigid, or is not, or, if that is None, where it is enough.
+
+    If that finds two heads, and a warp follows, it only brings their structures together.
+    """
     network = _with_features(network)
     matrix = np.eye(4)
+    brief = False
     for number in range(_PASSES):
         half = square_root(matrix)
         moving, fixed = _halfway(windows, half)
@@ -267,24 +260,53 @@ def _affine(
             if rigid:
                 stiff = align_maps(*maps, nearest_rigid(step), run.spacing[0], voxel, True)
                 rigid = overlap_of_maps(*maps, rescaled(stiff, size)) > _SAME
+                brief = warped and refine and not rigid
         step = nearest_rigid(step) if rigid else step
-        if refine and number == _PASSES - 1 and maps is not None:
+        last = number == _PASSES - 1 or (brief and _is_small(step))
+        if refine and last and maps is not None:
             step = align_maps(*maps, step, run.spacing[0], voxel, rigid)
-            closer = align_images(moving, fixed, maps, step, rigid)
-            if not _posteriors(network) or overlap_of_maps(*maps, rescaled(closer, size)) > _SAME:
-                step = closer
+            if not brief:
+                step = _alike(network, moving, fixed, maps, step, rigid)
         matrix = half @ step @ half
+        if last:
+            break
     if rigid:
-        return _linear(windows, nearest_rigid(matrix), "rigid")
-    return _linear(windows, matrix, "affine")
+        return linear(windows, nearest_rigid(matrix), "rigid")
+    return linear(windows, matrix, "affine")
+
+
+def _is_small(matrix: np.ndarray) -> bool:
+    """Whether a transform turns, scales and shears so little that maps look alike before it."""
+    half = square_root(matrix)
+    # Symmetric, so that swapping the images changes nothing.
+    return np.abs(half - np.linalg.inv(half))[:3, :3].max() < _SMALL
+
+
+def _alike(
+    network: Any,
+    moving: np.ndarray,
+    fixed: np.ndarray,
+    maps: np.ndarray,
+    matrix: np.ndarray,
+    rigid: bool,
+) -> np.ndarray:
+    """The transform with which the images look alike, unless it takes structures apart."""
+    closer = align_images(moving, fixed, maps, matrix, rigid)
+    there = rescaled(closer, moving.shape[0] / maps.shape[1])
+    apart = _posteriors(network) and overlap_of_maps(*maps, there) <= _SAME
+    return matrix if apart else closer
 
 
 @kept_with_network
 def _with_features(network: Any) -> Any:
-    """The network with the maps of its detector as an output, if it has one; traced once."""
+    """What is used of a network, with the maps of its detector, if it has one; traced once."""
+    import keras
+
     from synthtf.networks import has_features, with_features
 
-    return with_features(network) if has_features(network) else network
+    found = with_features(network).output if has_features(network) else network.output
+    used = {name: found[name] for name in ("affine", "velocity", "features") if name in found}
+    return keras.Model(network.input, used, name=network.name)
 
 
 def _posteriors(network: Any) -> bool:
@@ -311,65 +333,7 @@ def _velocity(
     )
     if not refine:
         return found["velocity"]
-    maps = found.get("features")
-    return align_densely(moving, fixed, maps, found["velocity"], regularization)
-
-
-def _displacement(velocity: np.ndarray, shape: tuple[int, ...], steps: int) -> Displacement:
-    """Integrate a velocity; between voxels of the full resolution about the centre."""
-    from keras import ops
-
-    from synthtf.ops import integrate_velocity
-
-    field = integrate_velocity(np.asarray(velocity, "float32")[None], steps)
-    field = np.asarray(ops.convert_to_numpy(field)[0], np.float64)
-    # As `UpsampleField` has it: displacements double, corner voxels lie on corner voxels.
-    coarse = np.array(velocity.shape[:3])
-    step = (np.array(shape) - 1) / (coarse - 1)
-    affine = np.diag([*step, 1.0])
-    affine[:3, 3] = -(coarse - 1) / 2 * step
-    return Displacement(field * np.round(np.array(shape) / coarse), affine)
-
-
-def _warped(
-    windows: tuple[Window, Window], half: np.ndarray, velocity: np.ndarray, steps: int, method: str
-) -> Registration:
-    """Transforms of a velocity in the space in the middle."""
-    to_moving, to_fixed = (window.centred for window in windows)
-    shape = windows[1].shape
-    from_middle = np.linalg.inv(to_fixed)
-    warp, back = (_displacement(v, shape, steps) for v in (velocity, -velocity))
-    half_warp, half_back = (_displacement(v / 2, shape, steps) for v in (velocity, -velocity))
-    from_fixed, from_moving = half @ from_middle, np.linalg.inv(to_moving @ half)
-    back_to_fixed = to_fixed @ np.linalg.inv(half)
-    return Registration(
-        forward=compose(Affine(to_moving @ half), warp, Affine(from_fixed)),
-        inverse=compose(Affine(back_to_fixed), back, Affine(from_moving)),
-        middle_to_moving=compose(Affine(to_moving @ half), half_warp, Affine(from_middle)),
-        middle_to_fixed=compose(Affine(back_to_fixed), half_back, Affine(from_middle)),
-        method=method,
-    )
-
-
-def _linear(windows: tuple[Window, Window], matrix: np.ndarray, method: str) -> Registration:
-    half = square_root(matrix)
-    to_moving, to_fixed = (window.centred for window in windows)
-    forward = to_moving @ matrix @ np.linalg.inv(to_fixed)
-    return Registration(
-        forward=Affine(forward),
-        inverse=Affine(np.linalg.inv(forward)),
-        middle_to_moving=Affine(to_moving @ half @ np.linalg.inv(to_fixed)),
-        middle_to_fixed=Affine(to_fixed @ np.linalg.inv(half) @ np.linalg.inv(to_fixed)),
-        method=method,
-    )
-
-
-def _after(found: Registration, init: Transform) -> Registration:
-    """The transforms where the moving scan had been moved by `init` before."""
-    return Registration(
-        forward=compose(init, found.forward),
-        inverse=compose(found.inverse, init.inverse()),
-        middle_to_moving=compose(init, found.middle_to_moving),
-        middle_to_fixed=found.middle_to_fixed,
-        method=found.method,
+    # Nobody keeps the maps, which are large.
+    return align_densely(
+        moving, fixed, found.pop("features", None), found["velocity"], regularization
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synthtf.inference.registration.dense_alignment import align_densely
+from synthtf.inference.registration.dense_alignment import _GROUPS, _grouped, align_densely
 from synthtf.ops import integrate_velocity, resample
 
 SHAPE = (32, 40, 36)
@@ -62,6 +62,20 @@ def test_structures_guide_what_texture_does_not_tell():
     found = align_densely(*[np.zeros(SHAPE)] * 2, maps, NOTHING)
     assert -5 < found[15, 19, 17, 0] < -2
     assert np.abs(found[15, 19, 17, 1:]).max() < 0.5
+
+
+def test_structures_that_share_a_map_are_far_from_each_other():
+    """Cubes in a row: twice as many as there are maps."""
+    maps = np.zeros((2, 8 * _GROUPS, 8, 8, 2 * _GROUPS), "float32")
+    for index in range(2 * _GROUPS):
+        maps[:, 4 * index : 4 * index + 4, 2:6, 2:6, index] = 1 + index
+    found = _grouped(maps)
+    assert found.shape == (2, 8 * _GROUPS, 8, 8, _GROUPS)
+    np.testing.assert_array_equal(found.sum(-1), maps.sum(-1))
+    values = found.max(axis=(0, 2, 3)).T.reshape(_GROUPS, 2 * _GROUPS, 4)[..., 0]
+    neighbours = (values[:, 1:] > 0) & (values[:, :-1] > 0)
+    assert not neighbours.any()
+    np.testing.assert_array_equal(_grouped(maps[::-1]), found[::-1])
 
 
 @pytest.mark.parametrize("step", [1, 2])

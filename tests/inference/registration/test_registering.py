@@ -7,6 +7,7 @@ from registration_runs import scan, write_run
 from scipy.spatial.transform import Rotation
 
 from synthtf.data.transforms import Affine
+from synthtf.inference.registration import result
 from synthtf.inference.registration.registering import register
 from synthtf.networks import DetectorConfig, UNetConfig, affine_detector
 
@@ -108,6 +109,53 @@ def test_two_scans_of_one_head_are_registered_rigidly(runs, monkeypatch, overlap
         turn = found.forward.matrix[:3, :3]
         np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
         assert distance(found.forward, pose()) < 3
+
+
+@pytest.mark.parametrize(
+    ("angle", "asked", "looks", "alike"),
+    [(5, None, 1, False), (25, None, 2, False), (5, "joint", 2, True), (5, "affine", 2, True)],
+)
+def test_before_a_warp_two_heads_are_only_brought_together(
+    runs, monkeypatch, angle, asked, looks, alike
+):
+    """How often a detector looks, and whether the images are to look alike."""
+    seen = []
+
+    def look(network, **images):
+        seen.append("look")
+        return call(network, **images)
+
+    def align(*args):
+        seen.append("alike")
+        return args[3]
+
+    call = module._call
+    monkeypatch.setattr(module, "_call", look)
+    monkeypatch.setattr(module, "align_images", align)
+    monkeypatch.setattr(module, "_posteriors", lambda network: True)
+    monkeypatch.setattr(module, "overlap_of_maps", lambda *args: 0.9)
+    monkeypatch.setattr(module, "_velocity", lambda *args: np.zeros((40, 44, 40, 3)))
+    truth = pose((angle, 0, 0), (2.0, -3.0, 4.0))
+    found = register(scan(truth), scan(), runs["joint"], method=asked)
+    assert (seen.count("look"), "alike" in seen) == (looks, alike)
+    assert distance(found.forward, truth) < 2
+
+
+def test_transforms_are_made_when_asked_for(runs, monkeypatch):
+    shares = []
+
+    def displace(velocity, shape, steps):
+        shares.append(velocity.mean())
+        return make(velocity, shape, steps)
+
+    make = result._displacement
+    monkeypatch.setattr(result, "_displacement", displace)
+    found = register(scan(), scan(), runs["deformable"], refine=False)
+    assert not shares
+    assert found.forward is found.forward
+    assert len(shares) == 1
+    assert found.middle_to_fixed
+    assert shares[1] == pytest.approx(-shares[0] / 2)
 
 
 def test_posteriors_are_told_from_other_maps(runs):
