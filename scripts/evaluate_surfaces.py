@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     runs = {folder.resolve().name: Run.load(folder) for folder in args.runs}
     recipe = Recipe.of(args.recipe)
     moves = ("Affine", "Warp", "Flip", "Erosion", "FieldOfView")
-    still = [step for step in recipe.steps if not type(step).__name__.endswith(moves)]
+    still = [step for step in recipe.fine() if not type(step).__name__.endswith(moves)]
     table, rows = next(iter(runs.values())).table, []
     images = samples(args.maps, table, Recipe(still), args.seed) if args.maps else ()
     for image, truth in (*images, *((scan, None) for scan in args.scans)):

@@ -36,7 +36,7 @@ def samples(
     shape = [math.ceil(n * mm / 32) * 32 for n, mm in zip(run.shape, run.spacing, strict=True)]
     grid = {"shape": [n + 2 * _MARGIN for n in shape], "spacing": 1.0}
     data = LabelMaps(maps, seed, table=run.table, centre_on=run.table.brain_labels, **grid)
-    synthesis = recipe.build(shape, run.table, spacing=1.0)
+    synthesis = recipe.fine().build(shape, run.table, spacing=1.0)
     for sample in range(number):
         batch = data.sample(sample)[0]
         made = synthesis.predict_on_batch(batch)

@@ -207,6 +207,10 @@ class Recipe:
         left_out = [self[name] for name in names]
         return Recipe([step for step in self.steps if all(step is not s for s in left_out)])
 
+    def fine(self) -> "Recipe":
+        """Give the recipe whose images are as fine as its label maps."""
+        return Recipe([step for step in self.steps if not step.coarsens])
+
     def with_scans(self, synthetic: bool = False, remapping: float = 0.0) -> "Recipe":
         """Give the recipe that shows the real scan of each label map, with the same augmentation.
 

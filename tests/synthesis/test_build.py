@@ -275,6 +275,7 @@ def test_larger_voxels_average_what_was_made_of_smaller_ones(ndim):
     assert found["image"].shape == found["labels"].shape == (2, *(n // 2 for n in shape), 1)
     blur = next(step for step, _ in random_steps(model) if step.name == "blur")
     assert blur.spacing == (6.0,) * ndim
+    assert recipe.fine().names == ("affine", "intensity", "clean", "blur")
     assert recipe.coarsening == 2 and "voxels of 2 times the size" in recipe.describe()
 
 
