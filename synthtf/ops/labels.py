@@ -137,7 +137,7 @@ def label_shares(index: Tensor, number: int, factor: int) -> Tensor:
     Args:
         index: int32 tensor `(batch, *spatial)`, labels 0 to `number` - 1; the spatial sizes are
             known, and multiples of the factor.
-        number: of the labels.
+        number: how many labels there are.
         factor: voxels of a block along each axis.
 
     Returns:
