@@ -78,6 +78,23 @@ class Target:
         ]
         return sorted(min((expected - {0, *labels} for expected in both), key=len))
 
+    def expected(
+        self, source: np.ndarray, labels: np.ndarray, fine: np.ndarray
+    ) -> tuple[dict[int, int], int]:
+        """Count what an image would show if nothing were moved.
+
+        Args:
+            source: label map.
+            labels: target on the grid of the image.
+            fine: the same, of voxels as small as those of the label map.
+
+        Returns:
+            Voxels of each label of the map, and those of the anatomy in an image of such labels.
+        """
+        shown = middle_counts(source, fine.shape)
+        anatomy = sum(n for v, n in shown.items() if self.mapping.get(v) in self.foreground)
+        return shown, anatomy * labels.size // fine.size
+
 
 def find_faults(
     image: np.ndarray, labels: np.ndarray, foreground: Sequence[int], expected: int = 1
@@ -304,10 +321,8 @@ class SampleGuard(keras.callbacks.Callback):
         foreground = self.target.foreground
         if source is None:
             return find_faults(image, labels, foreground), []
-        shown = middle_counts(source, fine.shape)
-        anatomy = [n for v, n in shown.items() if self.target.mapping.get(v) in foreground]
+        shown, expected = self.target.expected(source, labels, fine)
         lost = self.target.lost(shown, np.unique(fine).tolist())
-        expected = sum(anatomy) * labels.size // fine.size
         return find_faults(image, labels, foreground, expected), lost
 
     def _count(self, found: Sequence[tuple[int, list[str], list[int]]]) -> None:

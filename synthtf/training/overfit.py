@@ -16,8 +16,9 @@ from synthtf.data.label_maps import LabelMaps
 from synthtf.data.label_table import LabelTable
 from synthtf.data.paths import output_in
 from synthtf.layers import RandomFlip
+from synthtf.synthesis import FINE_LABELS
 from synthtf.training.combined import CombinedModel
-from synthtf.training.guard import Target, find_faults, middle_counts
+from synthtf.training.guard import Target, find_faults
 from synthtf.training.pilot import pilot_of
 from synthtf.training.plan import TrainingPlan
 from synthtf.training.schedule import Schedule
@@ -114,17 +115,17 @@ def look_at(
     image, labels = (sample[name][0, ..., 0] for name in ("image", "labels"))
     table, source = model.run.table, batch["labels"][0, ..., 0]
     target = Target.of(table, model.synthesis)
-    shown = middle_counts(source, labels.shape)
-    anatomy = sum(n for v, n in shown.items() if target.mapping.get(v) in target.foreground)
+    fine = sample[FINE_LABELS][0, ..., 0] if FINE_LABELS in sample else labels
+    shown, anatomy = target.expected(source, labels, fine)
     faults = find_faults(image, labels, target.foreground, anatomy)
     if faults:
         return "image", f"the image is useless ({', '.join(faults)}): correct the recipe"
-    if _is_unmoved(model, source, labels, target):
+    if _is_unmoved(model, source, fine, target):
         return "unmoved labels", (
             "the target is the label map as it was before the recipe moved the image: take the "
             "labels that the synthesis gives"
         )
-    there = set(np.unique(labels).tolist())
+    there = set(np.unique(fine).tolist())
     lost = {*target.lost(shown, there), *(there - set(model.output_labels or there))}
     if model.output_labels:
         # What the table says counts, too: the synthesis may map a label to the background.

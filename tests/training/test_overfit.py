@@ -9,7 +9,14 @@ import pytest
 from synthtf.cli.main import main
 from synthtf.data import LabelMaps, LabelTable
 from synthtf.data.volume_writer import write_volume
-from synthtf.layers import MapLabels, RandomAffine, RandomFlip, RandomIntensity, RandomNoise
+from synthtf.layers import (
+    AverageDown,
+    MapLabels,
+    RandomAffine,
+    RandomFlip,
+    RandomIntensity,
+    RandomNoise,
+)
 from synthtf.synthesis import Recipe
 from synthtf.tasks import segmentation
 from synthtf.training import Schedule
@@ -119,3 +126,14 @@ def test_the_command_says_it(tmp_path, capsys):
     Recipe([MOVE, RandomIntensity(mean=0.5, std=0)]).save(tmp_path / "flat.json")
     assert main([*run, "--recipe", str(tmp_path / "flat.json"), "--epochs", "1"]) == 1
     assert "image: the image is useless" in capsys.readouterr().out
+
+
+def test_larger_voxels_are_looked_at_by_the_smaller_ones():
+    larger = Recipe([*RECIPE, AverageDown(4)])
+    assert fault_of(model_of(larger)) == ("", "")
+
+    def unmoved(inputs, outputs):
+        return inputs["labels"]
+
+    model = model_of(larger, changed(fine_labels=unmoved))
+    assert fault_of(model)[0] == "unmoved labels"
