@@ -167,7 +167,7 @@ def test_mirrored_headers_swap_the_sides(good):
 
 def test_the_shape_is_checked(good):
     assert (
-        "no multiple of the network's 4 voxels"
+        "no multiple of the 4 voxels that the network needs"
         in kinds(look(good, shape=(16, 22, 16)), "error")["shape"].message
     )
     assert (
