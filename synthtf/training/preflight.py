@@ -237,8 +237,8 @@ def _shape(
         yield Finding("error", "shape", message)
         return
     if any(n % multiple for n in plan.shape):
-        shape = _by(plan.shape)
-        message = f"the shape {shape} is no multiple of the {multiple} voxels that the network needs"
+        need = f"no multiple of the {multiple} voxels that the network needs"
+        message = f"the shape {_by(plan.shape)} is {need}"
         yield Finding("error", "shape", message)
     room = [n * step for n, step in zip(plan.shape, spacing, strict=True)]
     cut = [n for n, mm in sizes.items() if any(a > b for a, b in zip(mm, room, strict=True))]
